@@ -15,7 +15,7 @@ import { makeClassifierRun, makeEvaluation, makePretrainingRun, makeReconstructi
 
 const chromium = findChromium()
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-browser-'))
-const location = (...parts: string[]): string => path.join(folder, ...parts)
+const inFolder = (...parts: string[]): string => path.join(folder, ...parts)
 let browser: Browser
 let tab: Tab
 
@@ -29,19 +29,24 @@ const views: readonly (readonly [string, View])[] = [
 
 /** A result of each kind, and long names in one of them. */
 async function makeResults(): Promise<Readonly<Record<string, string>>> {
-  makePretrainingRun(location('pretraining'), { bad: 2, name: 'a folder/with quite a long name of a video.mp4' })
-  await makeReconstruction(location('pretraining', 'reconstruction'))
-  const { files } = await generateMotionDataset(location('videos'), { clips: 2, size: 32, frames: 8 })
+  makePretrainingRun(inFolder('pretraining'), { bad: 2, name: 'a folder/with quite a long name of a video.mp4' })
+  await makeReconstruction(inFolder('pretraining', 'reconstruction'))
+  const { files } = await generateMotionDataset(inFolder('videos'), { clips: 2, size: 32, frames: 8 })
   const labels = ['a class with a long name', 'left', 'right', 'up', 'down', 'clockwise', 'counterclockwise']
   const made = {
     labels,
     pathOf: (i: number) => files[i] ?? `/gone/${i}.mp4`,
     mistakeOf: (i: number) => (i < 2 ? 0.9 : null),
   }
-  await makeClassifierRun(location('classifier'), made)
-  await makeEvaluation(location('classifier', 'evaluation'), made)
-  const { general, flips } = await writeAllCertificates(location('certificates'))
-  return { pretraining: location('pretraining'), classifier: location('classifier'), severalRules: general, oneRule: flips }
+  await makeClassifierRun(inFolder('classifier'), made)
+  await makeEvaluation(inFolder('classifier', 'evaluation'), made)
+  const { general, flips } = await writeAllCertificates(inFolder('certificates'))
+  return {
+    pretraining: inFolder('pretraining'),
+    classifier: inFolder('classifier'),
+    severalRules: general,
+    oneRule: flips,
+  }
 }
 
 describe.skipIf(chromium === null)(
@@ -52,7 +57,7 @@ describe.skipIf(chromium === null)(
       browser = new Browser(chromium!)
       tab = await browser.open()
       for (const [name, result] of Object.entries(await makeResults()))
-        pages[name] = pathToFileURL((await writeReport(result, { out: location(`${name}.html`) })).file).href
+        pages[name] = pathToFileURL((await writeReport(result, { out: inFolder(`${name}.html`) })).file).href
     })
     afterAll(async () => {
       await browser.close()
@@ -97,7 +102,7 @@ describe.skipIf(chromium === null)(
     })
 
     it('a live page follows its run, and its buttons save and stop it', async () => {
-      const run = location('live')
+      const run = inFolder('live')
       makePretrainingRun(run)
       const controls = { save: vi.fn(), stop: vi.fn() }
       const page = await openLivePage([{ name: 'mine', folder: run }], { controls, interval: 20 })
@@ -137,7 +142,7 @@ describe.skipIf(chromium === null)(
     })
 
     it('live pages of one run and of several can be read and used everywhere', async () => {
-      const runs = ['first', 'a second run with a longer name'].map((name) => ({ name, folder: location(name) }))
+      const runs = ['first', 'a second run with a longer name'].map((name) => ({ name, folder: inFolder(name) }))
       for (const [i, { folder: run }] of runs.entries()) makePretrainingRun(run, { lines: 20 + i, name: `videos-${i}` })
       for (const some of [runs.slice(0, 1), runs]) {
         const controls = some.length === 1 ? { save: () => undefined, stop: () => undefined } : null

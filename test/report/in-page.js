@@ -33,7 +33,7 @@ function ratioOf(element) {
   return contrast(over([r, g, b, a * opacity], ground), ground)
 }
 
-/** Every text that is seen, with its element and its location. */
+/** Every text that is seen, with its element and its position. */
 function textsOf() {
   const texts = []
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
