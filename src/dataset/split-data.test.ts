@@ -107,7 +107,14 @@ it('says that a column of folds mixes them with parts', async () => {
     return `videos/${label}/subject${i}-${i}.mp4,${label},${fold}`
   })
   writeFileSync(inFolder('list.csv'), ['path,label,fold', ...lines, ''].join('\n'))
-  const { document } = await runHere('dataset split', inFolder('list.csv'), '--out', inFolder('out'), '--folds', 'column')
+  const { document } = await runHere(
+    'dataset split',
+    inFolder('list.csv'),
+    '--out',
+    inFolder('out'),
+    '--folds',
+    'column',
+  )
   expect(document.error).toMatchObject({
     code: 'SPLIT_INVALID',
     hint: expect.stringMatching(/^The column fold also has parts of a split/),
