@@ -10,7 +10,7 @@ clip: {stride: 1}
 model: {width: 16, depth: 2, heads: 2, frames: 4, resolution: 16, patch: 8, decoder: {width: 8, depth: 1, heads: 1}}
 mask: {ratio: 0.5}
 batch: {size: ${2 * ranks}, perRun: ${2 * ranks}}
-optimizer: {baseLearningRate: 0.1, average: 0.9}
+optimizer: {baseLearningRate: 0.1, ema: 0.9}
 schedule: {duration: ${steps} steps, warmup: 4 steps}
 engine: {threads: 1}
 log: {every: 1 step}

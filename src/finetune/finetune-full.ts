@@ -72,13 +72,13 @@ export async function finetuneFull(
   const best = new BestCheckpoint(options.out, async (folder) => record?.write(folder, options.out))
   const validation = new ValidationVideos({ ...options, ranks, videos: split.validation, data: resources.data })
   let missed = false
-  const averaged = optimizer.average !== null
+  const averaged = optimizer.ema !== null
   const validating = split.validation.length > 0
   const validatesAfter = (step: number): boolean => validating && (step % every === 0 || step === steps)
   await ranks.agree(() => announce(plan, options))
   const result = await trainInDirectory(
     {
-      ...{ seed, steps, stepsPerEpoch, average: optimizer.average },
+      ...{ seed, steps, stepsPerEpoch, ema: optimizer.ema },
       ...{ keep: checkpoint.keep, tensorboard: log.tensorboard, csv: log.csv },
       ...recordedOf(configuration, { dataset, split, source }, plan),
       checkpointSteps: length.checkpointSteps!,

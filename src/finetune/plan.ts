@@ -102,7 +102,7 @@ export async function planFull(
       },
     })
     if (!validating) return { training, others: [] }
-    return { training, others: [optimizer.average === null ? evaluating : withAverages(evaluating, training.trained)] }
+    return { training, others: [optimizer.ema === null ? evaluating : withAverages(evaluating, training.trained)] }
   }
   const built = build(share.clipsPerRun)
   const engine = await chooseEngine(options.engine ?? configuration.engine.name)

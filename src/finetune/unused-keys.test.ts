@@ -31,7 +31,7 @@ test('a recipe for several modes names what the chosen one leaves', async () => 
       file: recipeFile('finetune-laptop', 'finetune'),
       overrides: [{ path: ['mode'], value: mode, origin: '--mode' }],
     })
-  expect(unusedFinetuneNote(await load('ridge'))).toMatch(/augment\.area, .*optimizer\.average.*\(mode ridge/)
+  expect(unusedFinetuneNote(await load('ridge'))).toMatch(/augment\.area, .*optimizer\.ema.*\(mode ridge/)
   expect(unusedFinetuneNote(await load('full'))).toMatch(/: probe\.clips \(mode full/)
 })
 

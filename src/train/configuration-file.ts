@@ -4,6 +4,7 @@ import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { nearestKey } from '../core/nearest-key.ts'
 import { readRegularText } from '../format/regular-file.ts'
 import { type RunConfiguration, type RunInput, runSchema } from './configuration.ts'
+import { currentPath, withCurrentKeys } from './earlier-keys.ts'
 
 /** One value that replaces what the file says. */
 export interface Override {
@@ -86,7 +87,7 @@ export function runConfiguration(input: RunInput): RunConfiguration {
 
 /** `runConfiguration` for any schema of strict sections. */
 export function checkedConfiguration<T>(schema: z.ZodType<T>, input: unknown): T {
-  const parsed = schema.safeParse(input)
+  const parsed = schema.safeParse(withCurrentKeys(input))
   if (parsed.success) return parsed.data
   throw invalid(
     parsed.error.issues.flatMap((issue) => describe(issue, schema).map(({ message }) => `configuration: ${message}`)),
@@ -95,7 +96,8 @@ export function checkedConfiguration<T>(schema: z.ZodType<T>, input: unknown): T
 
 /** `loadRunConfiguration` for any schema of strict sections. */
 export async function loadConfiguration<T>(schema: z.ZodType<T>, source: ConfigurationSource): Promise<T> {
-  const { file, overrides = [] } = source
+  const { file } = source
+  const overrides = (source.overrides ?? []).map((one) => ({ ...one, path: currentPath(one.path) }))
   const text = source.text ?? (file === undefined ? '' : await readText(file))
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' })
@@ -112,7 +114,7 @@ export async function loadConfiguration<T>(schema: z.ZodType<T>, source: Configu
   if (file !== undefined && written === null) {
     throw invalid([`${name}: expected keys of a recipe, received an empty file`])
   }
-  let values: unknown = withoutDerived(written ?? {})
+  let values: unknown = withCurrentKeys(withoutDerived(written ?? {}))
   for (const override of overrides) values = placed(values, override.path, override)
   const parsed = schema.safeParse(values)
   if (parsed.success) return parsed.data

@@ -175,7 +175,7 @@ export const optimizerSchema = z
     betas: z.tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)]).default([0.9, 0.95]),
     epsilon: z.number().positive().default(1e-8),
     clipNorm: z.number().positive().nullable().default(null).describe('Largest gradient norm; null: no clipping.'),
-    average: z
+    ema: z
       .number()
       .min(0)
       .lt(1)

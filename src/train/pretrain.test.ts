@@ -91,7 +91,7 @@ it.each(['first', 'second', 'average'] as const)(
   'does not go on from a checkpoint with a NaN among its %s moments, and names it',
   async (kind) => {
     const out = path.join(folder, `not-finite-${kind}`)
-    const finished = { ...input(false), optimizer: { average: 0.9 }, log: { every: '1 step', tensorboard: false } }
+    const finished = { ...input(false), optimizer: { ema: 0.9 }, log: { every: '1 step', tensorboard: false } }
     const { checkpoint } = await pretrain(finished, { out })
     const file = path.join(checkpoint, 'optimizer.safetensors')
     const read = await readSafetensors(file)

@@ -195,7 +195,7 @@ export async function pretrain(input: RunInput, options: PretrainOptions): Promi
         checkpointSteps,
         logSteps,
         schedule: createSchedule({ ...run, ...optimizer, weightDecayEnd: run.weightDecayEnd, steps, warmupSteps }),
-        average: optimizer.average,
+        ema: optimizer.ema,
         keep: checkpoint.keep,
         tensorboard: log.tensorboard,
         csv: log.csv,

@@ -132,7 +132,7 @@ export async function trainBeside(job: TrainingJob, options: RunOptions, ranks: 
       steps: job.steps,
       done: progress.done,
       nextBatch: next,
-      stepInputs: stepInputs(job.schedule, job.average),
+      stepInputs: stepInputs(job.schedule, job.ema),
       accumulateInputs: opened.accumulateInputs,
       saveEvery: job.checkpointSteps,
       signal: options.signal,

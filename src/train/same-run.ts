@@ -1,5 +1,6 @@
 /** What a run that goes on must have in common with what it was. */
 import { VideoMaeError } from '../core/errors.ts'
+import { withCurrentKeys } from './earlier-keys.ts'
 import type { RunLabels } from './pretrain-data.ts'
 
 /** What decides the losses of a run. */
@@ -52,7 +53,7 @@ export function differencesOf(
   before: Readonly<Record<string, unknown>>,
   now: Readonly<Record<string, unknown>>,
 ): Difference[] {
-  const [old, current] = [flattened(before), flattened(now)]
+  const [old, current] = [before, now].map((values) => flattened(withCurrentKeys(values)))
   return [...new Set([...old.keys(), ...current.keys()])].flatMap((key) => {
     const values = { before: old.get(key) ?? null, now: current.get(key) ?? null }
     return values.before === values.now ? [] : [{ key, ...values }]

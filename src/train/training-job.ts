@@ -74,8 +74,8 @@ export interface TrainingJob {
   readonly checkpointSteps: number
   readonly logSteps: number
   readonly schedule: Schedule
-  /** Decay of the moving average of the weights; null where there is none. */
-  readonly average: number | null
+  /** Decay of the exponential moving average of the weights; null where there is none. */
+  readonly ema: number | null
   /** Checkpoints that stay. */
   readonly keep: number
   readonly tensorboard: boolean

@@ -131,7 +131,7 @@ async function trainLocked(
       steps,
       done,
       nextBatch: next,
-      stepInputs: stepInputs(schedule, job.average),
+      stepInputs: stepInputs(schedule, job.ema),
       accumulateInputs: opened.accumulateInputs,
       saveEvery: job.checkpointSteps,
       signal: options.signal,
@@ -197,7 +197,7 @@ async function saveState(
   directory: RunDirectory,
   state: Parameters<typeof saveCheckpoint>[1]['state'],
 ): Promise<string> {
-  const { weights, optimizer, averages } = await readTrainedState(opened, state.step, job.average !== null)
+  const { weights, optimizer, averages } = await readTrainedState(opened, state.step, job.ema !== null)
   const writeModel = (folder: string) => job.writeModel(folder, weights, averages)
   return saveCheckpoint(directory, { writeModel, optimizer, state }, job.keep)
 }
@@ -246,7 +246,7 @@ export function stepPrograms(training: TrainingPrograms, runs: number): StepProg
 /** Weights to start from, and averages as copies of them. */
 function startingState(job: TrainingJob, training: TrainingPrograms): ModelState {
   const state = new Map(job.startingState(training))
-  if (job.average !== null) {
+  if (job.ema !== null) {
     for (const name of training.trained) state.set(stateNames.average(name), state.get(name)!)
   }
   return state

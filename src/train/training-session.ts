@@ -15,11 +15,11 @@ export function engineOptions(wanted: Omit<RunConfiguration['engine'], 'name'>):
 
 /** What a configuration says of the optimizer's programs. */
 export function optimizerOptions(
-  { betas: [beta1, beta2], epsilon, clipNorm, average }: RunConfiguration['optimizer'],
+  { betas: [beta1, beta2], epsilon, clipNorm, ema }: RunConfiguration['optimizer'],
   runsPerStep: number,
   ranks = 1,
 ) {
-  return { beta1, beta2, epsilon, clipNorm, average: average !== null, accumulate: runsPerStep > 1, ranks }
+  return { beta1, beta2, epsilon, clipNorm, average: ema !== null, accumulate: runsPerStep > 1, ranks }
 }
 
 /**

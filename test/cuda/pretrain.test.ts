@@ -18,7 +18,7 @@ const frameBytes = 4 * 4 * 16 * 16 * 3
 const steps = 4
 const settings = [
   ...[`schedule.duration=${steps} steps`, 'schedule.warmup=1 steps', 'checkpoint.every=2 steps'],
-  ...['batch.size=4', 'optimizer.average=null', 'data.workers=1'],
+  ...['batch.size=4', 'optimizer.ema=null', 'data.workers=1'],
 ].flatMap((setting) => ['--set', setting])
 
 /** A line of the emulated device's log; `number`: bytes, or the launches so far where something is done. */

@@ -37,7 +37,7 @@ model: {from: scratch, width: 16, depth: 1, heads: 2, patch: 8, frames: 4, resol
 clip: {stride: 1}
 batch: {size: 8, perRun: 8}
 schedule: {duration: 5 steps, warmup: 1 steps}
-optimizer: {average: 0.5, baseLearningRate: 0.05}
+optimizer: {ema: 0.5, baseLearningRate: 0.05}
 evaluation: {clips: 2, crops: 1, every: 4 steps}
 checkpoint: {every: 3 steps, keep: 2}
 log: {tensorboard: false, every: 1 steps}

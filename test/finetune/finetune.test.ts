@@ -39,7 +39,7 @@ const input = (more: Partial<FinetuneInput> = {}): FinetuneInput => ({
   clip: { stride: 1 },
   batch: { size: 8, perRun: 4 },
   schedule: { duration: '6 steps', warmup: '2 steps' },
-  optimizer: { average: 0.5, baseLearningRate: 0.05 },
+  optimizer: { ema: 0.5, baseLearningRate: 0.05 },
   evaluation: { clips: 2, crops: 1, every: '2 steps' },
   probe: { readout: 'mean', epochs: 3, cache: path.join(folder, 'cache') },
   checkpoint: { every: '2 steps' },

@@ -22,7 +22,7 @@ const input = (mode: FinetuneInput['mode']): FinetuneInput => ({
   clip: { stride: 2 },
   batch: { size: 4, perRun: 4 },
   schedule: { duration: '2 steps', warmup: '0 steps' },
-  optimizer: { average: 0.5 },
+  optimizer: { ema: 0.5 },
   evaluation: { clips: 1, crops: 1, batch: 1 },
   // A head on the mean is a model in the standard layout.
   probe: { readout: 'mean', cache: inFolder('cache') },

@@ -11,7 +11,7 @@ clip: {stride: 1}
 model: {width: 16, depth: 2, heads: 2, frames: 4, resolution: 16, patch: 8, decoder: {width: 8, depth: 1, heads: 1}}
 mask: {ratio: 0.5}
 batch: {size: 8, perRun: 4}
-optimizer: {baseLearningRate: 0.1, average: 0.9}
+optimizer: {baseLearningRate: 0.1, ema: 0.9}
 schedule: {duration: 40 steps, warmup: 4 steps}
 log: {every: 1 step}
 checkpoint: {every: 3 steps, keep: 2}

@@ -98,6 +98,7 @@ export function frameTrainer(source: EncoderSource, frames: FrameStore, options:
   const seen = { ...source, sampling: storedSampling(source.sampling) }
   const model = { ...source.configuration, useMeanPooling: true, encoderNorm: true }
   const { augment, regularization, batch, optimizer, engine } = configuration
+  const { ema, ...settings } = optimizer
   return {
     description: {
       kind: options.kind,
@@ -109,7 +110,8 @@ export function frameTrainer(source: EncoderSource, frames: FrameStore, options:
       augment,
       regularization,
       batch,
-      optimizer,
+      // The name of the key when the first certificates were written: the digest of the plan covers it.
+      optimizer: { ...settings, average: ema },
       schedule: plainConfiguration(configuration).schedule,
       engine,
       ...((options.engineVariant ?? null) === null ? {} : { engineVariant: options.engineVariant }),
