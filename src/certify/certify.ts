@@ -25,12 +25,14 @@ import {
   ballotRule,
   defaultRules,
   exactRadii,
+  looksIntoHeads,
   needsGroups,
   needsPeriods,
   needsRankings,
   type Rule,
   type RunRule,
   ruleNamed,
+  whiteBoxRule,
 } from './rules/list.ts'
 import { summarizeRadii } from './rules/metrics.ts'
 import { plurality } from './rules/plurality.ts'
@@ -98,7 +100,7 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
         bucketManifest: manifest.digest,
         learnersDigest: digestOfEnsemble(trained.records),
         // That certificate looks at the training samples.
-        ensemble: rule === 'dpa_white_box' ? null : kept,
+        ensemble: looksIntoHeads(rule) ? null : kept,
         ...facts,
         warnings,
         baseAccuracy: found.baseAccuracy,
@@ -117,7 +119,7 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
           : {}),
         inputs: options.perInput === false ? null : perInput(certificates, test),
         ballots: found.ballots,
-        ...(rule === 'dpa_white_box' ? { flips } : {}),
+        ...(looksIntoHeads(rule) ? { flips } : {}),
         learnersFile: found.learnersFile,
       })
     }
@@ -215,7 +217,7 @@ async function certifyEnsemble<Set extends SampleSet, Inputs extends TestInputs>
     const flipped =
       folder === undefined ? { stored: null, result: await flip() } : await writeFlips(folder, name, shape, flip)
     const flips = flipped.stored === null ? null : { ...flipped.stored, ...flipFacts(set, trained.assignment) }
-    certified.push({ rule: 'dpa_white_box', certificates: flipped.result, flips })
+    certified.push({ rule: whiteBoxRule, certificates: flipped.result, flips })
   }
   const learnersFile = folder === undefined ? null : `learners-${name}.txt`
   if (folder !== undefined && learnersFile !== null)

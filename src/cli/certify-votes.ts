@@ -11,7 +11,15 @@ import {
 } from '../certify/import-votes.ts'
 import { certifyInputs, type RuleOptions } from '../certify/rules/certify-ballots.ts'
 import type { CollectiveRow } from '../certify/rules/collective.ts'
-import { needsGroups, needsPeriods, needsRankings, needsSpread, type Rule } from '../certify/rules/list.ts'
+import {
+  defaultRules,
+  defaultSpreadRules,
+  needsGroups,
+  needsPeriods,
+  needsRankings,
+  needsSpread,
+  type Rule,
+} from '../certify/rules/list.ts'
 import { checkRequirements, noTrueClasses, parseRequirements } from '../certify/rules/requirement.ts'
 import { targetsNamed } from '../certify/rules/targeted-summary.ts'
 import { KeptCertificates } from '../certify/votes/kept-certificates.ts'
@@ -235,7 +243,7 @@ function textOf({ certificate, radii }: RuleResult, { ballots, reading }: Import
  */
 function rulesFor(asked: string | undefined, kind: 'votes' | 'scores', reach: number): Rule[] {
   const spreads = reach > 1
-  const usual: Rule[] = spreads ? ['fa', 'roe_fa'] : ['dpa', 'roe']
+  const usual = spreads ? defaultSpreadRules : defaultRules
   const rules = asked === undefined ? usual.filter((rule) => kind === 'scores' || !needsRankings(rule)) : rulesOf(asked)
   const ranked = rules.find(needsRankings)
   if (ranked !== undefined && kind === 'votes')

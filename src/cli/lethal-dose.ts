@@ -1,4 +1,5 @@
 import { lethalDoseTable } from '../certify/dose/lethal-dose-report.ts'
+import { partitionRule } from '../certify/rules/names.ts'
 import { lethalDoseOfVideos } from '../certify/videos/dose-videos.ts'
 import { type LearnerOptions, learnerKinds } from '../certify/videos/learners/learner-options.ts'
 import { report } from './certify.ts'
@@ -10,7 +11,7 @@ import { interruptSignal } from './interrupt.ts'
 export async function lethalDoseCommand(data: string, options: LethalDoseCommandOptions): Promise<void> {
   const { from, learner = 'ridge', partitions = '5,10,20,50', subsets, accuracies, quiet = false } = options
   const { out, json = false } = options
-  const { by, threat } = bucketsOf(['dpa'], { ...options, learner: undefined })
+  const { by, threat } = bucketsOf([partitionRule], { ...options, learner: undefined })
   const kinds = namesOf('--learner', learner, learnerKinds)
   const learners: LearnerOptions[] = []
   for (const kind of kinds) learners.push(await learnerOf({ ...options, learner: kind }, kind))

@@ -6,9 +6,9 @@ import type { LabeledVideo } from '../dataset/dataset.ts'
 import { Ranks } from '../distributed/ranks.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { ClassifierHead } from '../inference/classifier.ts'
+import { usualBatch } from '../inference/defaults.ts'
 import { bytesOfWeights, type FeatureKind, planFeatures } from '../inference/encoder-source.ts'
 import { gatheredClips } from '../inference/feature-collector.ts'
-import { featureBatch } from '../inference/features.ts'
 import { bytesOnTheWay, clipBytesOf, clipRunNeed } from '../inference/memory.ts'
 import { gatheredFor } from '../inference/predict-videos.ts'
 import { buildClassifyProgram, buildFinetuneProgram, buildHeadProgram } from '../model/classify.ts'
@@ -217,17 +217,17 @@ export async function planHead(
   const { program, parameters: read } = planFeatures(
     source,
     headPlan(configuration, width, together).kind,
-    featureBatch,
+    usualBatch.features,
     together,
   )
-  const { shape } = planFeatures(source, kind, featureBatch, widest)
+  const { shape } = planFeatures(source, kind, usualBatch.features, widest)
   const engine = await chooseEngine(configuration.engine.name)
   const workers = data.workers ?? availableParallelism()
   const weights = bytesOfWeights(source)
   const { precision } = configuration.engine
   const clipBytes = clipBytesOf(source.configuration)
   const onTheWay = (views: number): number =>
-    bytesOnTheWay({ views, workers, clipBytes, gathered: gatheredClips(featureBatch, views) })
+    bytesOnTheWay({ views, workers, clipBytes, gathered: gatheredClips(usualBatch.features, views) })
   const ofFeatures = programsNeed({
     ...{ engine: engine.name, options: { precision }, programs: [program], saving: weights, workers },
     data: Math.max(...[probe.clips, evaluation.clips * evaluation.crops].map((views) => onTheWay(views))),

@@ -11,6 +11,7 @@ import { replaceFile, writeFileAtomic } from '../format/atomic.ts'
 import { requireOwnResults } from '../format/own-results.ts'
 import { type TrainingUse, unknownUse } from '../train/training-use.ts'
 import { confusionSvg } from './confusion-picture.ts'
+import { usualViews } from './defaults.ts'
 import type { ClipClassifier } from './predict-videos.ts'
 import { predictOnRanks, type RankPredictionOptions } from './rank-predictions.ts'
 import { largest, majorityWarning, type Scores, scorePredictions } from './scores.ts'
@@ -54,7 +55,7 @@ export async function evaluateVideos(
   videos: readonly LabeledVideo[],
   options: RankPredictionOptions = {},
 ): Promise<Evaluation> {
-  const { clips = 5, crops = 3, ...loading } = options
+  const { clips = usualViews.evaluation.clips, crops = usualViews.evaluation.crops, ...loading } = options
   const { ranks = Ranks.alone() } = options
   const [use, compared] = await ranks.agree(async () =>
     ranks.rank > 0

@@ -15,6 +15,7 @@ import { loadClips } from '../video/load-clips.ts'
 import { loadWindows, windowsAtOnce } from '../video/load-windows.ts'
 import type { DecoderName, VideoEntry } from '../video/types.ts'
 import { type AugmentationKind, augmentationKey, augmentedClips, planAugmentation } from './augmentation.ts'
+import { usualBatch, usualViews } from './defaults.ts'
 import {
   bytesOfWeights,
   type FeatureKind,
@@ -27,9 +28,6 @@ import { openFeatureSession } from './feature-session.ts'
 import { FeatureStore, type FeatureView } from './feature-store.ts'
 import { clipBytesOf, clipRunNeed, requireClipRunMemory } from './memory.ts'
 import { spatialViews, temporalViews } from './views.ts'
-
-/** Clips in one run where nothing else is asked for. */
-export const featureBatch = 8
 
 /** Which features are computed, from which frames, and where they are kept. */
 export interface FeatureOptions extends EngineOptions {
@@ -53,7 +51,7 @@ export interface FeatureOptions extends EngineOptions {
   readonly shard?: { readonly index: number; readonly count: number } | null
   /** Default: the best engine that this machine has. */
   readonly engine?: string | null
-  /** Clips in one run. Default `featureBatch`. With 1, features do not depend on other videos; they are kept apart from those of larger runs. */
+  /** Clips in one run. Default 8. With 1, features do not depend on other videos; they are kept apart from those of larger runs. */
   readonly batch?: number
   readonly workers?: number
   readonly decoder?: DecoderName
@@ -129,7 +127,14 @@ export interface FeaturePlan extends Pick<FeatureProgram, 'program' | 'output' |
 
 /** @throws VideoMaeError `INVALID_ARGUMENT`, `READOUT_UNKNOWN`, `READOUT_UNFIT` */
 export async function planFeatures(source: TokenSource, options: FeatureOptions): Promise<FeaturePlan> {
-  const { kind = 'pooled', clips = 1, crops = 1, windowStep = null, shard = null, batch = featureBatch } = options
+  const {
+    kind = 'pooled',
+    clips = usualViews.features.clips,
+    crops = usualViews.features.crops,
+    windowStep = null,
+    shard = null,
+    batch = usualBatch.features,
+  } = options
   const readout = readoutName(options.readout ?? 'mean')
   requireCount('clips', clips)
   requireCount('crops', crops)
@@ -224,7 +229,14 @@ function requireFeatureMemory(
   options: FeatureOptions,
   { engine, clipBytes, videos }: { readonly engine: string; readonly clipBytes: number; readonly videos: number },
 ): void {
-  const { clips = 1, crops = 1, windowStep = null, workers, precision, programs } = options
+  const {
+    clips = usualViews.features.clips,
+    crops = usualViews.features.crops,
+    windowStep = null,
+    workers,
+    precision,
+    programs,
+  } = options
   const given =
     windowStep === null
       ? { views: augmentationOf(source, options)?.variants.length ?? clips * crops, videos }
@@ -278,7 +290,7 @@ async function withDigests<Video extends VideoEntry & { readonly digest?: string
 
 /** @throws VideoMaeError `INVALID_ARGUMENT` beside other views, and what `planAugmentation` throws */
 function augmentationOf({ configuration, sampling }: TokenSource, options: FeatureOptions) {
-  const { augment, clips = 1, crops = 1, windowStep = null } = options
+  const { augment, clips = usualViews.features.clips, crops = usualViews.features.crops, windowStep = null } = options
   if (augment === undefined) return null
   if (windowStep !== null || clips * crops !== 1)
     throw unusedArgument('augment', 'beside other views of the same videos', augment.join(','))
@@ -286,7 +298,16 @@ function augmentationOf({ configuration, sampling }: TokenSource, options: Featu
 }
 
 async function* loadViews(source: TokenSource, entries: readonly VideoEntry[], options: FeatureOptions) {
-  const { clips = 1, crops = 1, windowStep = null, workers, decoder, timeoutSeconds, processes, signal } = options
+  const {
+    clips = usualViews.features.clips,
+    crops = usualViews.features.crops,
+    windowStep = null,
+    workers,
+    decoder,
+    timeoutSeconds,
+    processes,
+    signal,
+  } = options
   const { configuration, sampling } = source
   const { frames } = configuration
   const loading = { entries, size: frameSize(configuration), workers, decoder, timeoutSeconds, processes, signal }

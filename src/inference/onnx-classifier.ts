@@ -11,6 +11,7 @@ import { type OnnxModel, readModel } from '../format/onnx.ts'
 import { isUsableMean, isUsableStd, meanExpected, stdExpected } from '../model/pixel-range.ts'
 import { pixelValues } from '../model/pixel-values.ts'
 import { IdleProcesses } from '../video/idle-processes.ts'
+import { usualBatch } from './defaults.ts'
 import { exportedRunNeed, requireClipRunMemory } from './memory.ts'
 import { type ClassifierEngineOptions, type ClipClassifier, gatheredFor } from './predict-videos.ts'
 import { type TestSampling, testSamplingSchema } from './views.ts'
@@ -52,7 +53,7 @@ interface Description {
  */
 export async function openOnnxClassifier(
   file: string,
-  { batch = 4, threads, given }: Pick<ClassifierEngineOptions, 'batch' | 'threads' | 'given'> = {},
+  { batch = usualBatch.classifier, threads, given }: Pick<ClassifierEngineOptions, 'batch' | 'threads' | 'given'> = {},
 ): Promise<ClipClassifier> {
   if (!existsSync(file)) {
     throw new VideoMaeError(`Expected a classifier at ${file}, which does not exist.`, {

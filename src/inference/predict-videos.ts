@@ -8,6 +8,7 @@ import { IdleProcesses } from '../video/idle-processes.ts'
 import { type LoadedVideo, loadClips } from '../video/load-clips.ts'
 import type { DecoderName, VideoEntry } from '../video/types.ts'
 import { buildClassifierProgram, type Classifier } from './classifier.ts'
+import { usualBatch, usualViews } from './defaults.ts'
 import { clipBytesOf, clipRunNeed, type GivenClips, requireClipRunMemory } from './memory.ts'
 import { spatialViews, type TestSampling, temporalViews } from './views.ts'
 
@@ -55,7 +56,7 @@ export const gatheredFor = (batch: number, views: number): number => batch - 1 +
  */
 export async function openClipClassifier(
   classifier: Classifier & { readonly warnings?: readonly string[]; readonly path?: string },
-  { engine: name = null, batch = 4, given, ...options }: ClassifierEngineOptions = {},
+  { engine: name = null, batch = usualBatch.classifier, given, ...options }: ClassifierEngineOptions = {},
 ): Promise<ClipClassifier> {
   const { configuration, labels, sampling, state, warnings, path: location } = classifier
   const size = frameSize(configuration)
@@ -128,7 +129,7 @@ export type VideoPrediction = {
 export async function* predictVideos(
   classifier: ClipClassifier,
   entries: readonly VideoEntry[],
-  { clips = 5, crops = 3, ...loading }: ViewOptions = {},
+  { clips = usualViews.evaluation.clips, crops = usualViews.evaluation.crops, ...loading }: ViewOptions = {},
 ): AsyncGenerator<VideoPrediction, void, undefined> {
   const samplings = temporalViews(classifier.sampling, classifier.frames, clips)
   const views = spatialViews(crops)

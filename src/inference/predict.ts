@@ -9,6 +9,7 @@ import type { SourceReading } from '../video/reading.ts'
 import { readVideos, type VideoListing } from '../video/source.ts'
 import type { VideoEntry } from '../video/types.ts'
 import { openClassifier } from './classifier.ts'
+import { usualTop, usualViews } from './defaults.ts'
 import { openOnnxClassifier } from './onnx-classifier.ts'
 import { type ClassifierEngineOptions, type ClipClassifier, openClipClassifier } from './predict-videos.ts'
 import { predictOnRanks, type RankPredictionOptions, requireSameWork } from './rank-predictions.ts'
@@ -95,7 +96,7 @@ export type Prediction = PredictedVideo &
 export async function predict(videos: readonly string[], options: PredictOptions): Promise<Prediction[]> {
   const {
     from,
-    top = 5,
+    top = usualTop,
     threshold = 0,
     windowSeconds,
     onProgress,
@@ -104,7 +105,7 @@ export async function predict(videos: readonly string[], options: PredictOptions
     ranks = Ranks.alone(),
     ...rest
   } = options
-  const { clips = 1, crops = 1 } = options
+  const { clips = usualViews.prediction.clips, crops = usualViews.prediction.crops } = options
   requireCount('top', top)
   if (!(threshold >= 0 && threshold <= 1)) throw invalidArgument('threshold', 'a probability from 0 to 1', threshold)
   if (windowSeconds !== undefined) requireWindowSeconds(windowSeconds)

@@ -25,6 +25,7 @@ import type { InputCertificate } from '../rules/rule.ts'
 import { spreadOffsets } from '../rules/spread.ts'
 import { attackRows } from '../threat/attack.ts'
 import { hashedReach, type PoisonReach, temporalReach } from '../threat/poison-reach.ts'
+import { auditDefaults } from './defaults.ts'
 
 /** The learners, the rule and the attacks of an audit. */
 export interface AuditOptions<Set extends SampleSet, Inputs extends TestInputs> extends PoolOptions {
@@ -115,7 +116,6 @@ interface Audit<Set extends SampleSet, Inputs extends TestInputs> {
   readonly certify: (trained: TrainedEnsemble<Inputs>) => Promise<readonly InputCertificate[]>
 }
 
-const [usualTrials, usualAttacks] = [200, 20]
 /** Of more classes, what each costs is not audited. */
 const mostTargets = 50
 
@@ -125,8 +125,8 @@ const mostTargets = 50
  * @throws VideoMaeError `INVALID_ARGUMENT`
  */
 export function checkAudit({
-  trials = usualTrials,
-  attacks = usualAttacks,
+  trials = auditDefaults.trials,
+  attacks = auditDefaults.attacks,
   largestBudget,
 }: Pick<AuditOptions<never, never>, 'trials' | 'attacks' | 'largestBudget'>): void {
   requireCount('trials', trials, 'trials', 0)
@@ -150,8 +150,8 @@ export async function audit<Set extends SampleSet, Inputs extends TestInputs>(
     rule,
     partitions,
     seed = 0,
-    trials = usualTrials,
-    attacks = usualAttacks,
+    trials = auditDefaults.trials,
+    attacks = auditDefaults.attacks,
     by,
     groups,
     periods,
@@ -287,7 +287,7 @@ async function attackSome<Set extends SampleSet, Inputs extends TestInputs>({
   train,
   certify,
 }: Audit<Set, Inputs>): Promise<AuditReport['attacks']> {
-  const { attacks: wanted = usualAttacks, attackClips = mostClips(set) } = options
+  const { attacks: wanted = auditDefaults.attacks, attackClips = mostClips(set) } = options
   const inputs = Array.from(new RandomStream(seed, 'attacked inputs').permutation(test.rows).subarray(0, wanted))
   const rows = cleanRows(set)
   const { reach } = poisonReach

@@ -4,6 +4,7 @@ import { type BucketKey, checkUnits } from '../ensemble/buckets.ts'
 import type { SampleSet, TestInputs } from '../ensemble/feature-set.ts'
 import type { LearnerFamily, PoolOptions } from '../ensemble/learners.ts'
 import { rowsOfUnits } from '../ensemble/poison.ts'
+import { partitionRule } from '../rules/names.ts'
 import { checkThreat, type ThreatDeclaration } from '../threat/threat.ts'
 import type { DoseLearner } from './lethal-dose.ts'
 
@@ -41,7 +42,7 @@ export function doseLearner<Set extends SampleSet, Inputs extends TestInputs>(
     labels: test.labels,
     remarks,
     // The radii that are measured are those of DPA.
-    ...(threat === undefined ? {} : { threat: checkThreat(set, by, ['dpa'], threat) }),
+    ...(threat === undefined ? {} : { threat: checkThreat(set, by, [partitionRule], threat) }),
     async voteOfSubsets(size, subsets, seed) {
       const lists = Array.from({ length: subsets }, (_, subset) => {
         const order = new RandomStream(seed, size, subset, 'subset').permutation(units.length)

@@ -12,7 +12,9 @@ import { scoredRadii } from '../certify.ts'
 import { type Ballots, votesOfInput } from '../rules/ballot.ts'
 import { certifyBallots } from '../rules/certify-ballots.ts'
 import { type RobustnessSummary, summarizeRadii } from '../rules/metrics.ts'
+import { partitionRule } from '../rules/names.ts'
 import type { ThreatStatement } from '../threat/threat.ts'
+import { doseDefaults } from './defaults.ts'
 import { mean, meanInterval, sizeForAccuracy, sizeInterval } from './dose-intervals.ts'
 
 /** Anything that can be trained on subsets and on partitions: heads on features, or training from scratch elsewhere. */
@@ -105,7 +107,12 @@ export interface LethalDoseReport {
  *
  * @throws VideoMaeError `INVALID_ARGUMENT`
  */
-export function checkStudy({ partitions, subsets = 40, accuracies = [], targets = [] }: LethalDoseOptions): void {
+export function checkStudy({
+  partitions,
+  subsets = doseDefaults.subsets,
+  accuracies = [],
+  targets = [],
+}: LethalDoseOptions): void {
   if (partitions.length === 0) throw invalidArgument('partitions', 'positive integers', '')
   for (const k of partitions) requireCount('partitions', k)
   requireDistinct('partitions', partitions)
@@ -127,7 +134,7 @@ export async function lethalDose(
   learners: readonly DoseLearner[],
   options: LethalDoseOptions,
 ): Promise<LethalDoseReport> {
-  const { subsets = 40, accuracies = [0.5, 0.6, 0.7], seed = 0 } = options
+  const { subsets = doseDefaults.subsets, accuracies = doseDefaults.accuracies, seed = 0 } = options
   checkStudy(options)
   if (learners.length === 0) throw invalidArgument('learners', 'at least one', 0)
   const names = learners.map(({ name }) => name)
@@ -149,7 +156,7 @@ export async function lethalDose(
       curve.push({ size, accuracy, interval: meanInterval(each) })
       perSubset.push(each)
       const real = await learner.voteOfPartitions(k)
-      const measured = summarizeRadii(scoredRadii(certifyBallots(real, { rule: 'dpa' }), learner.labels))
+      const measured = summarizeRadii(scoredRadii(certifyBallots(real, { rule: partitionRule }), learner.labels))
       rows.push({
         partitions: k,
         size,

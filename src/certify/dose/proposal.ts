@@ -14,6 +14,7 @@ import { readRegularText } from '../../format/regular-file.ts'
 import { emptyBallots } from '../rules/ballot.ts'
 import { certifyBallots } from '../rules/certify-ballots.ts'
 import { type RobustnessSummary, summarizeCounts } from '../rules/metrics.ts'
+import { partitionRule, spreadRule } from '../rules/names.ts'
 import { checkRequirements, type Requirement } from '../rules/requirement.ts'
 import { spreadOffsets } from '../rules/spread.ts'
 
@@ -70,7 +71,7 @@ type StudyRow = StudyLearner['rows'][number]
 /** One K, rule and spread, with what the study lets expect of it. */
 export interface ProposedEnsemble {
   readonly partitions: number
-  readonly rule: 'dpa' | 'fa'
+  readonly rule: typeof partitionRule | typeof spreadRule
   readonly spread: number
   /** Samples of a base learner, as in the study. */
   readonly samples: number
@@ -194,7 +195,7 @@ function candidatesOf(row: StudyRow, samples: number, requirements: readonly Req
   const partitions = Math.round(samples / row.size)
   if (partitions < 2) return []
   const margins = marginsOf(row)
-  const shapes = [{ rule: 'dpa', spread: 1 } as const, ...spreads.map((spread) => ({ rule: 'fa', spread }) as const)]
+  const shapes = [{ rule: partitionRule, spread: 1 }, ...spreads.map((spread) => ({ rule: spreadRule, spread }))]
   return shapes
     .filter(({ spread }) => partitions * spread <= mostLearners)
     .map(({ rule, spread }) => {
@@ -223,7 +224,7 @@ function marginsOf({ partitions, measured: { inputs, certifiedAccuracy } }: Stud
 function expectedSummary(
   margins: ReadonlyMap<number, number>,
   partitions: number,
-  rule: 'dpa' | 'fa',
+  rule: ProposedEnsemble['rule'],
   spread: number,
 ): RobustnessSummary {
   const learners = partitions * spread

@@ -4,13 +4,13 @@ import { finiteAggregationExact } from './coverage.ts'
 import { dpa } from './dpa.ts'
 import { encoderGroups } from './encoder-groups.ts'
 import { finiteAggregation } from './finite-aggregation.ts'
-import { type Rule, type RunRule, rules } from './names.ts'
+import { partitionRule, type Rule, type RunRule, rules, spreadRule, type WhiteBoxRule } from './names.ts'
 import type { AggregationRule, InputCertificate } from './rule.ts'
 import { runOffElection } from './run-off-election.ts'
 import { runOffFinite } from './run-off-finite.ts'
 import { temporal } from './temporal.ts'
 
-export { type Rule, type RunRule, rules } from './names.ts'
+export { partitionRule, type Rule, type RunRule, rules, spreadRule, type WhiteBoxRule } from './names.ts'
 
 /** In the order of `names.ts`. */
 const list: readonly (AggregationRule & { readonly name: Rule })[] = [
@@ -34,7 +34,18 @@ export function ballotRule(rule: RunRule): Rule {
 }
 
 /** Both count votes of the same learners. */
-export const defaultRules: readonly Rule[] = [dpa.name, runOffElection.name]
+export const defaultRules: readonly Rule[] = [partitionRule, runOffElection.name]
+
+/** Both count votes of the same learners, where a bucket reaches several. */
+export const defaultSpreadRules: readonly Rule[] = [spreadRule, runOffFinite.name]
+
+/** The rule of a run that looks into ridge heads. */
+export const whiteBoxRule: WhiteBoxRule = whiteBoxDpa.name
+
+/** Whether a run is certified by looking into ridge heads, and not from ballots alone. */
+export function looksIntoHeads(rule: RunRule): rule is WhiteBoxRule {
+  return rule === whiteBoxRule
+}
 
 /** @throws VideoMaeError `INVALID_ARGUMENT` for another name */
 export function ruleNamed(name: RunRule): AggregationRule {

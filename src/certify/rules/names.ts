@@ -7,4 +7,13 @@ export const rules = ['dpa', 'fa', 'fa_exact', 'roe', 'roe_fa', 'groups', 'tempo
 export type Rule = (typeof rules)[number]
 
 /** What a run of a certification goes by: a rule, or `dpa` once more, certified by looking into ridge heads. */
-export type RunRule = Rule | 'dpa_white_box'
+export type RunRule = Rule | WhiteBoxRule
+
+/** `dpa` once more, certified by looking into ridge heads: no rule that can be asked for. */
+export type WhiteBoxRule = 'dpa_white_box'
+
+/** The plurality of disjoint partitions: what learning curves are measured with, and what audits attack by default. */
+export const partitionRule = rules[0]
+
+/** The same where a bucket reaches several base classifiers. */
+export const spreadRule = rules[1]

@@ -2,7 +2,7 @@
 import { bucketRule, poisonUnit } from '../ensemble/buckets.ts'
 import { ensembleWarnings } from '../ensemble/ensemble-facts.ts'
 import { bucketOfDigest, sha256 } from '../ensemble/hash.ts'
-import { needsGroups, needsPeriods } from '../rules/list.ts'
+import { looksIntoHeads, needsGroups, needsPeriods } from '../rules/list.ts'
 import { bucketsOfLearner, spreadOffsets } from '../rules/spread.ts'
 import type { Differences } from './differences.ts'
 import type { Recount } from './recount.ts'
@@ -71,7 +71,7 @@ export function compareBuckets(
   differences.compare(`${file}digest`, digest, sha256(JSON.stringify(body)), about)
   differences.compare(`${at}bucketManifest`, run.bucketManifest, digest, about)
   differences.compare(`${file}periods`, periods, run.periods, about)
-  if (run.rule === 'dpa_white_box') differences.compare(`${at}flips.samples`, run.flips?.samples, body.rows, about)
+  if (looksIntoHeads(run.rule)) differences.compare(`${at}flips.samples`, run.flips?.samples, body.rows, about)
   if (needsGroups(run.rule)) differences.compare(`${at}groups`, run.groups, found.groups, about)
   const unordered = assignment.findIndex(([id], i) => i > 0 && id <= assignment[i - 1][0])
   if (unordered >= 0)

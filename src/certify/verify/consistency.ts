@@ -2,7 +2,7 @@
  * What the values of a certificate say about each other, besides what follows from the votes. Each was stated on its own, so a
  * certificate that was put together from parts of others has to fit in all of them.
  */
-import { needsPeriods } from '../rules/list.ts'
+import { looksIntoHeads, needsPeriods } from '../rules/list.ts'
 import { compareClassNames, otherClasses } from '../threat/class-names.ts'
 import type { Differences } from './differences.ts'
 import type { ReadCertificate, ReadRun } from './schema.ts'
@@ -79,10 +79,10 @@ function compareCombinations(
   for (const [r, { rule, periods }] of runs.entries()) {
     const about = { run: names[r] }
     if (needsPeriods(rule) !== (by === 'time'))
-      differences.compare(`runs[${r}].rule`, rule, by === 'time' ? 'temporal' : 'a rule without periods', about)
+      differences.compare(`runs[${r}].rule`, rule, `a rule ${by === 'time' ? 'of' : 'without'} periods`, about)
     if (needsPeriods(rule) !== (periods !== undefined))
       differences.compare(`runs[${r}].periods`, periods, needsPeriods(rule) ? 'periods' : undefined, about)
-    if (rule !== 'dpa_white_box') continue
+    if (!looksIntoHeads(rule)) continue
     differences.compare('threat.threat', threat, 'label_flip', about)
     differences.compare('learner.kind', learner.kind, 'ridge', about)
   }

@@ -1,6 +1,7 @@
 /** What a certificate claims, derived again from what it says of threat, buckets and encoder. */
 import { VideoMaeError } from '../../core/errors.ts'
 import { bucketRule } from '../ensemble/buckets.ts'
+import { looksIntoHeads } from '../rules/list.ts'
 import { readingConditions, threatStatement } from '../threat/threat.ts'
 import type { Differences } from './differences.ts'
 import type { ReadCertificate } from './schema.ts'
@@ -9,7 +10,7 @@ import type { ReadCertificate } from './schema.ts'
 export function compareStatement(certificate: ReadCertificate, differences: Differences): void {
   const { threat: stated, buckets, runs, data, options } = certificate
   differences.compare('buckets.hash', buckets.hash, bucketRule(buckets.by))
-  const rules = runs.flatMap(({ rule }) => (rule === 'dpa_white_box' ? [] : [rule]))
+  const rules = runs.flatMap(({ rule }) => (looksIntoHeads(rule) ? [] : [rule]))
   let statement: ReturnType<typeof threatStatement>
   try {
     statement = threatStatement(stated.threat, buckets.by, rules, stated.encoder)

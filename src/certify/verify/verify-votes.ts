@@ -6,7 +6,7 @@ import { sha256 } from '../ensemble/hash.ts'
 import { runName } from '../files/certificate-file.ts'
 import { importedConditions } from '../import-votes.ts'
 import { ruleOptions } from '../rules/certify-ballots.ts'
-import { ballotRule, exactRadii, needsPeriods } from '../rules/list.ts'
+import { ballotRule, exactRadii, looksIntoHeads, needsPeriods } from '../rules/list.ts'
 import { type RobustnessSummary, summarizeRadii } from '../rules/metrics.ts'
 import type { InputCertificate } from '../rules/rule.ts'
 import { summarizeTargets } from '../rules/targeted-summary.ts'
@@ -264,8 +264,8 @@ class Verifier {
     const targets = run.targeted?.map((each) => each.class)
     if (inputs === null) this.skip(name, 'it lists no inputs (--no-per-input)')
     else if (ballots === null) this.skip(name, 'it names no stored votes', inputs.length)
-    else if (rule === 'dpa_white_box' && flips === null) this.skip(name, 'it names no stored flips', inputs.length)
-    if (inputs === null || ballots === null || (rule === 'dpa_white_box' && flips === null)) return null
+    else if (looksIntoHeads(rule) && flips === null) this.skip(name, 'it names no stored flips', inputs.length)
+    if (inputs === null || ballots === null || (looksIntoHeads(rule) && flips === null)) return null
     const stated = { learners: run.learners, classes, inputs: inputs.length }
     if (!this.fits(stated, ballots, name, at)) return null
     const counted = await this.count({
@@ -277,7 +277,7 @@ class Verifier {
         rule: ruleOptions(ballotRule(rule), run, targets),
         keepRight: run.collective !== null,
       },
-      flips: rule === 'dpa_white_box' ? flips : null,
+      flips: looksIntoHeads(rule) ? flips : null,
     })
     const { certificates } = counted
     const labels = inputs.map(({ label }) => label)

@@ -15,11 +15,12 @@ import {
   audit,
   checkAudit,
 } from '../audit/audit.ts'
+import { auditDefaults } from '../audit/defaults.ts'
 import { checkRules } from '../certify-plan.ts'
 import type { BucketKey } from '../ensemble/buckets.ts'
 import type { SampleSet, TestInputs } from '../ensemble/feature-set.ts'
 import { digestOfRecord, recordOfSet } from '../files/sample-record.ts'
-import { needsGroups, type Rule } from '../rules/list.ts'
+import { needsGroups, partitionRule, type Rule } from '../rules/list.ts'
 import type { Threat } from '../threat/threat.ts'
 import { auditLists, type ListAuditReport } from './audit/list-audit.ts'
 import { isHeadKind } from './learners/learner-options.ts'
@@ -65,13 +66,13 @@ export interface VideoAudit extends AuditReport {
 export async function auditVideos(
   job: AuditVideosJob,
 ): Promise<{ readonly report: VideoAudit; readonly file: string }> {
-  const { partitions = 50, rule = 'dpa', groups, out, whiteBox = false } = job
+  const { partitions = auditDefaults.partitions, rule = auditDefaults.rule, groups, out, whiteBox = false } = job
   const { by } = claimOf([rule], job)
   checkRules({
     ...{ rules: [rule], partitions, groups, by, whiteBox },
     ...{ spread: job.spread, seeds: job.seedsPerPartition },
   })
-  if (whiteBox && rule !== 'dpa') throw invalidArgument('whiteBox', 'rule "dpa"', rule)
+  if (whiteBox && rule !== partitionRule) throw invalidArgument('whiteBox', `rule "${partitionRule}"`, rule)
   if (whiteBox && (job.learner ?? { kind: 'ridge' }).kind !== 'ridge')
     throw invalidArgument('whiteBox', 'ridge heads', job.learner?.kind)
   if (whiteBox && job.listTrials === 0)

@@ -10,6 +10,7 @@ import {
   lethalDose,
 } from '../dose/lethal-dose.ts'
 import { requireDoseFolder, writeLethalDose } from '../dose/lethal-dose-report.ts'
+import { partitionRule } from '../rules/names.ts'
 import type { Threat } from '../threat/threat.ts'
 import { isTrained } from './feature-source.ts'
 import { isHogReadout } from './hog.ts'
@@ -42,7 +43,7 @@ export interface LethalDoseOfVideosJob
  */
 export async function lethalDoseOfVideos(job: LethalDoseOfVideosJob): Promise<LethalDoseReport> {
   const { from, learners = [{ kind: 'ridge' }], partitions, subsets, accuracies, targets, seed, threads, signal } = job
-  const { by, threat } = claimOf(['dpa'], job)
+  const { by, threat } = claimOf([partitionRule], job)
   const study = { partitions, subsets, targets, seed, ...(accuracies === undefined ? {} : { accuracies }) }
   checkStudy(study) // before a feature is computed
   requireDistinct(
@@ -68,7 +69,7 @@ export async function lethalDoseOfVideos(job: LethalDoseOfVideosJob): Promise<Le
       }
       const videos = videosOf({ ...job, ...own, from: encoder, learner: ownOptions(learner) }, by)
       const plan = await planCertification(videos)
-      checkPlan(plan, by, ['dpa'], threat)
+      checkPlan(plan, by, [partitionRule], threat)
       const { kind } = learner
       planned.push({ name: startsFresh(kind) ? `${kind}, sizes of ${encoder}` : `${encoder}, ${kind}`, plan, videos })
     }
@@ -84,7 +85,7 @@ export async function lethalDoseOfVideos(job: LethalDoseOfVideosJob): Promise<Le
             ...{ name, learners: family, by, threat: { threat, encoder }, threads, signal },
             remarks: seenRemarks(plan.seen),
           }),
-        ensembleSize({ partitions, rules: ['dpa'] }),
+        ensembleSize({ partitions, rules: [partitionRule] }),
       ),
     )
   const report = await lethalDose(measured, { ...study, signal, onProgress: job.onMeasure })

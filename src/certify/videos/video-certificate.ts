@@ -5,6 +5,7 @@ import { decoderRecord } from '../../video/decoder.ts'
 import type { SourceReading } from '../../video/reading.ts'
 import type { BucketManifest } from '../ensemble/buckets.ts'
 import type { CertificateFile } from '../files/certificate-file.ts'
+import { looksIntoHeads } from '../rules/list.ts'
 import { otherClasses } from '../threat/class-names.ts'
 import { readingConditions, type ThreatStatement } from '../threat/threat.ts'
 import type { FeatureSource } from './feature-source.ts'
@@ -71,7 +72,7 @@ export async function videoCertificate(
   options: CertifyVideosOptions,
 ): Promise<VideoCertificate> {
   const { division, classes } = plan
-  const whiteBox = certificate.runs.some(({ rule }) => rule === 'dpa_white_box')
+  const whiteBox = certificate.runs.some(({ rule }) => looksIntoHeads(rule))
   if (whiteBox || labelsMakeGroups(plan, certificate.threat.threat)) requireLabeledRows(division)
   const undecoded = (side: LeftOutRow['side']) =>
     new Set(leftOut.filter((row) => row.side === side).map(({ id }) => id))

@@ -1,3 +1,4 @@
+import { auditDefaults } from '../../certify/audit/defaults.ts'
 import { rules } from '../../certify/rules/names.ts'
 import { argument, choice, count, flag, mandatory, texts, withDefault } from '../options/option.ts'
 import { encoderSources, ensembleOptions, labeledSources, periodOptions, studyOptions } from '../options/study.ts'
@@ -13,15 +14,15 @@ export const audit = defineCommand({
   arguments: { data: argument(labeledSources) },
   options: {
     from: mandatory(texts('encoder', `${encoderSources}; once for each encoder group`)),
-    partitions: withDefault(count('partitions', 'K', { shown: 'k' }), 50),
-    rule: withDefault(choice('name', 'one rule', rules), 'dpa'),
+    partitions: withDefault(count('partitions', 'K', { shown: 'k' }), auditDefaults.partitions),
+    rule: withDefault(choice('name', 'one rule', rules), auditDefaults.rule),
     groups: count(
       'groups',
       '[rule groups] encoder groups; encoders are not trained again, the scales of their features are',
     ),
     ...ensembleOptions,
-    trials: withDefault(count('trials', 'number of random poisonings', { least: 0 }), 200),
-    attacks: withDefault(count('attacks', 'number of inputs to attack', { least: 0 }), 20),
+    trials: withDefault(count('trials', 'number of random poisonings', { least: 0 }), auditDefaults.trials),
+    attacks: withDefault(count('attacks', 'number of inputs to attack', { least: 0 }), auditDefaults.attacks),
     listTrials: count(
       'listTrials',
       'number of attacks on rows and files of DATA (new classes, deleted files, other splits, ...); each runs everything\n' +

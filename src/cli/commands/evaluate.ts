@@ -1,3 +1,4 @@
+import { usualBatch, usualViews } from '../../inference/defaults.ts'
 import { choice, count, flag, mandatory, severalArguments, text, withDefault } from '../options/option.ts'
 import {
   classifierOption,
@@ -26,9 +27,9 @@ export const evaluate = defineCommand({
       'test',
       'all',
     ]),
-    clips: withDefault(count('clips', 'temporal views of every video'), 5),
-    crops: withDefault(count('crops', 'spatial views'), 3),
-    batch: withDefault(count('batch', 'clips in one run'), 4),
+    clips: withDefault(count('clips', 'temporal views of every video'), usualViews.evaluation.clips),
+    crops: withDefault(count('crops', 'spatial views'), usualViews.evaluation.crops),
+    batch: withDefault(count('batch', 'clips in one run'), usualBatch.classifier),
     out: text('folder', 'also write scores, predictions and the confusion matrix (JSON, SVG, PNG) there'),
     report: flag('also write a page about the result, report.html in --out'),
     ...engineOption,

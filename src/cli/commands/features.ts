@@ -1,3 +1,4 @@
+import { usualBatch, usualViews } from '../../inference/defaults.ts'
 import { readoutSyntax } from '../../model/readout-name.ts'
 import { positive } from '../arguments.ts'
 import { choice, count, mandatory, number, severalArguments, text, withDefault } from '../options/option.ts'
@@ -23,15 +24,15 @@ export const features = defineCommand({
       'pooled',
     ),
     readout: withDefault(text('name', `[pooled] ${readoutSyntax}`), 'mean'),
-    clips: withDefault(count('clips', 'temporal views of every video, a row each'), 1),
-    crops: withDefault(count('crops', 'spatial views'), 1),
+    clips: withDefault(count('clips', 'temporal views of every video, a row each'), usualViews.features.clips),
+    crops: withDefault(count('crops', 'spatial views'), usualViews.features.crops),
     windowStep: count('windowStep', 'sliding windows instead: frames from one start to the next'),
     stride: count('stride', 'frames from one frame of a clip to the next; default: as trained, else 4; pixels: 1'),
     fps: number('rate', 'frames per second of a clip, by time; not together with --stride', positive),
     shard: text('i/n', 'only this part of the videos, e.g. 3/16'),
     out: withDefault(text('folder', 'where the files go'), 'features'),
     cache: text('folder', 'the store; default: store/ in --out'),
-    batch: withDefault(count('batch', 'clips in one run'), 8),
+    batch: withDefault(count('batch', 'clips in one run'), usualBatch.features),
     ...engineOption,
     ...threadsOption,
     ...workersOption,

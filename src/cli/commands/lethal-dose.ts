@@ -1,3 +1,4 @@
+import { doseDefaults } from '../../certify/dose/defaults.ts'
 import { learnerKinds } from '../../certify/videos/learners/names.ts'
 import { argument, choice, count, mandatory, text, texts, withDefault } from '../options/option.ts'
 import { encoderSources, labeledSources, provenanceOptions, studyOptions } from '../options/study.ts'
@@ -21,8 +22,11 @@ export const lethalDose = defineCommand({
       'label_flip',
       'source',
     ]),
-    subsets: withDefault(count('subsets', 'number of random subsets of each size'), 40),
-    accuracies: withDefault(text('list', 'accuracies of one base classifier at which n is measured'), '0.5,0.6,0.7'),
+    subsets: withDefault(count('subsets', 'number of random subsets of each size'), doseDefaults.subsets),
+    accuracies: withDefault(
+      text('list', 'accuracies of one base classifier at which n is measured'),
+      doseDefaults.accuracies.join(','),
+    ),
     ...studyOptions('checkpoints/lethal-dose'),
     ...provenanceOptions,
   },

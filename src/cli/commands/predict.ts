@@ -1,4 +1,5 @@
 import { rules } from '../../certify/rules/names.ts'
+import { usualTop, usualViews } from '../../inference/defaults.ts'
 import { fraction, positive, wholeNumber } from '../arguments.ts'
 import { choice, count, flag, number, severalArguments, text, texts, withDefault } from '../options/option.ts'
 import { classifierOption, decoderOption, engineOption, jsonOption, threadsOption } from '../options/shared.ts'
@@ -19,13 +20,13 @@ export const predict = defineCommand({
     rule: choice('name', '[certified] the rule, if the ensemble was certified by several', rules),
     requireRadius: number('r', '[certified] abstain if the certified radius is below this', wholeNumber),
     target: text('classes', '[certified] also say how many poisons it takes to make each of these classes come out'),
-    top: withDefault(count('top', 'classes to print'), 5),
+    top: withDefault(count('top', 'classes to print'), usualTop),
     threshold: number('p', 'give no label if the most probable class is below this, between 0 and 1', fraction),
     windows: number('seconds', 'one prediction for each window of this many seconds', positive),
     csv: text('file', 'also write a table, one line for each video or window; "-": print it instead of text'),
     watch: flag('also predict videos that are added to the folders, until Ctrl-C; with --json a line for each'),
-    clips: withDefault(count('clips', 'temporal views of every video'), 1),
-    crops: withDefault(count('crops', 'spatial views'), 1),
+    clips: withDefault(count('clips', 'temporal views of every video'), usualViews.prediction.clips),
+    crops: withDefault(count('crops', 'spatial views'), usualViews.prediction.crops),
     ...engineOption,
     ...threadsOption,
     ...decoderOption,

@@ -5,6 +5,7 @@ import { nullIfMissing } from '../../../format/missing.ts'
 import { sha256 } from '../../ensemble/hash.ts'
 import { digestOfHead } from '../../ensemble/heads/head-digest.ts'
 import { runName } from '../../files/certificate-file.ts'
+import { looksIntoHeads } from '../../rules/list.ts'
 import { bucketsOfLearner } from '../../rules/spread.ts'
 import { bucketCount } from '../../verify/buckets.ts'
 import type { Differences } from '../../verify/differences.ts'
@@ -64,7 +65,7 @@ function compareDescription(
 ): void {
   const { threat, buckets, classNames, learner, runs, options } = certificate
   const rules = runs.flatMap(({ ensemble, rule }) =>
-    ensemble?.file === run.ensemble?.file && rule !== 'dpa_white_box' ? [rule] : [],
+    ensemble?.file === run.ensemble?.file && !looksIntoHeads(rule) ? [rule] : [],
   )
   const stated = {
     ...{ rules, partitions: run.partitions, spread: run.spread, offsets: run.offsets, periods: run.periods ?? null },
