@@ -201,7 +201,7 @@ function requireParts(source: string, entries: readonly VideoEntry[]): void {
     {
       code: 'SPLIT_INVALID',
       exit: 'data',
-      hint: 'Correct the column, or do not use it (finetune: --set data.official=false; evaluate: --split all).',
+      hint: 'Correct these rows or take them out of the list. Or do not use the column (finetune: --set data.official=false; evaluate: --split all).',
     },
   )
 }

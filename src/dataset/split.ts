@@ -270,7 +270,7 @@ function requirePart(video: LabeledVideo): SplitName {
     {
       code: 'SPLIT_INVALID',
       exit: 'data',
-      hint: 'Correct the column, or do not use it (finetune: --set data.official=false; evaluate: --split all).',
+      hint: 'Correct these rows or take them out of the list. Or do not use the column (finetune: --set data.official=false; evaluate: --split all).',
     },
   )
 }

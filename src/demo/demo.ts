@@ -1,6 +1,6 @@
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { VideoMaeError } from '../core/errors.ts'
+import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder.ts'
 import { RandomStream } from '../core/random.ts'
 import { clipsForCheck } from '../export/clips.ts'
@@ -59,7 +59,7 @@ const madeFolders = [videoFolder, 'run', 'labeled', 'certified', 'certified-fres
  * The whole job on an embedded default: generates videos, pretrains on them, draws reconstructions, exports the encoder
  * and checks it, and certifies an ensemble on labeled videos that the encoder has not seen, beside one on fresh weights.
  *
- * @throws VideoMaeError `DEMO_FOLDER` when `out` holds something else, `RUN_LOCKED` when another demo writes into it
+ * @throws VideoMaeError `INVALID_ARGUMENT` for too few videos, `DEMO_FOLDER` when `out` holds something else, `RUN_LOCKED` when another demo writes into it
  */
 export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   const lock = await lockRun(options.out, options.onNote)
@@ -72,13 +72,16 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
 
 async function demoInFolder(options: DemoOptions): Promise<DemoResult> {
   const { out, clips = 400, engine, signal, onNote = () => {} } = options
-  await prepareFolder(out)
   const videos = path.join(out, videoFolder)
+  const recipe = recipeFile('demo')
+  const configuration = await loadRunConfiguration({ file: recipe, overrides: overridesOf(options, videos) })
+  // Before anything of an earlier demo is removed.
+  const least = Math.ceil(configuration.batch.size / configuration.data.samplesPerClip)
+  if (clips < least) throw invalidArgument('clips', `at least ${least}, the videos of one training step`, clips)
+  await prepareFolder(out)
   onNote(`1/5  generating ${clips} videos of moving shapes in ${videos}`)
   const { files } = await generateMotionDataset(videos, { ...demoClips, clips, seed: 1, signal })
 
-  const recipe = recipeFile('demo')
-  const configuration = await loadRunConfiguration({ file: recipe, overrides: overridesOf(options, videos) })
   onNote(`2/5  pretraining on them without labels (recipe ${recipe}); Ctrl-C stops and saves`)
   const runFolder = path.join(out, 'run')
   const run = await pretrain(configuration, { out: runFolder, signal, onProgress: options.onProgress, onNote })

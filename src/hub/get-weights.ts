@@ -9,6 +9,7 @@ import { lockRun } from '../train/run-lock.ts'
 import { blobPaths, cacheFolder, findInCache, publishSnapshot } from './cache.ts'
 import { downloadFile, isWhole, partialName, removeOtherParts, sizeOf } from './download.ts'
 import { differs, offline } from './errors.ts'
+import { requireAsBefore } from './first-download.ts'
 import type { HubReference } from './reference.ts'
 import {
   describeFile,
@@ -64,6 +65,7 @@ export async function getWeights(
   const lock = await lockRun(folder, options.onNote)
   try {
     await cleanLeftovers(folder, (name) => name === recordName)
+    await requireAsBefore(path.join(folder, recordName), repository, files)
     const missing: HubFile[] = []
     for (const file of files) {
       const target = path.join(folder, file.name)

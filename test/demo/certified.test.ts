@@ -1,10 +1,11 @@
 /** The certificates of the demo. Oracle: `verify`, which recomputes them, and the lists that they are made of. */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, expect, it } from 'vitest'
 import { certificateText } from '../../src/cli/demo.ts'
 import { certifyDemo } from '../../src/demo/certified.ts'
+import { runDemo } from '../../src/demo/demo.ts'
 import { parameterShapes } from '../../src/model/parameters.ts'
 import { saveCheckpointDirectory } from '../../src/model/save-checkpoint.ts'
 import { runHere } from '../cli/run-here.ts'
@@ -31,6 +32,17 @@ it('certifies on labeled clips, with the encoder and with fresh weights, and wri
     expect(single).toBeLessThanOrEqual(1)
     expect(existsSync(path.join(certificate, 'certificate.json'))).toBe(true)
   }
+})
+
+it('refuses too few videos for a step before it removes what an earlier demo made', async () => {
+  const out = inFolder('earlier')
+  mkdirSync(path.join(out, 'videos'), { recursive: true })
+  for (const name of ['.videomae-demo', 'videos/kept.mp4']) writeFileSync(path.join(out, name), '')
+  await expect(runDemo({ out, clips: 15 })).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    message: expect.stringContaining('at least 16'),
+  })
+  expect(existsSync(path.join(out, 'videos/kept.mp4'))).toBe(true)
 })
 
 it('says the numbers of both, and the claim', () => {

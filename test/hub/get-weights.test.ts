@@ -176,6 +176,23 @@ describe('get', () => {
     }
   })
 
+  it('refuses weights that have changed since they were downloaded into the folder, also where they were removed', async () => {
+    await get('some/model')
+    rmSync(inFolder('weights', 'model.safetensors'))
+    await server.stop()
+    server = new HubServer({ 'some/model': { ...model, 'model.safetensors': weights.subarray(1) } })
+    await server.start()
+    const changed = get('some/model')
+    await expect(changed).rejects.toMatchObject({
+      code: 'DOWNLOAD_DIFFERS',
+      message: expect.stringContaining(sha256(weights)),
+      hint: expect.stringContaining(`some/model@${commit}`),
+    })
+    expect(there()).toEqual(['config.json', 'download.json'])
+    rmSync(inFolder('weights', 'download.json'))
+    expect((await get('some/model')).received).toBe(weights.length - 1)
+  })
+
   it('replaces no file of others', async () => {
     mkdirSync(inFolder('weights'))
     writeFileSync(inFolder('weights', 'config.json'), 'mine')

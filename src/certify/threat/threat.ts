@@ -148,7 +148,7 @@ export function threatStatement(
       throw refuse(
         threat,
         `${where}, so one inserted or deleted video may change the encoder and with it every learner.`,
-        'label_flip (the videos trusted, their labels not). For videos: an encoder pretrained elsewhere, or one for each bucket group with rule "groups".',
+        'label_flip (the videos trusted, their labels not). For videos: an encoder pretrained elsewhere, plain pixels without an encoder, or one encoder for each bucket group with rule "groups".',
       )
     }
     const other = rules.find((rule) => !needsGroups(rule))

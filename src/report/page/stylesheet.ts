@@ -66,6 +66,7 @@ thead th { color: var(--ink-2); vertical-align: bottom; border-bottom-color: var
 .number + :not(.number) { padding-left: 1.25rem; }
 thead .number { white-space: normal; }
 tbody th.number { min-width: 0; }
+.table td:last-child:not(.number) { min-width: 8rem; }
 td[style] { padding-right: 0.6rem; padding-left: 0.6rem; background: rgb(var(--heat) / calc(0.72 * var(--shade))); }
 
 .upright span { writing-mode: vertical-rl; transform: rotate(180deg); max-height: 9rem; overflow: hidden; }
@@ -128,7 +129,8 @@ footer { margin-top: 4rem; padding-top: 1rem; border-top: 1px solid var(--line);
   .narrow, nav { display: none; }
   section { margin-top: 1.75rem; }
   h2, summary, caption, thead { break-after: avoid; }
-  figure, tr, .facts div, .warning { break-inside: avoid; }
+  figure, tr, .facts div, .warning, .sources li { break-inside: avoid; }
+  table:not(:has(tbody tr:nth-child(13))) { break-inside: avoid; }
   .table, pre { overflow: visible; white-space: pre-wrap; }
   details::details-content { content-visibility: visible; height: auto; display: block; }
 }

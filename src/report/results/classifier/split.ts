@@ -41,7 +41,7 @@ export function splitSection({ run, evaluation }: ClassifierFacts): Section {
 function splitBlocks(split: readonly SplitVideo[]): Block[] {
   const grouped = split.some(({ group }) => group !== undefined)
   const parts = splitNames.map((name) => ({ name, videos: split.filter(({ part }) => part === name) }))
-  const use = { train: 'train the weights', validation: 'choose the best', test: 'are used once, at the end' }
+  const use = { train: 'to train', validation: 'to choose the best', test: 'to test once, at the end' }
   const across = grouped ? groupsAcross(split) : []
   return [
     {
@@ -52,7 +52,7 @@ function splitBlocks(split: readonly SplitVideo[]): Block[] {
         { title: 'videos', align: 'number' },
         { title: 'groups', align: 'number' },
         { title: 'classes', align: 'number' },
-        { title: 'they' },
+        { title: 'use' },
       ],
       rows: parts.map(({ name, videos }) => [
         name,
