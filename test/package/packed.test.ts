@@ -91,7 +91,14 @@ describe('the packed package', () => {
   })
 
   it('holds what a user needs and nothing else', () => {
-    for (const needed of ['dist/index.js', 'dist/cli/main.js', 'models/schema.json', 'docs/cli.md', 'examples/onnx/clip.mjs', 'README.md']) {
+    for (const needed of [
+      'dist/index.js',
+      'dist/cli/main.js',
+      'models/schema.json',
+      'docs/cli.md',
+      'examples/onnx/clip.mjs',
+      'README.md',
+    ]) {
       expect(files).toContain(needed)
     }
     expect(files.filter((file) => /\.map$|\.test\.|^(dev|src|test|scripts)\/|docs\/(log|results)/.test(file))).toEqual(
