@@ -1,9 +1,9 @@
 /** Completion in shells, and the examples of the help: both follow from the definitions of the commands. */
 import { spawnSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
-import { shells } from './commands/completion.ts'
-import { completionScript } from './completion.ts'
-import { createProgram } from './create-program.ts'
+import { shells } from '../../src/cli/commands/completion.ts'
+import { completionScript } from '../../src/cli/completion.ts'
+import { createProgram } from '../../src/cli/create-program.ts'
 
 const program = createProgram()
 const { commands } = program

@@ -2,10 +2,10 @@ import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmS
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { importBallots } from '../certify/import-votes.ts'
-import { certifyBallots } from '../certify/rules/certify-ballots.ts'
-import { KeptCertificates } from '../certify/votes/kept-certificates.ts'
-import { createProgram } from './create-program.ts'
+import { importBallots } from '../../src/certify/import-votes.ts'
+import { certifyBallots } from '../../src/certify/rules/certify-ballots.ts'
+import { KeptCertificates } from '../../src/certify/votes/kept-certificates.ts'
+import { createProgram } from '../../src/cli/create-program.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-votes-'))
 const inFolder = (name: string) => path.join(folder, name)

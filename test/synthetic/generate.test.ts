@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { generateMotionDataset } from './generate.ts'
+import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-generate-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))

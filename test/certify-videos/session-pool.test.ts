@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest'
-import type { Engine, EngineSession } from '../../../engine/engine.ts'
-import { onnxEngine } from '../../../engine/onnx/index.ts'
-import { referenceEngine } from '../../../engine/reference/index.ts'
-import { buildHeadProgram } from '../../../model/classify.ts'
-import { SessionPool } from './session-pool.ts'
+import { SessionPool } from '../../src/certify/videos/learners/session-pool.ts'
+import type { Engine, EngineSession } from '../../src/engine/engine.ts'
+import { onnxEngine } from '../../src/engine/onnx/index.ts'
+import { referenceEngine } from '../../src/engine/reference/index.ts'
+import { buildHeadProgram } from '../../src/model/classify.ts'
 
 const programs = (batch: number) =>
   buildHeadProgram({ head: 'linear', batch, width: 3, classes: 2, optimizer: { beta2: 0.999 } }).programs

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
-import { pageHint, requirePage, writePage } from './page.ts'
+import { pageHint, requirePage, writePage } from '../../src/cli/page.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-page-'))
 afterEach(() => vi.restoreAllMocks())

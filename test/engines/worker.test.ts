@@ -1,12 +1,12 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { compiledEntry } from '../../core/entry.ts'
-import type { Attachment } from '../../distributed/communicator.ts'
-import { Graph } from '../../graph/graph.ts'
-import { scale } from '../../graph/operations/elementwise.ts'
-import type { Program } from '../../graph/program.ts'
-import type { Engine, EngineOptions, EngineSession } from '../engine.ts'
-import { referenceEngine } from '../reference/index.ts'
-import { threadedEngine } from './host.ts'
+import { compiledEntry } from '../../src/core/entry.ts'
+import type { Attachment } from '../../src/distributed/communicator.ts'
+import type { Engine, EngineOptions, EngineSession } from '../../src/engine/engine.ts'
+import { referenceEngine } from '../../src/engine/reference/index.ts'
+import { threadedEngine } from '../../src/engine/worker/host.ts'
+import { Graph } from '../../src/graph/graph.ts'
+import { scale } from '../../src/graph/operations/elementwise.ts'
+import type { Program } from '../../src/graph/program.ts'
 
 /** A session as a module without imports: what it does on `run` is named by the program it is asked for. */
 const scripted = `
@@ -63,7 +63,7 @@ function scriptedEngine(): Engine {
 function threadedReference(): Engine {
   return threadedEngine({
     engine: referenceEngine,
-    module: () => compiledEntry(new URL('../reference/index.ts', import.meta.url).href, './index'),
+    module: () => compiledEntry(new URL('../../src/engine/reference/index.ts', import.meta.url).href, './index'),
     exportName: 'referenceEngine',
   })
 }

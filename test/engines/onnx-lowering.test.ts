@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { operationCases, relativeError } from '../../../../test/engines/operation-cases.ts'
-import type { OperationName } from '../../../graph/operations/index.ts'
-import { referenceEngine } from '../../reference/index.ts'
-import { inThreadOnnxEngine } from '../index.ts'
+import { inThreadOnnxEngine } from '../../src/engine/onnx/index.ts'
+import { referenceEngine } from '../../src/engine/reference/index.ts'
+import type { OperationName } from '../../src/graph/operations/index.ts'
+import { operationCases, relativeError } from './operation-cases.ts'
 
 /** Oracle: the reference engine in float64. */
 describe('lowering of', () => {

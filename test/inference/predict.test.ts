@@ -3,9 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { encodeVideo } from '../synthetic/encode.ts'
-import { predict } from './predict.ts'
-import type { ClipClassifier } from './predict-videos.ts'
+import { predict } from '../../src/inference/predict.ts'
+import type { ClipClassifier } from '../../src/inference/predict-videos.ts'
+import { encodeVideo } from '../../src/synthetic/encode.ts'
 
 let folder: string
 let video: string

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { encodeModel, type OnnxModel } from '../../format/onnx.ts'
-import { refusingOutputs, runInPlace } from './in-place.ts'
-import { loadRuntime } from './runtime.ts'
+import { refusingOutputs, runInPlace } from '../../src/engine/onnx/in-place.ts'
+import { loadRuntime } from '../../src/engine/onnx/runtime.ts'
+import { encodeModel, type OnnxModel } from '../../src/format/onnx.ts'
 
 const vector = (name: string) => ({ name, type: 'float32' as const, shape: [2] })
 

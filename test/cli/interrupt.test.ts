@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { interruptSignal } from './interrupt.ts'
+import { interruptSignal } from '../../src/cli/interrupt.ts'
 
 afterEach(() => {
   vi.restoreAllMocks()

@@ -5,8 +5,8 @@ import { lstat, mkdir, mkdtemp, open, readdir, readFile, rm, symlink, writeFile 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { compiledEntry } from '../core/entry.ts'
-import { systemError } from '../core/system-error.ts'
+import { compiledEntry } from '../../src/core/entry.ts'
+import { systemError } from '../../src/core/system-error.ts'
 import {
   cleanLeftovers,
   commitDirectory,
@@ -17,7 +17,7 @@ import {
   replaceFile,
   replaceFiles,
   writeFileAtomic,
-} from './atomic.ts'
+} from '../../src/format/atomic.ts'
 
 let folder: string
 beforeEach(async () => {
@@ -288,7 +288,10 @@ describe('kill -9', () => {
 
   it('at random moments leaves the old or the new, never half', async () => {
     const scripts = await mkdtemp(join(tmpdir(), 'atomic-writer-'))
-    await writeFile(join(scripts, 'writer.mjs'), writer(compiledEntry(import.meta.url, './atomic').href))
+    await writeFile(
+      join(scripts, 'writer.mjs'),
+      writer(compiledEntry(new URL('../../src/format/atomic.ts', import.meta.url).href, './atomic').href),
+    )
     let last = 0
     let interrupted = 0
     for (let round = 0; round < 12; round++) {

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { compiledEntry } from '../core/entry.ts'
-import { thisProcess } from './process-identity.ts'
-import { lockRun } from './run-lock.ts'
+import { compiledEntry } from '../../src/core/entry.ts'
+import { thisProcess } from '../../src/train/process-identity.ts'
+import { lockRun } from '../../src/train/run-lock.ts'
 
 let root: string
 beforeAll(async () => {
@@ -99,7 +99,9 @@ describe('lockRun', () => {
 })
 
 describe('processes that start at the same moment', () => {
-  const module = fileURLToPath(compiledEntry(import.meta.url, './run-lock'))
+  const module = fileURLToPath(
+    compiledEntry(new URL('../../src/train/run-lock.ts', import.meta.url).href, './run-lock'),
+  )
   const script = `
     import { lockRun } from ${JSON.stringify(module)}
     process.stdout.write('ready\\n')
