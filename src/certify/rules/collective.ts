@@ -61,7 +61,24 @@ const loadHighs = highsLoader as unknown as typeof highsLoader.default
  * @throws VideoMaeError `INVALID_ARGUMENT` for a rule that does not fit the ballots or has no such bound; `COLLECTIVE_OVERFLOW`; the
  *   reason of `signal`
  */
-export async function certifyCollective(ballots: Ballots, options: CollectiveOptions): Promise<CollectiveBound> {
+export function certifyCollective(ballots: Ballots, options: CollectiveOptions): Promise<CollectiveBound> {
+  return boundOf(ballots, options, solverOnce(options.solver))
+}
+
+/** The solver, loaded when it is first asked for. */
+function solverOnce(given?: Highs): () => Promise<Highs> {
+  let loading = given === undefined ? undefined : Promise.resolve(given)
+  return () => {
+    loading ??= loadSolver()
+    return loading
+  }
+}
+
+async function boundOf(
+  ballots: Ballots,
+  options: Omit<CollectiveOptions, 'solver'>,
+  solver: () => Promise<Highs>,
+): Promise<CollectiveBound> {
   const { rule, budget, radii, batch = 100 } = options
   if (!Number.isInteger(budget) || budget < 0) throw invalidArgument('budget', 'a non-negative integer', budget)
   if (!Number.isInteger(batch) || batch < 1) throw invalidArgument('batch', 'a positive integer', batch)
@@ -71,7 +88,6 @@ export async function certifyCollective(ballots: Ballots, options: CollectiveOpt
   const attack = ruleNamed(rule).collective?.(shape)
   if (attack === undefined) throw unusedArgument('budget', `with rule ${rule}`, budget)
   const reach = attack.reach(budget)
-  const highs = options.solver ?? (await loadSolver())
   /** [captures] inputs that each changes, where an attack has one of them. */
   const changedBy = new Int32Array(reach.choose === 1 ? reach.captures.length : 0)
   let changedAlone = 0
@@ -88,7 +104,10 @@ export async function certifyCollective(ballots: Ballots, options: CollectiveOpt
     const alone = new Set(ways.map(({ input }) => input)).size
     changedAlone += alone
     if (reach.choose === 1) countChanged(ways, reach, changedBy)
-    else if (alone > 0) changedAtMost += boundOfProgram(highs, ways, ballots.learners, reach, options.integerSeconds)
+    else if (alone > 0) {
+      const highs = await solver()
+      changedAtMost += boundOfProgram(highs, ways, ballots.learners, reach, options.integerSeconds)
+    }
   }
   if (reach.choose === 1) changedAtMost = changedBy.reduce((most, count) => Math.max(most, count), 0)
   const arithmetic = options.integerSeconds === undefined || reach.choose === 1 ? 'integers' : 'solver'
@@ -144,11 +163,11 @@ export async function collectiveRows(
   budgets: readonly number[],
   options: Omit<CollectiveOptions, 'budget'>,
 ): Promise<CollectiveRow[]> {
-  const solver = options.solver ?? (await loadSolver())
+  const solver = solverOnce(options.solver)
   const rows: CollectiveRow[] = []
   for (const budget of budgets) {
     options.signal?.throwIfAborted()
-    const { changedAtMost } = await certifyCollective(right, { ...options, budget, solver })
+    const { changedAtMost } = await boundOf(right, { ...options, budget }, solver)
     rows.push({ budget, changedAtMost, certifiedAccuracy: (right.inputs - changedAtMost) / inputs })
   }
   return rows

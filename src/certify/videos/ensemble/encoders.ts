@@ -41,7 +41,8 @@ async function openOne(
   const stride = name === 'pixels' ? certified.sampling.stride : undefined
   const source = await openFeatureSource(name, { ...options, stride })
   const digest = weightsOf(source)
-  const hint = `Name the encoder that was certified: it was ${certified.name}.`
+  // Of a run it may be an older checkpoint, since the newest one is damaged.
+  const hint = [...warningsOf(source), `Name the encoder that was certified: it was ${certified.name}.`].join('\n')
   if (digest !== certified.digest) throw mismatch(`digest of the encoder ${name}`, certified.digest, digest, hint)
   const { size, frames } = clipFacts(source)
   // Before clips of that many frames are decoded.
