@@ -68,6 +68,15 @@ test('damaged checkpoints that a resumed run passes over are moved aside, each u
   ])
 })
 
+test('a state of another step than its folder is damaged: the run would go on with other data', async () => {
+  for (const step of [500, 1000]) await save(step, 2)
+  const file = path.join(run.checkpointPath(1000), 'trainer-state.json')
+  writeFileSync(file, readFileSync(file, 'utf8').replace('"step": 1000', '"step": 1600'))
+  const problems: string[] = []
+  expect((await findCheckpoint(run, (problem) => problems.push(problem)))!.state.step).toBe(500)
+  expect(problems).toEqual([expect.stringContaining('trainer-state.json: expected step 1000')])
+})
+
 test('a state that names a file as no file can be called is damaged', async () => {
   await save(500, 2)
   const file = path.join(run.checkpointPath(500), 'trainer-state.json')

@@ -140,7 +140,7 @@ export async function findCheckpoint(
     problems = []
     for (const step of await run.checkpointSteps()) {
       const directory = run.checkpointPath(step)
-      const found = await readCheckpoint(directory)
+      const found = await readCheckpoint(directory, step)
       if (typeof found !== 'string') {
         for (const problem of problems) onDamaged(problem)
         return { path: directory, state: found }
@@ -159,7 +159,7 @@ export async function findCheckpoint(
 }
 
 /** The trainer state, or what is wrong with the checkpoint. @throws VideoMaeError `CHECKPOINT_DAMAGED` for unknown keys */
-async function readCheckpoint(directory: string): Promise<TrainerState | string> {
+async function readCheckpoint(directory: string, step: number): Promise<TrainerState | string> {
   let json: unknown
   try {
     json = JSON.parse(await readRegularText(path.join(directory, stateFile)))
@@ -181,6 +181,9 @@ async function readCheckpoint(directory: string): Promise<TrainerState | string>
       },
     )
   if (!parsed.success) return `${stateFile}: ${z.prettifyError(parsed.error)}`
+  // No digest covers the state itself, and a run would go on at another step, with other data.
+  if (parsed.data.step !== step)
+    return `${stateFile}: expected step ${step}, which its folder is named after, but received ${parsed.data.step}`
   for (const [name, digest] of Object.entries(parsed.data.digests)) {
     const actual = await fileDigest(path.join(directory, name)).catch(problemOf)
     if (actual !== digest) return `${name}: expected SHA-256 ${digest} but received ${actual}`
