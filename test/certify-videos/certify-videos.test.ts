@@ -140,7 +140,14 @@ describe('videomae certify, audit and lethal-dose', () => {
     )
     expect(stderr).not.toContain('Error')
     expect(code).toBe(0)
-    const shown = JSON.parse(stdout) as { runs: { rule: string; partitions: number }[]; threat: { claim: string } }
+    const shown = JSON.parse(stdout) as {
+      runs: { rule: string; partitions: number }[]
+      threat: { claim: string }
+      files: string[]
+    }
+    // All of them are named, and nothing else.
+    const written = readdirSync(out, { withFileTypes: true }).filter((entry) => entry.isFile())
+    expect(shown.files.map((file) => path.basename(file)).sort()).toEqual(written.map(({ name }) => name).sort())
     expect(shown.runs.map(({ rule, partitions }) => `${rule} ${partitions}`)).toEqual([
       'dpa 3',
       'roe 3',

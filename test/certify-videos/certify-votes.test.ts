@@ -1,5 +1,5 @@
 /** `certify --votes`, through the compiled program. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, expect, it } from 'vitest'
 import { makeTemporaryFolder } from '../../src/core/make-folder.ts'
@@ -36,4 +36,9 @@ it('certifies votes of another system', async () => {
   expect((await videomae(...command, '--rule', 'fa', '--offsets', '0,1,4', '--spread', '9')).code).toBe(2)
   expect((await videomae(...command, '--rule', 'fa', '--offsets', '0,1,4')).code).toBe(0)
   expect((await videomae(...command, '--rule', 'dpa', '--seeds-per-partition', '3')).code).toBe(2)
+  // People are told of each file.
+  const [named, out] = [command.slice(0, 5), inFolder('named')]
+  const { stdout: text } = await videomae(...named, '--rule', 'dpa', '--out', out, '--report')
+  const told = [...text.matchAll(/^wrote {2}(.+)$/gm)].map(([, file]) => path.basename(file))
+  expect(told.sort()).toEqual(readdirSync(out).sort())
 })

@@ -6,7 +6,9 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, describe, expect, it, vi } from 'vitest'
 import type { EngineSession, InputValue } from '../../src/engine/engine.ts'
+import { inThreadNativeEngine } from '../../src/engine/native/index.ts'
 import { onnxEngine } from '../../src/engine/onnx/index.ts'
+import { inThreadTfjsEngine } from '../../src/engine/tfjs/index.ts'
 import { exportClassifier } from '../../src/export/classifier.ts'
 import { exportEncoder } from '../../src/export/encoder.ts'
 import { finetuneConfiguration } from '../../src/finetune/configuration.ts'
@@ -52,12 +54,17 @@ const update = (step: number) => ({ learningRate: scalar(1e-2), weightDecay: sca
 const emulation = testDeviceMissing()
 type Open = (programs: readonly Program[]) => Promise<EngineSession> | EngineSession
 const openOnnx: Open = (programs) => onnxEngine.open(programs)
+const openNative: Open = (programs) => inThreadNativeEngine.open(programs, { precision: 'float32' })
+const openTfjs: Open = (programs) => inThreadTfjsEngine.open(programs, { device: 'cpu' })
+const native = await inThreadNativeEngine.probe()
 const openCuda: Open = (programs) => {
   buildEmulatedToolkit()
   return openTestSession(programs, { precision: 'float32' })
 }
 const engines: readonly (readonly [string, Open])[] = [
   ['onnx', openOnnx],
+  ['tfjs', openTfjs],
+  ...(native.available ? [['native', openNative] as const] : []),
   ...(emulation === null ? [['cuda', openCuda] as const] : []),
 ]
 
