@@ -49,7 +49,10 @@ function nodeOf(version) {
 }
 
 const program = `
-import { createMask, engineNamed, listVideos, openCheckpoint, VideoMaeError } from 'videomae'
+import { VideoMaeError } from 'videomae'
+import { createMask, openCheckpoint } from 'videomae/model'
+import { engineNamed } from 'videomae/graph'
+import { listVideos } from 'videomae/video'
 const engine = await engineNamed('onnx')
 const { available, detail } = await engine.probe()
 if (!available) throw new Error(detail)

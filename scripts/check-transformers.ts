@@ -5,13 +5,13 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { referenceEngine } from '../src/engine/reference/index.ts'
 import type { Program } from '../src/graph.ts'
-import { createMask } from '../src/index.ts'
 import { booleanMask, splitMask } from '../src/mask/mask.ts'
 import {
   buildClassifyProgram,
   buildEncodeProgram,
   buildPretrainProgram,
   clipShape,
+  createMask,
   type LoadedCheckpoint,
   loadCheckpointDirectory,
   type ModelConfiguration,

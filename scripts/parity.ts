@@ -1,8 +1,8 @@
 // Compares engines with what the original implementation computed: npm run parity -- DIR [--engine NAME] [--json]
 import { Command } from 'commander'
 import { invalidArgument } from '../src/core/errors.ts'
-import { engineNames } from '../src/graph.ts'
-import { engineNamed, exitCodes, VideoMaeError } from '../src/index.ts'
+import { engineNamed, engineNames } from '../src/graph.ts'
+import { exitCodes, VideoMaeError } from '../src/index.ts'
 import { type ParityReport, runParity } from '../src/train/parity.ts'
 
 interface Options {

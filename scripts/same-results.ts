@@ -54,11 +54,13 @@ const curve = (folder: string): readonly unknown[] =>
     .filter(({ loss }) => loss !== undefined)
     .map(({ step, loss, gradientNorm, learningRate }) => [step, loss, gradientNorm, learningRate])
 
-/** Answer, probability or radius of each input, whatever else a version writes about it. */
+/** Class, prediction and radius of each input, whatever else a version writes about it. */
 function certified(folder: string): readonly unknown[] {
-  const { runs } = JSON.parse(readFileSync(path.join(folder, 'certificate.json'), 'utf8'))
+  const { runs, classNames } = JSON.parse(readFileSync(path.join(folder, 'certificate.json'), 'utf8'))
   return runs.flatMap(({ rule, partitions, inputs }: Record<string, readonly Record<string, unknown>[]>) =>
-    inputs.map(({ id, prediction, radius, correct }) => [rule, partitions, id, prediction, radius, correct]),
+    inputs.map(({ id, label, prediction, radius }) => [
+      ...[rule, partitions, id, classNames[label as number], classNames[prediction as number], radius],
+    ]),
   )
 }
 
@@ -97,7 +99,16 @@ const certify = (name: string, args: readonly string[], readout = true): Job => 
   name,
   run: (at) => [
     ...['certify', labels, '--from', `untrained:${at('tubes')}`, '--partitions', '6', ...engine, '--seed', '3'],
-    ...['--out', at(name), ...args],
+    // Declared: classes that a poisoned list could add count as rivals otherwise, which an earlier version did not ask.
+    ...[
+      '--classes',
+      readdirSync(clips)
+        .filter((entry) => !entry.includes('.'))
+        .join(','),
+      '--out',
+      at(name),
+      ...args,
+    ],
   ],
   ...(readout ? { current: ['--readout', 'mean'] } : {}),
   read: certified,

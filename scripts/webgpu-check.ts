@@ -14,8 +14,8 @@ import { loadRuntime } from '../src/engine/onnx/runtime.ts'
 import { updateTensors } from '../src/engine/onnx/update/plan.ts'
 import { GraphProgram, valueBytes } from '../src/engine/webgpu/graph-program.ts'
 import { inThreadWebgpuEngine } from '../src/engine/webgpu/index.ts'
-import { differentiate, Graph, multiply, type Program, sumLeading } from '../src/graph.ts'
-import { engineNamed, exitCodes } from '../src/index.ts'
+import { differentiate, engineNamed, Graph, multiply, type Program, sumLeading } from '../src/graph.ts'
+import { exitCodes } from '../src/index.ts'
 import {
   buildPretrainProgram,
   clipShape,

@@ -75,3 +75,4 @@ export {
   type TrainingPrograms,
   trainingPrograms,
 } from './model/training-programs.ts'
+export { type OpenedCheckpoint, openCheckpoint } from './train/open-checkpoint.ts'

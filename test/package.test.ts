@@ -65,15 +65,7 @@ describe('package', () => {
 
   it('can be imported without side effects and offers the documented functions', async () => {
     const library = (await import('../src/index.ts')) as Record<string, unknown>
-    for (const name of [
-      'pretrain',
-      'reconstruct',
-      'exportEncoder',
-      'createLoader',
-      'createMask',
-      'engineNamed',
-      'openCheckpoint',
-    ]) {
+    for (const name of ['pretrain', 'reconstruct', 'exportEncoder', 'finetune', 'certifyVideos']) {
       expect(library[name], name).toBeTypeOf('function')
     }
   })

@@ -31,7 +31,7 @@ describe('entries', () => {
   })
 
   test('the main one can be held in the head', () => {
-    expect(namesOf('index').length).toBeLessThanOrEqual(70)
+    expect(namesOf('index').length).toBeLessThanOrEqual(60)
   })
 
   test('package.json offers each', () => {

@@ -8,9 +8,8 @@
  */
 import { statSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { listVideos } from '../../src/index.ts'
 import { RandomStream } from '../../src/model.ts'
-import { type ClipRequest, clipBytes, createDecoder, readClip } from '../../src/video.ts'
+import { type ClipRequest, clipBytes, createDecoder, listVideos, readClip } from '../../src/video.ts'
 import { startPyav } from './support/decode-rivals.ts'
 
 const { values, positionals } = parseArgs({

@@ -8,13 +8,13 @@
  * size, `--files` files of each, `--clips` clips of each file.
  */
 import { parseArgs } from 'node:util'
-import { listVideos } from '../../src/index.ts'
 import { RandomStream } from '../../src/model.ts'
 import {
   type ClipRequest,
   type ClipResult,
   clipBytes,
   createDecoder,
+  listVideos,
   readClip,
   type VideoEntry,
 } from '../../src/video.ts'

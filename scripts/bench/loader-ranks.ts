@@ -13,10 +13,9 @@ import { parseArgs } from 'node:util'
 import { openCommunicator } from '../../src/distributed/open-communicator.ts'
 import { Ranks } from '../../src/distributed/ranks.ts'
 import { openNcclCommunicator } from '../../src/engine/cuda/ranks/open.ts'
-import { createLoader } from '../../src/index.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { loaderShare } from '../../src/train/pretrain-data.ts'
-import { listVideos } from '../../src/video.ts'
+import { createLoader, listVideos } from '../../src/video.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -14,8 +14,9 @@ import {
   type Rule,
   type Threat,
 } from '../../src/certify.ts'
-import { exitCodes, listVideos } from '../../src/index.ts'
+import { exitCodes } from '../../src/index.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { listVideos } from '../../src/video.ts'
 
 const { values } = parseArgs({
   options: {

@@ -5,11 +5,11 @@
  */
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { listVideos, openCheckpoint } from '../../src/index.ts'
-import { initialize, parameterShapes } from '../../src/model.ts'
+import { initialize, openCheckpoint, parameterShapes } from '../../src/model.ts'
 import { chooseEngine } from '../../src/train/engine-choice.ts'
 import { RunDirectory } from '../../src/train/run-directory.ts'
 import { ProbeVideos, signsProgramOf } from '../../src/train/signs/probe-videos.ts'
+import { listVideos } from '../../src/video.ts'
 import { type ResultRow, writeResults } from '../support/results-file.ts'
 
 const { values, positionals } = parseArgs({

@@ -2,7 +2,8 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { type OfficialName, writeOfficialDataset } from '../../src/dataset/official/official.ts'
-import { listVideos, VideoMaeError } from '../../src/index.ts'
+import { VideoMaeError } from '../../src/index.ts'
+import { listVideos } from '../../src/video.ts'
 import { type Format, folderOf, mutateDocument, mutateTextBytes, single } from './format.ts'
 
 const ucf101 = {

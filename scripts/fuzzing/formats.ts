@@ -5,13 +5,7 @@ import { importBallots } from '../../src/certify.ts'
 import { readNpy, writeNpy } from '../../src/format/npy.ts'
 import { decodeModel } from '../../src/format/onnx.ts'
 import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../../src/format/safetensors.ts'
-import {
-  exportClassifier,
-  listVideos,
-  loadFinetuneConfiguration,
-  loadRunConfiguration,
-  VideoMaeError,
-} from '../../src/index.ts'
+import { exportClassifier, loadFinetuneConfiguration, loadRunConfiguration, VideoMaeError } from '../../src/index.ts'
 import { type Classifier, classifierShapes, openClassifier, saveClassifier } from '../../src/inference/classifier.ts'
 import { FeatureStore } from '../../src/inference/feature-store.ts'
 import { openOnnxClassifier } from '../../src/inference/onnx-classifier.ts'
@@ -20,7 +14,7 @@ import { findCheckpoint, saveCheckpoint } from '../../src/train/checkpoint.ts'
 import { emptyMetrics } from '../../src/train/metrics.ts'
 import { RunDirectory } from '../../src/train/run-directory.ts'
 import { readTrainingManifest } from '../../src/train/training-manifest.ts'
-import { readVideos } from '../../src/video.ts'
+import { listVideos, readVideos } from '../../src/video.ts'
 import { certificateFormats } from './certificate-format.ts'
 import { datasetFormats } from './dataset-formats.ts'
 import { ensembleFormats } from './ensemble-format.ts'

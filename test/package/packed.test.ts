@@ -127,7 +127,7 @@ describe('the packed package', () => {
     renameSync(bundled, `${bundled}.away`)
     const beside = path.join(consumer, 'node_modules/onnxruntime-node')
     try {
-      const probe = `import { engineNamed } from 'videomae'
+      const probe = `import { engineNamed } from 'videomae/graph'
 const { available, detail } = await (await engineNamed('onnx')).probe()
 console.log(available, detail)`
       writeFileSync(path.join(consumer, 'probe.mjs'), probe)
@@ -197,12 +197,13 @@ console.log((await chooseEngine(null)).name)
   })
 
   it('is a library for programs and for the type checker', () => {
-    const program = `import { createMask, engineNamed, type RunConfiguration } from 'videomae'
+    const program = `import { pretrain, type RunConfiguration } from 'videomae'
+import { engineNamed } from 'videomae/graph'
 const engine = await engineNamed('onnx')
 const probe: { readonly available: boolean; readonly detail: string } = await engine.probe()
 if (!probe.available) throw new Error(probe.detail)
 export type Model = RunConfiguration
-console.log(typeof createMask)
+console.log(typeof pretrain)
 `
     writeFileSync(path.join(consumer, 'program.ts'), program)
     const compiler = path.join(root, 'node_modules/typescript/bin/tsc')

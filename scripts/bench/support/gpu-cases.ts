@@ -1,9 +1,9 @@
 import type { RunInputs } from '../../../src/engine/engine.ts'
-import { createMask } from '../../../src/index.ts'
 import {
   buildFinetuneProgram,
   buildPretrainProgram,
   clipShape,
+  createMask,
   initialize,
   type ModelConfiguration,
   parameterShapes,
