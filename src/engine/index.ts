@@ -32,7 +32,7 @@ export const engineNames: readonly string[] = [...loaders.keys()]
  *
  * @example
  * ```ts
- * import { engineNamed } from 'videomae'
+ * import { engineNamed } from 'videomae/graph'
  *
  * const engine = await engineNamed('reference')
  * engine.name // => 'reference'

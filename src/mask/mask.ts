@@ -107,7 +107,7 @@ export function maskCounts(kind: MaskKind, grid: TokenGrid, ratio: number): Mask
  *
  * @example
  * ```ts
- * import { createMask } from 'videomae'
+ * import { createMask } from 'videomae/model'
  * import { RandomStream } from 'videomae/model'
  *
  * // 16 frames of 224 x 224 pixels have 8 x 14 x 14 tokens. Tubes hide 90 % of the positions of a frame.
