@@ -107,8 +107,7 @@ export function maskCounts(kind: MaskKind, grid: TokenGrid, ratio: number): Mask
  *
  * @example
  * ```ts
- * import { createMask } from 'videomae/model'
- * import { RandomStream } from 'videomae/model'
+ * import { createMask, RandomStream } from 'videomae/model'
  *
  * // 16 frames of 224 x 224 pixels have 8 x 14 x 14 tokens. Tubes hide 90 % of the positions of a frame.
  * const mask = createMask('tube', { t: 8, h: 14, w: 14 }, 0.9, new RandomStream(0, 'mask'))
