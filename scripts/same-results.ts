@@ -4,6 +4,8 @@
  *
  *   npx tsx scripts/same-results.ts --peer CHECKOUT [--only NAME] [--keep FOLDER]
  *
+ * Attentive base classifiers differ from versions before 2026-11-28: each has an output for each class of its own samples only.
+ *
  * CHECKOUT: another checkout of the repository with its node_modules. Both are built before. Ends with 6 where something
  * differs. A few minutes. The clips of data/motion, engine onnx, one thread.
  */
