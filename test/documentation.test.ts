@@ -110,7 +110,7 @@ describe('options', () => {
     for (const page of pages) {
       const text = read(page).replaceAll(/\\\n\s*/g, ' ')
       for (const [, name, rest] of text.matchAll(/videomae ([a-z-]+)([^`|;&#\n]*)/g)) {
-        // Behind `--` of `launch` stands another command.
+        // Behind `--` of `launch` is another command.
         const [own] = rest.split(/ -- /)
         const known = optionsOf.get(name)
         if (known === undefined) continue

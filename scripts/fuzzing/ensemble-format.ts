@@ -56,7 +56,7 @@ interface Header {
   readonly [tensor: string]: unknown
 }
 
-/** Description or numbers change, and the digest with them: what lies behind it is reached. */
+/** Description or numbers change, and the digest with them: what is after it is reached. */
 export function mutateEnsemble(random: RandomStream, whole: Uint8Array): Uint8Array {
   if (random.integer(4) === 0) return mutateSafetensors(random, whole)
   const bytes = Buffer.from(whole)

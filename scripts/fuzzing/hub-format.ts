@@ -14,7 +14,7 @@ import { type Format, folderOf, mutateDocument, mutateTextBytes, noticed, single
 const commit = '0123456789abcdef0123456789abcdef01234567'
 const reference = parseReference('owner/name', [])
 
-/** Serves what lies in a folder. Ends with the process. */
+/** Serves what is in a folder. Ends with the process. */
 async function serve(folder: string): Promise<string> {
   const text = (name: string): string => readFileSync(path.join(folder, name), 'latin1')
   const server = http.createServer((request, response) => {

@@ -68,7 +68,7 @@ function silence(): Buffer {
 const referencePath = ['moov', 'trak', 'mdia', 'minf', 'dinf', 'dref']
 
 /**
- * A QuickTime file whose samples lie, as it says, in another file of its folder. The movie header has to stand behind the samples.
+ * A QuickTime file whose samples lie, as it says, in another file of its folder. The movie header has to come after the samples.
  *
  * @param name the other file
  */
@@ -111,7 +111,7 @@ export const misleading =
 
 /**
  * @param folder an empty folder
- * @param video a good QuickTime or MP4 file that lies elsewhere, its movie header behind its samples
+ * @param video a good QuickTime or MP4 file that is elsewhere, its movie header behind its samples
  */
 export function writeHostileFiles(folder: string, video: string): HostileFile[] {
   const found: HostileFile[] = []

@@ -70,7 +70,7 @@ export interface CertifyOptions<Set extends SampleSet, Inputs extends TestInputs
   readonly perInput?: boolean
   /**
    * Keeps the learners of an ensemble for inputs that come later; called once for each ensemble, when its learners are trained.
-   * What it returns stands in the runs of the ensemble.
+   * What it returns is in the runs of the ensemble.
    */
   readonly keepEnsemble?: (ensemble: EnsembleToKeep<Inputs>) => Promise<EnsembleReference | null>
   /**

@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { hubPrefix } from '../hub/prefix.ts'
 
-/** Options and arguments that name weights. In `--set` they stand behind the key. */
+/** Options and arguments that name weights. In `--set` they come after the key. */
 const options = ['from', 'encoder', 'set'] as const
 const argument = 'checkpoint'
 const pattern = new RegExp(`^(model\\.(?:from|like)=)?(${hubPrefix}.+)$`)

@@ -64,7 +64,7 @@ export async function chooseConfiguration<T>(choice: ConfigurationChoice<T>): Pr
 }
 
 /**
- * What rank 0 has chosen, on every rank: the run folder lies where rank 0 is.
+ * What rank 0 has chosen, on every rank: the run folder is where rank 0 is.
  *
  * @param read a configuration from the form recipes have
  */

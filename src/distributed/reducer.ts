@@ -39,7 +39,7 @@ export function openReducer(attachment: Attachment): Reducer {
   }
 }
 
-/** Where an array lies. The array has to stay alive, and its buffer in place, as long as that is used. */
+/** Where an array is. The array has to stay alive, and its buffer in place, as long as that is used. */
 export function valuesOf(array: Float32Array | Float64Array): NativeValues {
   const type = array instanceof Float32Array ? 'float32' : 'float64'
   return { address: koffi.address(array), type, count: array.length }

@@ -88,7 +88,7 @@ function peakBytes(program: Program): number {
     let made = 0
     for (const output of node.outputs) {
       const end = last.get(output)
-      // What nothing reads, updates read: it lies among the gradients. A reshaped tensor is its input.
+      // What nothing reads, updates read: it is among the gradients. A reshaped tensor is its input.
       if (end === undefined || node.operation === 'reshape') continue
       made += bytes(output)
       ends[end] += bytes(output)

@@ -3,7 +3,7 @@ import path from 'node:path'
 import { bestFolder, folderOf } from '../train/open-checkpoint.ts'
 
 /**
- * What a model is called in the file that is exported from it: the run that it comes from, or the directory it lies in. A
+ * What a model is called in the file that is exported from it: the run that it comes from, or the directory it is in. A
  * file of weights that has a name of its own is called by that.
  *
  * @param location the folder or file of weights that `openCheckpoint` opened

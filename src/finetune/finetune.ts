@@ -159,7 +159,7 @@ async function finetuneLocked(
         const plain = plainFinetuneConfiguration(configuration)
         return writeFileAtomic(path.join(options.out, configurationFile), `${JSON.stringify(plain, null, 2)}\n`)
       }
-      // What --resume goes by. Beside a classifier stands the configuration of that one, until another takes its place.
+      // What --resume goes by. Beside a classifier is the configuration of that one, until another takes its place.
       await ranks.agree(async () => {
         await record.begin(null)
         if (!existsSync(classifier)) await writeConfiguration()

@@ -42,7 +42,7 @@ export async function testBest(
   const { evaluation } = configuration
   const { data, engine } = rankResources(configuration, ranks)
   const test = async (): Promise<Evaluation | null> => {
-    // The run folder lies where rank 0 is.
+    // The run folder is where rank 0 is.
     const best = await ranks.agree(() => (ranks.rank === 0 ? openClassifier(path.resolve(out, bestFolder)) : null))
     const trained = await spreadClassifier(ranks, best)
     const options = { ...engineOptions(engine), engine: engine.name, batch: evaluation.batch }

@@ -34,7 +34,7 @@ export class BestCheckpoint {
   private readonly accompany: (folder: string) => Promise<void>
   private lines: readonly ValidationLine[] = []
 
-  /** @param accompany writes what else lies beside the classifier */
+  /** @param accompany writes what else is next to the classifier */
   constructor(directory: string, accompany: (folder: string) => Promise<void> = async () => {}) {
     this.directory = directory
     this.accompany = accompany
@@ -69,7 +69,7 @@ export class BestCheckpoint {
    * @returns false where the weights of `wanted` are not there
    */
   private async bringBack(wanted: ValidationLine | null, latest: ValidationLine | null): Promise<boolean> {
-    if (wanted === null) return true // whatever lies in best/, the next pass replaces it
+    if (wanted === null) return true // whatever is in best/, the next pass replaces it
     const present = await this.stepIn(bestFolder)
     if ((present === 'unsaid' ? latest?.step : present) === wanted.step) return true
     if ((await this.stepIn(beforeFolder)) !== wanted.step) return false

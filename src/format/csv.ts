@@ -22,7 +22,7 @@ export interface CsvTable {
   readonly quotes: QuoteForm
 }
 
-/** How a quote stands inside a quoted field: `""` (RFC 4180), or `\"` as `write.table` of R writes it. */
+/** How a quote is written inside a quoted field: `""` (RFC 4180), or `\"` as `write.table` of R writes it. */
 export type QuoteForm = 'doubled' | 'backslash'
 
 /** Whether a line outside records is a comment. */
@@ -123,7 +123,7 @@ export function readRecords(text: string, separator: string, report: ReportLine)
 }
 
 /**
- * What stands outside quotes in the first record of a text whose separator is not known yet, separators among it. A
+ * What is outside quotes in the first record of a text whose separator is not known yet, separators among it. A
  * quote opens a field over several lines only where a field may begin.
  */
 export function outsideQuotes(text: string): string {
@@ -186,7 +186,7 @@ function readQuoted(text: string, at: number, { separator, line, report, quotes 
   const endLine = line + value.split(lineEnd).length - 1
   let end = close + 1
   while (end < text.length && text[end] !== separator && text[end] !== '\n' && text[end] !== '\r') {
-    // A forgotten quote makes the next one a closing one: what stands behind it tells.
+    // A forgotten quote makes the next one a closing one: what comes after it tells.
     if (text[end].trim() !== '') {
       report(line, `expected a separator or a line end behind the quote that closes the field on line ${endLine}`)
     }

@@ -1,4 +1,4 @@
-/** What lies where safetensors are expected, called by its name: files of PyTorch above all, which have to be converted. */
+/** What is where safetensors are expected, called by its name: files of PyTorch above all, which have to be converted. */
 import { readdir } from 'node:fs/promises'
 import { extname, join } from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'

@@ -73,7 +73,7 @@ describe('bfloat16', () => {
     expect([...float32ToBfloat16(new Float32Array(words.buffer))]).toEqual([
       0x7f7f, 0x7f80, 0xff80, 0x7fc0, 0xffc0, 0x7fff,
     ])
-    // Ties: 1 + 2^-8 lies between 1 (even) and 1 + 2^-7.
+    // Ties: 1 + 2^-8 is between 1 (even) and 1 + 2^-7.
     expect([...float32ToBfloat16(Float32Array.of(1 + 2 ** -8, 1 + 3 * 2 ** -8))]).toEqual([0x3f80, 0x3f82])
   })
 })

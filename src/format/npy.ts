@@ -216,7 +216,7 @@ export async function writeNpy(
   }
 }
 
-/** What stands before the values: version 1.0, row-major, little-endian, padded to a multiple of 64 bytes. */
+/** What comes before the values: version 1.0, row-major, little-endian, padded to a multiple of 64 bytes. */
 export function npyHeader(shape: readonly number[], dtype: NpyDtype): Uint8Array {
   const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`
   const descr = (widths[dtype] === 1 ? '|' : '<') + dtype

@@ -17,7 +17,7 @@ import {
 } from './onnx-types.ts'
 import { ProtobufReader } from './protobuf.ts'
 
-/** Fetches the data of an initializer that lies in a file beside the model. */
+/** Fetches the data of an initializer that is in a file beside the model. */
 export type ExternalReader = (initializer: string, external: ExternalData) => Uint8Array
 
 /**

@@ -73,7 +73,7 @@ export async function writeModel(path: string, model: OnnxModel, options: WriteM
  * Where `path` is a symbolic link, the file that it names is written, and the data beside that, under its name: two links
  * in turn to several models would else share one data file.
  *
- * @param check is given the written file, which lies in a temporary directory under its final name; what it throws, this
+ * @param check is given the written file, which is in a temporary directory under its final name; what it throws, this
  *   function throws, and nothing is left of the model
  * @returns paths written, and what `check` found
  */

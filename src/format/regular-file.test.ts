@@ -1,4 +1,4 @@
-/** What stands in the place of a file and is none must not keep a program waiting. A test that hangs here is the fault that is looked for. */
+/** What is in the place of a file but is not one must not keep a program waiting. A test that hangs here is the fault that is looked for. */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, openSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'

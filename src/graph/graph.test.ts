@@ -8,7 +8,7 @@ import type { AdamwUpdate, Program, Update } from './program.ts'
 
 const code = (expected: string) => expect.objectContaining({ code: expected })
 
-/** Every node stands behind the nodes and leaves it needs. */
+/** Every node comes after the nodes and leaves it needs. */
 function expectOrdered(program: Program): void {
   const ready = new Set([...program.inputs, ...program.state, ...program.constants].map(({ tensor }) => tensor))
   for (const node of program.nodes) {

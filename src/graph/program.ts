@@ -128,7 +128,7 @@ export interface Program {
   readonly state: readonly NamedTensor[]
   readonly updateState: readonly { readonly name: string; readonly shape: readonly number[] }[]
   readonly constants: readonly ProgramConstant[]
-  /** In an order in which every node stands behind the nodes it needs. */
+  /** In an order in which every node comes after the nodes it needs. */
   readonly nodes: readonly ProgramNode[]
   readonly outputs: readonly NamedTensor[]
   readonly updates: readonly Update[]

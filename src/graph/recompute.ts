@@ -76,7 +76,7 @@ function cheapResults({ nodes }: Program, uses: Uses): Set<TensorId> {
 }
 
 /**
- * What lies between the kept ones of the tensors through which everything flows. Values that depend on no input (slices
+ * What is between the kept ones of the tensors through which everything flows. Values that depend on no input (slices
  * of parameters, say) are kept: they do not grow with the batch. So is what follows the last of them: the backward pass
  * needs it at once.
  */
@@ -132,7 +132,7 @@ function bottlenecks(
   return found
 }
 
-/** Every needed copy stands in front of the first node that reads it, a backward node or another copy. */
+/** Every needed copy comes before the first node that reads it, a backward node or another copy. */
 function withCopies(program: Program, uses: Uses, dropped: ReadonlySet<TensorId>): Program {
   const neededAt = new Map<TensorId, number>()
   for (const tensor of dropped) {

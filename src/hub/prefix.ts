@@ -1,2 +1,2 @@
-/** What stands before names of the hub in options: `hf:OWNER/NAME`. */
+/** What comes before names of the hub in options: `hf:OWNER/NAME`. */
 export const hubPrefix = 'hf:'

@@ -41,7 +41,7 @@ const count = z
   .min(0)
   .max(2 ** 40)
 
-/** A line of an index. Files outlive programs: whatever else stands there is not one. */
+/** A line of an index. Files outlive programs: whatever else is there is not one. */
 const lineSchema = z.strictObject({
   digest: z.string(),
   views: z.array(

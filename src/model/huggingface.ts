@@ -19,7 +19,7 @@ import { readPreprocessing } from './preprocessing.ts'
  *
  * `original`: one epsilon in every norm, the file's `layer_norm_eps`; but where that is 1e-12, the default that
  * converters left in all published files, 1e-6, with which those weights were trained.
- * `transformers`: what that library computes: `layer_norm_eps` as it stands, and 1e-5 in `decoder.norm` and `fc_norm`,
+ * `transformers`: what that library computes: `layer_norm_eps` unchanged, and 1e-5 in `decoder.norm` and `fc_norm`,
  * whatever the file says.
  */
 export type NormPolicy = 'original' | 'transformers'

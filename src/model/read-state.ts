@@ -96,7 +96,7 @@ async function readFusedBias(
   return parameter.endsWith('q_bias') ? all.slice(0, width) : all.slice(2 * width)
 }
 
-/** The names in the file under which the fused bias stands. */
+/** The names in the file of the fused bias. */
 function fusedNames(inFile: ReadonlyMap<string, string>, parameter: string): readonly string[] {
   const name = fusedBias(parameter)
   return name === null ? [] : originalTensors(name).flatMap((tensor) => storedNames(inFile, tensor))

@@ -35,7 +35,7 @@ export class FailedVideo extends Error {
 export function reasonOf(error: unknown, source: string): LeftOutReason {
   if (error instanceof FailedVideo) return error.failure
   const { code, path, message } = error as NodeJS.ErrnoException
-  // A source that cannot be read; what is written lies elsewhere.
+  // A source that cannot be read; what is written is elsewhere.
   if (error instanceof VideoMaeError && error.code === 'FILE_NOT_REGULAR') return { code: error.code, reason: message }
   const gone = code === 'ENOENT'
   if (path === source && (gone || code === 'EACCES' || code === 'EPERM'))

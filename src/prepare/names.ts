@@ -9,10 +9,10 @@ const mostNameBytes = 180
 const hashedFolder = 'other'
 
 /**
- * Paths in the folder of prepared videos, by source: that of the source below its list or folder, with `.mp4`. What lies elsewhere, or would have the name of
+ * Paths in the folder of prepared videos, by source: that of the source below its list or folder, with `.mp4`. What is elsewhere, or would have the name of
  * another, has a hash of its path in its name.
  *
- * @param root folder that the source lies in, or the list that names it
+ * @param root folder that the source is in, or the list that names it
  * @returns with `/` between folders
  */
 export function preparedNames(sources: readonly string[], root: string): Map<string, string> {
@@ -43,7 +43,7 @@ export function pathWithin(folder: string, file: string): string | null {
   return relative.split(path.sep)[0] === '..' || path.isAbsolute(relative) ? null : relative
 }
 
-/** Null where it lies outside of the root, would lie among those with a hash, or would be too long. */
+/** Null where it is outside of the root, would lie among those with a hash, or would be too long. */
 function plainName(source: string, root: string): string | null {
   const name = sourceName(source, root)
   if (path.isAbsolute(name)) return null

@@ -28,7 +28,7 @@ const mostRate = 1000
 
 export interface PrepareOptions {
   readonly settings?: Partial<PrepareSettings>
-  /** Where relative paths of a list start from. Default: the folder the list lies in. */
+  /** Where relative paths of a list start from. Default: the folder the list is in. */
   readonly base?: string
   /** Videos encoded at a time. Default: one per core. */
   readonly jobs?: number

@@ -45,7 +45,7 @@ export type PreparedRecord = z.output<typeof recordSchema>
 const recordsFolder = 'records'
 const recordsFile = 'done.jsonl'
 
-/** Folder of one share of the work; its lock lies there, too. @param index from 0 */
+/** Folder of one share of the work; its lock is there, too. @param index from 0 */
 export function shareFolder(
   folder: string,
   { index, count }: { readonly index: number; readonly count: number },

@@ -116,7 +116,7 @@ export async function saveCheckpoint(run: RunDirectory, content: CheckpointConte
     }
     await writeFile(path.join(directory, stateFile), `${JSON.stringify(state, null, 2)}\n`)
   })
-  // Never this one, wherever its step stands among those of the others: it is the only one that is known to be whole.
+  // Never this one, wherever its step is among those of the others: it is the only one that is known to be whole.
   const others = (await run.checkpointSteps()).filter((step) => step !== content.state.step)
   for (const step of others.slice(keep - 1)) await run.removeCheckpoint(step)
   return target

@@ -223,7 +223,7 @@ function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
   return [...new Set(nodes.flatMap(flattened).flatMap((node) => Object.keys(node.properties ?? {})))]
 }
 
-/** Where in the text the value at a path, or its key, stands; the nearest section around it where it is absent. */
+/** Where in the text the value at a path, or its key, is; the nearest section around it where it is absent. */
 function offsetOf(document: Document, path: readonly PropertyKey[], key?: string): number {
   let node: unknown = document.contents
   let offset = 0

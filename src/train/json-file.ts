@@ -3,7 +3,7 @@ import { nullIfMissing } from '../format/missing.ts'
 import { readRegularText } from '../format/regular-file.ts'
 
 /**
- * The content of a JSON file that lies beside weights; undefined where there is none.
+ * The content of a JSON file that is next to weights; undefined where there is none.
  *
  * @param hint what to do about a damaged one
  * @throws VideoMaeError `CHECKPOINT_INVALID` where it is no JSON

@@ -88,7 +88,7 @@ export interface TrainingOptions {
 /**
  * The training loop, for whatever is trained. The next batch is prepared while the engine runs.
  *
- * @throws VideoMaeError `NON_FINITE` (nothing is saved; the last checkpoint stands), `INTERRUPTED` after saving, and what
+ * @throws VideoMaeError `NON_FINITE` (nothing is saved; the last checkpoint is), `INTERRUPTED` after saving, and what
  *   the engine, the data and `save` throw
  */
 export async function runTraining(options: TrainingOptions): Promise<void> {

@@ -28,7 +28,7 @@ export function listSources(sources: readonly string[]): VideoEntry[] {
   return listVideos(sources)
 }
 
-/** Names the list of videos that a run visits: their names and parts in order, not where the folder lies. */
+/** Names the list of videos that a run visits: their names and parts in order, not where the folder is. */
 export function entriesDigest(entries: readonly VideoEntry[]): string {
   const hash = createHash('sha256')
   for (const { id, start, end } of entries) hash.update(`${JSON.stringify([id, start ?? null, end ?? null])}\n`)

@@ -169,7 +169,7 @@ function smoothed(before: number | null, value: number): number {
   return before === null ? value : 0.9 * before + 0.1 * value
 }
 
-/** What stands behind a loss of pretraining. */
+/** What comes after a loss of pretraining. */
 function besideMean(meanLoss: number | null): string {
   return meanLoss === null ? '' : ` (mean ${meanLoss.toFixed(4)})`
 }

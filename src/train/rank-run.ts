@@ -1,4 +1,4 @@
-/** A run on a rank that writes nothing: rank 0 has the folder, and tells the others where the run stands. */
+/** A run on a rank that writes nothing: rank 0 has the folder, and tells the others how far the run is. */
 
 import { VideoMaeError } from '../core/errors.ts'
 import type { Ranks } from '../distributed/ranks.ts'

@@ -20,7 +20,7 @@ import { type ProcessState, stateOf, thisProcess } from './process-identity.ts'
 
 const pattern = /^run-(\d+)\.lock$/
 
-/** Whether a file of that name is the lock of the folder that it lies in. */
+/** Whether a file of that name is the lock of the folder that it is in. */
 export const isLockFile = (name: string): boolean => pattern.test(name)
 
 const contentSchema = z.object({

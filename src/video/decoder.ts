@@ -51,6 +51,6 @@ export async function probeDecoders(): Promise<DecoderProbe[]> {
 /** What decodes videos, with its version, for records that name no path of this machine; null where it does not load here. */
 export async function decoderRecord(name: DecoderName = 'node-av'): Promise<string | null> {
   const decoder = await createDecoder(name).catch(() => null)
-  // The ffmpeg program says where it lies.
+  // The ffmpeg program says where it is.
   return decoder?.describe().replace(/ \((?!FFmpeg )[^()]*\)$/, '') ?? null
 }

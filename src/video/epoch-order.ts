@@ -126,7 +126,7 @@ export class EpochOrder {
   }
 }
 
-/** A part that lies outside its video is the entry's fault; everything else is the file's and counts for all its parts. */
+/** A part that is outside its video is the entry's fault; everything else is the file's and counts for all its parts. */
 function badKey(file: Pick<BadFile, 'path' | 'id' | 'code'>): string {
   return file.code === 'VIDEO_PART_EMPTY' ? file.id : file.path
 }

@@ -10,7 +10,7 @@ import type { VideoEntry } from './types.ts'
 /**
  * The videos of a folder.
  *
- * @param labeled take the name of the folder a file lies in as its label
+ * @param labeled take the name of the folder a file is in as its label
  * @throws VideoMaeError `VIDEO_SOURCE_EMPTY`, `VIDEO_SOURCE_UNREADABLE`
  */
 export function readFolderSource(folder: string, labeled: boolean): ReadSource {
@@ -51,7 +51,7 @@ export function readFolderSource(folder: string, labeled: boolean): ReadSource {
 }
 
 /**
- * The folder a video lies in; that of the source where it lies in no other and is in no part of a split. Accents are composed
+ * The folder a video is in; that of the source where it is in no other and is in no part of a split. Accents are composed
  * (NFC), so that folders whose names look alike are one class.
  */
 function labelOf(folder: string, id: string, split: FolderSplit | null): string | undefined {
@@ -78,7 +78,7 @@ function emptyFolder(
 }
 
 /**
- * What a user should know of classes that are taken from folders: the class of a video is the folder it lies in, so a folder
+ * What a user should know of classes that are taken from folders: the class of a video is the folder it is in, so a folder
  * between class and videos (a subject, a camera) is taken for the class, and folders of one name are merged. From the names
  * alone that cannot be told from what is wanted, so it is said and not refused. Folders of a split do not count.
  *

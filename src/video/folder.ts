@@ -182,7 +182,7 @@ const splitFolders: ReadonlySet<string> = new Set(
   'train training val valid validation validate dev test testing'.split(' '),
 )
 
-/** Where a split lies in the paths of a folder's videos. */
+/** Where a split is in the paths of a folder's videos. */
 export interface FolderSplit {
   /** Index of the path component that is train, validation or test. */
   readonly depth: number
@@ -228,7 +228,7 @@ function partName(name: string): string {
   return lower.startsWith('train') ? 'train' : lower.startsWith('test') ? 'test' : 'validation'
 }
 
-/** The class of a video: the innermost folder that is no part of the split; undefined where it lies in no other. */
+/** The class of a video: the innermost folder that is no part of the split; undefined where it is in no other. */
 export function classFolder(id: string, split: FolderSplit | null): string | undefined {
   const folders = path.posix.dirname(id).split('/')
   const own = split === null ? folders : folders.filter((_, depth) => depth !== split.depth)

@@ -90,7 +90,7 @@ function locator(root: string, fixedForm: boolean): (name: string) => Located {
   }
 }
 
-/** The files that a path names with each component as it stands, composed (NFC), or taken apart (NFD); none for plain ASCII. */
+/** The files that a path names with each component unchanged, composed (NFC), or taken apart (NFD); none for plain ASCII. */
 function formsOf(location: string): string[] {
   if (!/[^\x20-\x7e]/.test(location)) return []
   const [root, ...components] = path.resolve(location).split(path.sep)

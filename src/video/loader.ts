@@ -273,7 +273,7 @@ class VideoLoader implements Loader {
 
   private take(batch: OpenBatch, index: number, epoch: number, { clips, result }: ClipOutcome & { ok: true }): void {
     const clipLength = clipBytes(this.request(0, 0))
-    // Shared: an engine in another thread then reads it where it lies.
+    // Shared: an engine in another thread then reads it where it is.
     batch.clips ??= this.freeBatches.pop() ?? new Uint8Array(new SharedArrayBuffer(batch.size * clipLength))
     batch.clips.set(clips, batch.taken * clipLength)
     this.spare.push(clips)

@@ -166,7 +166,7 @@ export interface Decoder {
 
 /** How sources are read. */
 export interface ListOptions {
-  /** Folder that relative paths of a list start from. Default: the folder the list lies in. */
+  /** Folder that relative paths of a list start from. Default: the folder the list is in. */
   readonly base?: string
   /**
    * For a list: refuse it where its rows decide how it is read (which columns are used, what separates fields, its encoding), or where
@@ -174,6 +174,6 @@ export interface ListOptions {
    * which an attacker may have written some rows.
    */
   readonly fixedForm?: boolean
-  /** For a folder: take the name of the folder a file lies in as its label (see `classFolderWarnings`). Default false. */
+  /** For a folder: take the name of the folder a file is in as its label (see `classFolderWarnings`). Default false. */
   readonly labelFromFolder?: boolean
 }

@@ -299,6 +299,6 @@ it('resample: identity, mirror, and the mean of neighbors', () => {
   expect([...to.subarray(0, 3)]).toEqual([...from.subarray(9, 12)])
   const half = { width: 2, height: 2 }
   resample(from, { width: 4, height: 4 }, { crop: whole, scale: half, flip: false }, half, to)
-  // Pixel (0, 0) of half the size lies between the first two pixels of the first two rows.
+  // Pixel (0, 0) of half the size is between the first two pixels of the first two rows.
   expect(to[0]).toBe((from[0] + from[3] + from[12] + from[15]) / 4)
 })

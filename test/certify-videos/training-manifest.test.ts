@@ -112,7 +112,7 @@ describe('a run that wrote down what it was trained on', () => {
     const plan = await planCertification(options(location('gone-run'), listOf('protected.csv', moved)))
     expect(plan.encoder.trust).toBe('protected_set')
     expect(() => checkPlan(plan, 'content', ['dpa'], 'general')).toThrow(/general does not hold/)
-    // The manifest lies in every checkpoint, so that one that is copied brings it along.
+    // The manifest is in every checkpoint, so that one that is copied brings it along.
     cpSync(location('gone-run', 'step-00000004'), location('copied'), { recursive: true })
     expect((await known(location('copied'))).samples.size).toBe(6)
     expect((await manifestOfData(location('gone-run', 'training-manifest.json'))).samples.size).toBe(6)

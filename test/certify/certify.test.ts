@@ -283,7 +283,7 @@ describe('rule temporal', () => {
       await expect(checkShares(timed, { ...options, directory })).rejects.toThrow(/2 are missing: 0, 1/)
       const whole = (await certify(timed, inputs, options)).certificate
       expect((await certify(timed, inputs, { ...options, directory })).certificate).toEqual(whole)
-      // The newest five learners are the same in both, whatever stands before them.
+      // The newest five learners are the same in both, whatever comes before them.
       const [few, many] = [5, 11].map((count) => ridge.learners.train(timed, { ...plan, learners: count }))
       const digests = (await many).records.map(({ sha256: digest }) => digest)
       expect((await few).records.map(({ sha256: digest }) => digest)).toEqual(digests.slice(-5))

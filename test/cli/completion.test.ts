@@ -69,7 +69,7 @@ describe('the help of a command', () => {
     expect(examples.length).toBeGreaterThan(0)
     for (const example of examples) {
       expect(example.split(' ')[0]).toBe(name)
-      // Behind -- stands another command.
+      // Behind -- is another command.
       for (const [, option] of example.split(' -- ')[0].matchAll(/ (--[\w-]+)/g))
         expect(
           command.options.map(({ long }) => long),

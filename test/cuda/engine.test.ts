@@ -136,7 +136,7 @@ describe.skipIf(missing !== null)(`the CUDA engine${missing === null ? '' : ` ($
     const first = compiler.compile(file, 'sm_90', ['-DELEMENT=float'])
     const kept = (): string[] => readdirSync(cache.directory).sort()
     const [name] = kept()
-    // What lies in the cache is taken as it is, if it is whole.
+    // What is in the cache is taken as it is, if it is whole.
     truncateSync(path.join(cache.directory, name), 20)
     expect(compiler.compile(file, 'sm_90', ['-DELEMENT=float'])).toHaveLength(first.length)
     cache.write(name, 'kept')

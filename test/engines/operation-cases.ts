@@ -1,7 +1,7 @@
 /**
  * Random programs, one arbitrary per operation: what every engine's every operation is checked with. A case feeds the
  * operation from inputs and states and returns everything that comes out of it. Gradient operations that need what
- * their forward operation kept (layer norm, attention) stand behind it in the same program.
+ * their forward operation kept (layer norm, attention) come after it in the same program.
  */
 import fc from 'fast-check'
 import type { Tensor } from '../../src/graph/graph.ts'

@@ -290,7 +290,7 @@ describe('export', () => {
       }
       expect(bytes[1]).toBeLessThan(bytes[0])
       expect(bytes[2]).toBeLessThan(bytes[1])
-      // The ONNX file lies where nothing else does.
+      // The ONNX file is where nothing else does.
       const alone = path.join(mkdtempSync(path.join(folder, 'alone-')), 'classifier.onnx')
       await copyFile(path.join(folder, `${run}-float32.onnx`), alone)
       const videos = [generated.files[0], path.join(data, 'left', 'broken.mp4')]

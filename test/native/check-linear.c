@@ -18,7 +18,7 @@ static void compare(const char *what, const double *expected, const struct array
     }
   }
 }
-/* What stands between the rows is left alone. */
+/* What is between the rows is left alone. */
 static void check_gaps(const char *what, const struct array *a, int64_t rows, int64_t columns, int64_t stride,
                        double value) {
   for (int64_t r = 0; r + 1 < rows; r++) {

@@ -1,6 +1,6 @@
 /**
  * The native library for another processor, run by an emulator: Node.js for that processor is not needed. The functions run in a
- * process of the emulator. Both processes map one file at the same address, and all memory of programs lies in it.
+ * process of the emulator. Both processes map one file at the same address, and all memory of programs is in it.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { closeSync, constants, openSync, readSync, truncateSync, writeFileSync, writeSync } from 'node:fs'

@@ -10,7 +10,7 @@ export interface Seen {
   readonly texts: number
   /** Those with a contrast below 4.5 to 1. */
   readonly faint: readonly string[]
-  /** What lies outside of the page, or outside of its drawing. */
+  /** What is outside of the page, or outside of its drawing. */
   readonly beyond: readonly string[]
   /** Texts that their element cuts off. */
   readonly cut: readonly string[]

@@ -85,7 +85,7 @@ describe.each(['node-av', 'ffmpeg'] as const)('decoder %s', (name: DecoderName) 
   })
 
   it('turns and mirrors as the display matrix says', async () => {
-    // The lower quarter is a ramp from dark (left) to bright (right): where it lies and which way it runs tells the orientation.
+    // The lower quarter is a ramp from dark (left) to bright (right): where it is and which way it runs tells the orientation.
     const corner = async (file: string, x: number, y: number): Promise<number> => {
       const video = await decoder.open(fileOf(file))
       const out = new Uint8Array(size.width * size.height * 3)

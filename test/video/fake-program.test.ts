@@ -11,7 +11,7 @@ const inFolder = (name: string): string => path.join(folder, name)
 const [width, height] = [4, 2]
 const stamps = [0, 40_000_000, 80_000_000]
 
-/** Keeps its arguments and the start of its input, and writes what lies beside it. */
+/** Keeps its arguments and the start of its input, and writes what is next to it. */
 const script = `#!/bin/sh
 cd '${folder}'
 case "$*" in

@@ -45,7 +45,7 @@ export const bits = 8
 
 /**
  * Encodes a video whose frame n shows n: eight columns, black or white as the bits of n, over the upper three quarters; the lower quarter is a
- * gray ramp from left to right. So a decoded picture tells which frame it is, and how it lies.
+ * gray ramp from left to right. So a decoded picture tells which frame it is, and its orientation.
  */
 export function encodeFixture(file: string, options: FixtureOptions = {}): void {
   const { width = 128, height = 96, frames = 40, gop = 12, bFrames = 2, encoder = 'libx264', tenBit = false } = options

@@ -73,7 +73,7 @@ export interface SampleComplexity {
   readonly samples: number | null
   /** The smallest size tried reaches it already: n is at most `samples`, the dose at least `dose`. */
   readonly atMost: boolean
-  /** 5 % and 95 % over subsets. The upper end is null where it lies beyond the largest size. */
+  /** 5 % and 95 % over subsets. The upper end is null where it is beyond the largest size. */
   readonly interval: readonly [number, number | null] | null
   /** N / n. */
   readonly dose: number | null

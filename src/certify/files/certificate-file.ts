@@ -52,7 +52,7 @@ export interface Provenance {
 
 /** A file that predicts new inputs with the learners of a run. */
 export interface EnsembleReference {
-  /** Its name; it lies beside the certificate. */
+  /** Its name; it is next to the certificate. */
   readonly file: string
   /** The digest that the file holds of its own content: SHA-256, hexadecimal. */
   readonly digest: string
@@ -177,7 +177,7 @@ export function certificateTable(certificate: CertificateFile): string {
   ].join('\n')
 }
 
-/** What stands beside the table: the accuracy to beat, and what makes an ensemble look stronger than it is. */
+/** What is beside the table: the accuracy to beat, and what makes an ensemble look stronger than it is. */
 export function certificateRemarks(certificate: CertificateFile): readonly string[] {
   const { name, accuracy } = certificate.mostFrequentClass
   return [

@@ -14,7 +14,7 @@ export interface StatedBounds {
   readonly collective: readonly CollectiveRow[]
   readonly run: RunRule
   readonly name: string
-  /** Where the run stands in the file: `runs[0].`. */
+  /** Where the run is in the file: `runs[0].`. */
   readonly at: string
   /** Inputs that the shares are of. */
   readonly inputs: number

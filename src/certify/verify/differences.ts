@@ -5,7 +5,7 @@ export interface Difference {
   readonly run: string | null
   /** Id of the input; null where it is about none. */
   readonly input: string | null
-  /** Where it stands in the file, `runs[0].inputs[3].radius`. */
+  /** Where it is in the file, `runs[0].inputs[3].radius`. */
   readonly field: string
   readonly stated: unknown
   readonly recomputed: unknown

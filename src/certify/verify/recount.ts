@@ -17,7 +17,7 @@ export interface RecountJob {
   readonly flips: StoredFlips | null
   readonly rule: RuleOptions
   readonly inputs: readonly StatedInput[]
-  /** Name of the run, and where it stands in the file: `runs[0].`. */
+  /** Name of the run, and where it is in the file: `runs[0].`. */
   readonly run: string | null
   readonly at: string
   /** Whether the votes of inputs that are predicted right are wanted afterwards. */

@@ -8,7 +8,7 @@ const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
 const count = z.number().int().nonnegative()
 const positive = z.number().int().positive()
 const share = z.number().min(0).max(1)
-/** No folder: what a certificate names lies beside it. */
+/** No folder: what a certificate names is next to it. */
 const fileName = z
   .string()
   .max(200)

@@ -92,7 +92,7 @@ async function isOfClassifier(location: string): Promise<boolean> {
 
 /** Folder, configuration and list of the run that a checkpoint belongs to. */
 async function openRun(location: string): Promise<Run | null> {
-  // A step-... folder brings its state; the chosen classifier of a fine-tuning run only lies in the folder of its run.
+  // A step-... folder brings its state; the chosen classifier of a fine-tuning run only is in the folder of its run.
   const state = stateSchema.safeParse(await readJson(path.join(location, 'trainer-state.json')))
   const told = state.success ? state.data.configuration : null
   const above = path.dirname(location)
@@ -169,7 +169,7 @@ async function samplesOf(
   return { samples, why: null }
 }
 
-/** The parts of files that a list names, wherever it lies and whatever their order. */
+/** The parts of files that a list names, wherever it is and whatever their order. */
 function partsOf(entries: readonly VideoEntry[]): string {
   const parts = entries.map(({ path: file, start, end }) => JSON.stringify([path.resolve(file), start, end]))
   return [...new Set(parts)].sort().join('\n')

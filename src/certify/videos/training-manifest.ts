@@ -1,6 +1,6 @@
 /**
  * Which videos an encoder was trained on, as digests of their contents: what its run wrote down, or, for a run of an earlier
- * program, what lies where its configuration says, if nothing shows that it has changed since.
+ * program, what is where its configuration says, if nothing shows that it has changed since.
  */
 
 import path from 'node:path'

@@ -39,7 +39,7 @@ export function roleOf(name: string): Role | undefined {
   return (Object.keys(spellings) as Role[]).find((role) => spellings[role].has(known))
 }
 
-/** What stands before the number of a learner: `l3`, `learner_3`, `model 3`. */
+/** What comes before the number of a learner: `l3`, `learner_3`, `model 3`. */
 const learnerWords = new Set(
   words(
     'l learner baselearner base m model member vote voter learnervote f h head clf classifier baseclassifier estimator expert net network part partition shard pred prediction learnerprediction',
@@ -207,7 +207,7 @@ function doubt(
   { kind, classes, seeds = 1 }: ReadOptions,
 ): string | null {
   const [first, ...between] = family
-  const depth = family.length - 1 // numbers in a name; the last word stands behind the last of them
+  const depth = family.length - 1 // numbers in a name; the last word comes after the last of them
   const known = kind === 'scores' ? scoreWords : learnerWords
   // `0, 1, 2` and R's `V1, V2` are what tables without names of columns get.
   if (first === '') return 'their names are numbers, which any column may have'

@@ -60,9 +60,9 @@ export interface VotesTable {
   readonly inputs: number
   /** Values of one input: learners, times seeds and classes for scores. */
   readonly width: number
-  /** A number, or what stands in the cell. */
+  /** A number, or what is in the cell. */
   value(row: number, column: number): number | string
-  /** Where a value stands, for errors: `line 4, column l2`. */
+  /** Where a value is, for errors: `line 4, column l2`. */
   where(row: number, column: number): string
   readonly columns: readonly string[] | null
   readonly reordered: boolean

@@ -99,7 +99,7 @@ function singleBlanks(text: string): string {
   return text.replace(/("(?:[^"]|"")*")| +/g, (match) => (match.startsWith('"') ? match : ' ')).replace(/^ | $/gm, '')
 }
 
-/** The first in the list that stands outside quotes in the first line; commas where there is only one column. */
+/** The first in the list that is outside quotes in the first line; commas where there is only one column. */
 function separatorOf(text: string): readonly [string, string] {
   const line = text.replace(/^\s*#+ ?/, '').replace(/^[\r\n]+/, '')
   const stands = (separator: string) => outsideQuotes(separator === ' ' ? line.trim() : line).includes(separator)

@@ -1,4 +1,4 @@
-/** What lies in the folder of a published data set: annotation files by name, videos by the name of the file. */
+/** What is in the folder of a published data set: annotation files by name, videos by the name of the file. */
 import { readdirSync } from 'node:fs'
 import path from 'node:path'
 import { VideoMaeError } from '../../core/errors.ts'

@@ -58,7 +58,7 @@ export interface LaunchSize {
 }
 
 /**
- * Row-major `D [rows, columns] = op(A) op(B)`; A lies as [rows, inner], transposed as [inner, rows]; B as
+ * Row-major `D [rows, columns] = op(A) op(B)`; A is stored as [rows, inner], transposed as [inner, rows]; B as
  * [inner, columns], transposed as [columns, inner]. float32 accumulation; float32 operands never use TF32.
  */
 export interface MatmulShape {

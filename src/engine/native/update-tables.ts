@@ -71,7 +71,7 @@ function disjoint(panels: readonly Panels[]): Panels[] {
   return chosen.sort((a, b) => a.first - b.first)
 }
 
-/** The state in pieces: those with panels, and what lies between. */
+/** The state in pieces: those with panels, and what is between. */
 function segments(count: number, panels: readonly Panels[]): Segment[] {
   const found: Segment[] = []
   let at = 0

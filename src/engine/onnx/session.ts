@@ -204,7 +204,7 @@ function emptyTensor(runtime: OnnxRuntime, type: OnnxTensorType, shape: readonly
   return new runtime.Tensor(data, shape)
 }
 
-/** Copies what lies in shared memory, which the binding of ONNX Runtime refuses. */
+/** Copies what is in shared memory, which the binding of ONNX Runtime refuses. */
 function plainMemory(value: InputValue): InputValue {
   return value.buffer instanceof ArrayBuffer ? value : value.slice()
 }

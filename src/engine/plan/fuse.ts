@@ -12,7 +12,7 @@ export type FusedName = 'linearAdd' | 'linearGelu' | 'linearInputGradientGelu' |
  * - `linearInputGradientGelu`: linearInputGradient and geluGradient; inputs dy, w, and gelu's input.
  * - `layerNormGradientAdd`: layerNormGradient and the addition of another gradient to dx; one more input.
  *
- * A pair is joined only where nothing else reads what lies between, and where moving the earlier node down to the later
+ * A pair is joined only where nothing else reads what is between, and where moving the earlier node down to the later
  * one (or the later up) changes no order that matters.
  */
 export function fuseNodes(program: Program, fuseGelu: boolean): readonly ProgramNode[] {

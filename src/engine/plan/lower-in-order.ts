@@ -25,7 +25,7 @@ export interface EngineLowering<Lowering> {
   /** What messages call the engine, e.g. `the native engine`. */
   readonly engine: string
   readonly operations: OperationLowerings<Lowering>
-  /** Where an output lies behind the run: in the value itself, or in a copy of it from before the updates. */
+  /** Where an output is after the run: in the value itself, or in a copy of it from before the updates. */
   readonly output: (lowering: Lowering, value: ValueId, count: number) => ValueId
   /** Steps of an update, and the outputs that it reports. */
   readonly update: (lowering: Lowering, update: Update, sizes: StateSizes) => readonly ScheduledOutput[]

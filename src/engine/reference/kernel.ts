@@ -8,7 +8,7 @@ export interface Values extends TensorSpec {
 }
 
 /**
- * What an operation does. Its formula stands with the operation in `src/graph/operations`; a kernel follows it
+ * What an operation does. Its formula is with the operation in `src/graph/operations`; a kernel follows it
  * literally, in float64, with one loop per index.
  *
  * @param outputs shapes of what comes out, as the operation's shape rule says

@@ -139,7 +139,7 @@ function floats({ data }: Tensor): Float32Array {
   return data instanceof Float32Array ? data : Float32Array.from(data as Int32Array | Uint8Array)
 }
 
-/** Copies what lies in shared memory, which the binding of ONNX Runtime refuses. */
+/** Copies what is in shared memory, which the binding of ONNX Runtime refuses. */
 function plainMemory(value: InputValue): InputValue {
   return value.buffer instanceof ArrayBuffer ? value : value.slice()
 }

@@ -1,4 +1,4 @@
-/** What comes out of every shape rule is computed by the engine tests; here stands what each of them refuses. */
+/** What comes out of every shape rule is computed by the engine tests; here is what each of them refuses. */
 import { expect, test } from 'vitest'
 import { Graph, type Tensor } from '../graph.ts'
 import type { DataType } from '../program.ts'

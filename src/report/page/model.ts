@@ -49,7 +49,7 @@ export interface Column {
   readonly title: string
   /** Numbers stand to the right. Default: text. */
   readonly align?: 'number'
-  /** The title stands upright, where there are many columns. */
+  /** The title is upright, where there are many columns. */
   readonly upright?: boolean
 }
 
@@ -63,7 +63,7 @@ export interface Table {
   readonly note?: Part
 }
 
-/** `shade`, from 0 to 1, colors the cell: the number stands there, too. */
+/** `shade`, from 0 to 1, colors the cell: the number is there, too. */
 export type Cell = Part | { readonly value: Part; readonly shade: number }
 
 export interface ChartFigure {

@@ -38,7 +38,7 @@ ${body}
   return renderHtml(document)
 }
 
-/** The blocks of a section that stands in a page of its own making. */
+/** The blocks of a section that is in a page of its own making. */
 export function renderBlocks(blocks: readonly Block[]): Html {
   return html`${blocks.map(renderBlock)}`
 }

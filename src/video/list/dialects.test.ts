@@ -216,7 +216,7 @@ describe('columns', () => {
       ['train', 'test'],
       ['test', '2'],
     ])
-    // The header decides it, whatever stands in the rows.
+    // The header decides it, whatever is in the rows.
     expect(rowsOf('path,split,fold\nv/a.mp4,,test\nv/b.mp4,,2').map(({ split }) => split)).toEqual([
       undefined,
       undefined,

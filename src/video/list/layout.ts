@@ -35,7 +35,7 @@ const sampleSize = 50
  * Finds the columns.
  *
  * @param report called where a column would change what is learned and cannot be understood
- * @param byRows false: as the header alone has it, whatever stands in the columns; see `requireFixedForm`
+ * @param byRows false: as the header alone has it, whatever is in the columns; see `requireFixedForm`
  */
 export function layoutOf(table: ListTable, exists: Exists, report: Report, byRows = true): Layout {
   const { header, records, trimmed } = table

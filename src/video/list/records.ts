@@ -251,7 +251,7 @@ const leavesQuotes = (words: readonly Word[]): boolean =>
 
 /**
  * Fields of a line of the reference's lists, where paths may hold blanks without being quoted: the longest beginning that
- * exists is the path. Where none does, the last word is the label, and what stands before it the path.
+ * exists is the path. Where none does, the last word is the label, and what comes before it the path.
  */
 function splitAtBlanks(line: string, exists: Exists, columns: number | null): string[] {
   const words = wordsOf(line)

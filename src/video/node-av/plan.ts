@@ -13,7 +13,7 @@ export interface StampRun extends Run {
 
 /**
  * Least decoding for the wanted frames: each run starts at the last key packet that is shown no later than its first wanted frame and ends with
- * the last packet that a wanted frame needs; a new run starts where a later key packet saves decoding what lies between.
+ * the last packet that a wanted frame needs; a new run starts where a later key packet saves decoding what is between.
  *
  * @param wanted ascending time stamps, each that of a shown packet
  */

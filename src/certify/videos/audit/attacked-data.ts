@@ -114,7 +114,7 @@ export class AttackFiles {
     return this.written(`${shortName(file)}-playlist.mp4`, async () => Buffer.from(text))
   }
 
-  /** Nothing lies there. */
+  /** Nothing is there. */
   get missing(): string {
     return path.join(this.folder, 'missing.mp4')
   }

@@ -164,7 +164,7 @@ function splitOf(form: DataForm, rows: readonly DataRow[], split: string): Parti
   return form.columns.includes('split') && rows.some((row) => row.split !== undefined) ? { split } : {}
 }
 
-/** In a folder the class is the innermost folder, so what is labeled otherwise lies elsewhere. */
+/** In a folder the class is the innermost folder, so what is labeled otherwise is elsewhere. */
 function renamed(form: DataForm, rows: readonly DataRow[], row: DataRow, before: DataRow, number: number): DataRow {
   if (form.kind === 'list' || row.label === before.label) return row
   return { ...row, id: nameInFolder(rows, { ...row, id: before.id }, number) }

@@ -1,6 +1,6 @@
 /*
  * The operands of attention's products for one head, cut into 4-byte units (see tile.h) in working memory. `m` points to
- * the head's columns in its first row; what lies beyond the last row or column becomes zero.
+ * the head's columns in its first row; what is beyond the last row or column becomes zero.
  */
 #ifndef VIDEOMAE_ATTENTION_PACK_H
 #define VIDEOMAE_ATTENTION_PACK_H

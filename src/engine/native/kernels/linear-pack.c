@@ -1,9 +1,9 @@
 /*
  * Weights as panels. Panel j of B [inner, columns] holds columns j * PANEL onwards as [units][PANEL] units: unit u of a
- * column is element u of it (float), or elements 2u and 2u + 1 (a pair of bfloat16). What lies beyond the last row or
+ * column is element u of it (float), or elements 2u and 2u + 1 (a pair of bfloat16). What is beyond the last row or
  * column is zero.
  *
- * w is [outer, inner]. The forward panels are those of w^T: a unit lies within a row of w, so packing transposes blocks
+ * w is [outer, inner]. The forward panels are those of w^T: a unit is within a row of w, so packing transposes blocks
  * of LANES x LANES units. The gradient panels are those of w: a pair takes from two rows of w. There are none of floats,
  * whose units are w's own: linear_product_plain_f32 reads them there.
  */

@@ -12,7 +12,7 @@ struct ahead {
 
 /*
  * sum = the tile. `row` and `step` are the bytes from one row and from one unit of A to the next.
- * `half`: the last unit of A has one element only (an odd inner dimension), and what stands behind it must not be read.
+ * `half`: the last unit of A has one element only (an odd inner dimension), and what comes after it must not be read.
  * Meanwhile a cache line every two steps, the first one at `ahead.at`, is fetched into the second-level cache.
  */
 INLINE void tile_sums(const int pairs, const int rows, const char *a, int64_t row, const int64_t step, const char *b,

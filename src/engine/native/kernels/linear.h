@@ -19,7 +19,7 @@
  * linear_product_plain_f32: B is not packed, gelu must be NULL.
  * Forward: inner and columns as the layer has them, the forward panels. Input gradient: x is dy [rows, outer], inner =
  * outer, columns = inner, the gradient panels, or w as a plain B. May be NULL: bias, residual, gelu_input, gelu (and y,
- * where gelu is given and nobody needs what stands before it). residual, gelu_input, gelu and y have the same stride;
+ * where gelu is given and nobody needs what comes before it). residual, gelu_input, gelu and y have the same stride;
  * residual may be y itself, and gelu_input too.
  */
 struct linear_product {

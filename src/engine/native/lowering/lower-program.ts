@@ -43,7 +43,7 @@ function isState({ values }: Lowering, id: ValueId): boolean {
   return home.kind === 'state' || (home.kind === 'view' && isState({ values } as Lowering, home.of))
 }
 
-/** Values that updates read as gradients, in the order in which the last step that writes them stands. */
+/** Values that updates read as gradients, in the order of the last step that writes each. */
 function gradientsOf({ values, steps }: Lowering, computing: readonly Step[]): ValueId[] {
   const sources = new Set<ValueId>()
   for (const { arguments: list } of steps) {

@@ -70,7 +70,7 @@ export class Lowering extends TensorValues {
     return this.add({ kind: 'arena' }, 'uint8', bytes, this.label)
   }
 
-  /** Says that a tensor lies within another, `elements` behind its beginning. */
+  /** Says that a tensor is within another, `elements` behind its beginning. */
   view(tensor: TensorId, of: TensorId, elements: number): void {
     const id = this.raw(of)
     const { type, label } = this.values[id]

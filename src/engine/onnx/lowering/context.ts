@@ -68,7 +68,7 @@ export class LoweringContext {
     return this.settings.program.tensors[tensor]
   }
 
-  /** The name under which a tensor of the program stands in the graph. */
+  /** The name under which a tensor of the program is in the graph. */
   value(tensor: TensorId): Value {
     return this.settings.names.get(tensor) ?? `tensor_${tensor}`
   }

@@ -1,7 +1,7 @@
 import { elementCount } from '../../../graph/program.ts'
 import type { KernelOf } from '../kernel.ts'
 
-/** A shape seen from one axis: element (o, n, i) of it lies at `(o * along + n) * inner + i`. */
+/** A shape seen from one axis: element (o, n, i) of it is at `(o * along + n) * inner + i`. */
 interface AxisBlocks {
   readonly outer: number
   readonly along: number

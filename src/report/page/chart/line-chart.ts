@@ -34,7 +34,7 @@ export interface LineChart {
 /** Curves that a reader can tell apart: the stylesheet has as many colors. */
 export const mostCurves = 6
 
-/** Patterns of lines, so that curves differ without color, and where one lies on another. */
+/** Patterns of lines, so that curves differ without color, and where one is on another. */
 const dashes = ['none', '7 4', '2 3', '10 3 2 3', '4 2', '1 4']
 
 /** Room for a screen, and for a phone or a column in print. */

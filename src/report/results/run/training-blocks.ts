@@ -133,7 +133,7 @@ export function badFileBlocks({ badFiles }: Pick<TrainingFacts, 'badFiles'>): Bl
   ]
 }
 
-/** Every value of the configuration, by its key; what was derived from the data stands apart. */
+/** Every value of the configuration, by its key; what was derived from the data is listed apart. */
 export function configurationBlocks(configuration: Configuration): Block[] {
   const { derived, ...given } = configuration
   return [
