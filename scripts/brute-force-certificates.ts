@@ -14,6 +14,7 @@ import { certifyVotes } from '../src/cli/certify-votes.ts'
 import { certify } from '../src/cli/commands/certify.ts'
 import { exitCodes } from '../src/index.ts'
 import { RandomStream } from '../src/model.ts'
+import { optionsWith } from '../test/support/options-with.ts'
 import {
   drawCase,
   drawTogether,
@@ -21,8 +22,7 @@ import {
   trueTogether,
   type VotesCase,
   writeCase,
-} from '../test/certify/votes-cases.ts'
-import { optionsWith } from '../test/cli/options-with.ts'
+} from '../test/support/votes-cases.ts'
 
 const { values } = parseArgs({
   options: {

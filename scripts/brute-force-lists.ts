@@ -14,6 +14,7 @@ import { certifyCommand } from '../src/cli/certify.ts'
 import { type CertifyCommandOptions, certify } from '../src/cli/commands/certify.ts'
 import { exitCodes, VideoMaeError } from '../src/index.ts'
 import { RandomStream } from '../src/model.ts'
+import { optionsWith } from '../test/support/options-with.ts'
 import {
   type Drawn,
   generalWorld,
@@ -22,7 +23,7 @@ import {
   sourceWorld,
   temporalWorld,
   worldVideos,
-} from '../test/certify-videos/poisoned-worlds.ts'
+} from '../test/support/poisoned-worlds.ts'
 import {
   checkPromises,
   cleanChoice,
@@ -31,8 +32,7 @@ import {
   type World,
   type WrittenCertificate,
   writeList,
-} from '../test/certify-videos/poisonings.ts'
-import { optionsWith } from '../test/cli/options-with.ts'
+} from '../test/support/poisonings.ts'
 
 const { values } = parseArgs({
   options: {

@@ -11,7 +11,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { exitCodes } from '../src/index.ts'
-import { checkFamily, families, otherVariants } from '../test/native/kernel-variants.ts'
+import { checkFamily, families, otherVariants } from '../test/support/kernels/kernel-variants.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-kernels-'))
 let [checked, different] = [0, 0]

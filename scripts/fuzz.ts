@@ -14,8 +14,8 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { exitCodes } from '../src/index.ts'
-import { formats } from './fuzzing/formats.ts'
-import { fuzz } from './fuzzing/run.ts'
+import { formats } from './support/fuzzing/formats.ts'
+import { fuzz } from './support/fuzzing/run.ts'
 
 const { values } = parseArgs({
   options: {

@@ -22,7 +22,7 @@ import { inThreadCudaEngine } from '../src/engine/cuda/index.ts'
 import { readSafetensors } from '../src/format/safetensors.ts'
 import { exitCodes } from '../src/index.ts'
 import { generateMotionDataset } from '../src/synthetic/generate.ts'
-import { tinyRecipe } from './torture/tiny-run.ts'
+import { tinyRecipe } from './support/torture/tiny-run.ts'
 
 const { values } = parseArgs({
   options: {

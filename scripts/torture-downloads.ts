@@ -20,7 +20,7 @@ import {
   resolveConfiguration,
   saveCheckpointDirectory,
 } from '../src/model.ts'
-import { HubServer } from '../test/hub/hub-server.ts'
+import { HubServer } from '../test/support/hub-server.ts'
 
 const { values } = parseArgs({
   options: { trials: { type: 'string', default: '12' }, seed: { type: 'string', default: '1' } },

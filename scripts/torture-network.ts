@@ -17,7 +17,7 @@ import { kindOf, type MpiProgram } from '../src/distributed/find-mpi.ts'
 import { exitCodes } from '../src/index.ts'
 import { RandomStream } from '../src/model.ts'
 import { generateMotionDataset } from '../src/synthetic/generate.ts'
-import { tinyRecipe, trainedResult } from './torture/tiny-run.ts'
+import { tinyRecipe, trainedResult } from './support/torture/tiny-run.ts'
 
 const { values } = parseArgs({
   options: {

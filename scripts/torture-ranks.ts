@@ -16,8 +16,8 @@ import { parseArgs } from 'node:util'
 import { exitCodes } from '../src/index.ts'
 import { RandomStream } from '../src/model.ts'
 import { generateMotionDataset } from '../src/synthetic/generate.ts'
-import { halfWritten, unfinished } from './torture/partial-files.ts'
-import { tinyRecipe, trainedResult } from './torture/tiny-run.ts'
+import { halfWritten, unfinished } from './support/torture/partial-files.ts'
+import { tinyRecipe, trainedResult } from './support/torture/tiny-run.ts'
 
 const { values } = parseArgs({
   options: {

@@ -16,7 +16,7 @@ import { exitCodes } from '../src/index.ts'
 import { DecodePool } from '../src/video/pool.ts'
 import { printable } from '../src/video/video-errors.ts'
 import type { ClipRequest, DecoderName } from '../src/video.ts'
-import { type HostileFile, writeHostileFiles } from './torture/hostile-files.ts'
+import { type HostileFile, writeHostileFiles } from './support/torture/hostile-files.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

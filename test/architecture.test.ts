@@ -215,3 +215,36 @@ test('scripts import a public name from its entry, and other files of src/ for w
   expect(seen).toBeGreaterThan(400)
   expect(deep).toEqual([])
 })
+
+/** Files of tests and scripts that others import, by what imports them. */
+function helpers(): Map<string, string[]> {
+  const found = new Map<string, string[]>()
+  for (const folder of ['src', 'test', 'scripts']) {
+    for (const entry of readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })) {
+      if (!/\.(ts|mjs)$/.test(entry)) continue
+      const file = path.posix.join(folder, entry.replaceAll(path.sep, '/'))
+      const text = readFileSync(path.join(root, file), 'utf8')
+      for (const [, from] of text.matchAll(/(?:\bfrom|^import) '(\.[^']+)'/gm)) {
+        const target = path.posix.join(path.posix.dirname(file), from)
+        if (/^(test|scripts)\/(?!.*node_modules)/.test(target)) found.set(target, [...(found.get(target) ?? []), file])
+      }
+    }
+  }
+  return found
+}
+
+test('helpers of several folders are in test/support and scripts/support, and scripts beside entry points are entry points', () => {
+  const elsewhere: string[] = []
+  const known = helpers()
+  for (const [target, users] of known) {
+    const folder = path.posix.dirname(target)
+    if (/^(test|scripts(\/\w+)?)\/support(\/|$)/.test(folder)) continue
+    for (const user of users) {
+      // A folder's own helper serves that folder and those inside it; a script's helper is never beside the script.
+      const own = folder.startsWith('test/') && `${path.posix.dirname(user)}/`.startsWith(`${folder}/`)
+      if (!own) elsewhere.push(`${user} imports ${target}`)
+    }
+  }
+  expect(known.size).toBeGreaterThan(60)
+  expect(elsewhere).toEqual([])
+})

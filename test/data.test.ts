@@ -7,8 +7,8 @@ import { describe, expect, it } from 'vitest'
 import { RandomStream } from '../src/core/random.ts'
 import { type MotionClass, motionClasses, renderMotionClip } from '../src/synthetic/motion.ts'
 import { loadClips } from '../src/video/load-clips.ts'
-import { runAsText } from './cli/run-here.ts'
 import { decoding } from './support/decoding.ts'
+import { runAsText } from './support/run-here.ts'
 
 const folder = fileURLToPath(new URL('../data/motion', import.meta.url))
 const [header, ...lines] = readFileSync(path.join(folder, 'labels.csv'), 'utf8').trimEnd().split('\n')

@@ -1,5 +1,5 @@
 import { afterEach, expect, it, vi } from 'vitest'
-import { optionsWith } from '../../test/cli/options-with.ts'
+import { optionsWith } from '../../test/support/options-with.ts'
 import { certifyCommand } from './certify.ts'
 import { certify } from './commands/certify.ts'
 import { createProgram } from './create-program.ts'

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { onLocalRanks, valuesOnLocalRanks } from '../../test/distributed/local-ranks.ts'
+import { onLocalRanks, valuesOnLocalRanks } from '../../test/support/local-ranks.ts'
 import { VideoMaeError } from '../core/errors.ts'
 import { requireSharedFolder } from './shared-folder.ts'
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { readEvents, shownSteps } from '../../test/format/read-events.ts'
+import { readEvents, shownSteps } from '../../test/support/read-events.ts'
 import { crc32c, maskedCrc32c } from './crc32c.ts'
 import { openTensorboard } from './tensorboard.ts'
 

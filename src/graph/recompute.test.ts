@@ -1,6 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { openWith, randomClips, randomMasks, scalar, shakenState, tinyConfiguration } from '../../test/model/tiny.ts'
+import {
+  openWith,
+  randomClips,
+  randomMasks,
+  scalar,
+  shakenState,
+  tinyConfiguration,
+} from '../../test/support/tiny-model.ts'
 import type { RunInputs } from '../engine/engine.ts'
 import { buildFinetuneProgram } from '../model/classify.ts'
 import { parameterShapes } from '../model/parameters.ts'

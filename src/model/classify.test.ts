@@ -7,7 +7,7 @@ import {
   scalar,
   shakenState,
   tinyConfiguration,
-} from '../../test/model/tiny.ts'
+} from '../../test/support/tiny-model.ts'
 import { RandomStream } from '../core/random.ts'
 import { buildClassifyProgram, buildFinetuneProgram, buildHeadProgram } from './classify.ts'
 import { dropoutFactors, dropPathFactors, dropPathRates, dropsPaths } from './drop-path.ts'

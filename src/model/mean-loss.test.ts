@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { randomClips, randomMasks, runOnce, shakenState, tinyConfiguration } from '../../test/model/tiny.ts'
+import { randomClips, randomMasks, runOnce, shakenState, tinyConfiguration } from '../../test/support/tiny-model.ts'
 import { meanPredictionLoss } from './mean-loss.ts'
 import { buildPretrainProgram } from './pretrain.ts'
 

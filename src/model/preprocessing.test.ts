@@ -1,6 +1,6 @@
 /** Oracle: the formula of transformers' processors, computed on every byte value. */
 import { describe, expect, it } from 'vitest'
-import { tinyConfiguration } from '../../test/model/tiny.ts'
+import { tinyConfiguration } from '../../test/support/tiny-model.ts'
 import { imagenetMean, imagenetStd } from './configuration.ts'
 import { readPreprocessing, writeHuggingFacePreprocessor } from './preprocessing.ts'
 

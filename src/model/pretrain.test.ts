@@ -9,7 +9,7 @@ import {
   scalar,
   shakenState,
   tinyConfiguration,
-} from '../../test/model/tiny.ts'
+} from '../../test/support/tiny-model.ts'
 import { differentiate } from '../graph/differentiate.ts'
 import { Graph } from '../graph/graph.ts'
 import { add } from '../graph/operations/elementwise.ts'

@@ -7,7 +7,7 @@ import {
   scalar,
   shakenState,
   tinyConfiguration,
-} from '../../test/model/tiny.ts'
+} from '../../test/support/tiny-model.ts'
 import { decays, layerWiseScale, parameterShapes } from './parameters.ts'
 import { buildPretrainProgram } from './pretrain.ts'
 import { gradientOutput, type OptimizerOptions, stateNames, withAverages } from './training-programs.ts'

@@ -10,7 +10,7 @@ import {
   runOnce,
   shakenState,
   tinyConfiguration,
-} from '../../test/model/tiny.ts'
+} from '../../test/support/tiny-model.ts'
 import { buildClassifyProgram, buildFinetuneProgram } from './classify.ts'
 import type { ModelConfiguration } from './configuration.ts'
 import { initialize } from './initialize.ts'

@@ -10,8 +10,8 @@ import { trainingManifestOf } from '../../src/certify/videos/training-manifest.t
 import type { VideoCertificate } from '../../src/certify/videos/video-certificate.ts'
 import { fileDigest } from '../../src/format/file-digest.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
-import { videomae } from '../cli/run-program.ts'
 import { decoding } from '../support/decoding.ts'
+import { videomae } from '../support/run-program.ts'
 import { expectForgeriesFound } from './forged-copies.ts'
 import { pretrainOn } from './tiny-pretraining.ts'
 

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import path from 'node:path'
 import { afterAll, expect, it } from 'vitest'
 import { makeTemporaryFolder } from '../../src/core/make-folder.ts'
-import { videomae } from '../cli/run-program.ts'
+import { videomae } from '../support/run-program.ts'
 
 const folder = makeTemporaryFolder('certify-votes')
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)

@@ -22,9 +22,9 @@ import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
 import { loadClips } from '../../src/video/load-clips.ts'
-import { videomae } from '../cli/run-program.ts'
 import { decoding } from '../support/decoding.ts'
-import { tinyRun } from './tiny-run.ts'
+import { videomae } from '../support/run-program.ts'
+import { tinyRun } from '../support/tiny-pretraining-input.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })

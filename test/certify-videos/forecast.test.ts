@@ -7,7 +7,7 @@ import { type CertifyVideosJob, certifyVideos } from '../../src/certify/videos/c
 import { forecastCertification } from '../../src/certify/videos/forecast/forecast.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { listVideos } from '../../src/video/source.ts'
-import { runAsText, runHere } from '../cli/run-here.ts'
+import { runAsText, runHere } from '../support/run-here.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { afterAll, describe, expect, it, vi } from 'vitest'
 import { certifyCommand } from '../../src/cli/certify.ts'
 import { type CertifyCommandOptions, certify } from '../../src/cli/commands/certify.ts'
-import { optionsWith } from '../cli/options-with.ts'
+import { optionsWith } from '../support/options-with.ts'
 
 vi.setConfig({ testTimeout: 600_000 })
 

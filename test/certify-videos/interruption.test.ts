@@ -10,7 +10,7 @@ import type { TrainedEnsemble } from '../../src/certify/ensemble/learners.ts'
 import { emptyBallots } from '../../src/certify/rules/ballot.ts'
 import { RandomStream } from '../../src/core/random.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
-import { startVideomae, videomae } from '../cli/run-program.ts'
+import { startVideomae, videomae } from '../support/run-program.ts'
 
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 

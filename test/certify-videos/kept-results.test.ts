@@ -21,9 +21,9 @@ import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
 import { listVideos } from '../../src/video/source.ts'
-import { optionsWith } from '../cli/options-with.ts'
 import { decoding } from '../support/decoding.ts'
-import { tinyRun } from './tiny-run.ts'
+import { optionsWith } from '../support/options-with.ts'
+import { tinyRun } from '../support/tiny-pretraining-input.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-kept-'))
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)

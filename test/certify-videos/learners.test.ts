@@ -26,7 +26,7 @@ import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
 import { decoding } from '../support/decoding.ts'
-import { tinyRun } from './tiny-run.ts'
+import { tinyRun } from '../support/tiny-pretraining-input.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-learners-'))
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)

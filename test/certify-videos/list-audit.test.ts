@@ -7,8 +7,8 @@ import { auditLists, certifyData, type ListAuditOptions } from '../../src/certif
 import { auditVideos } from '../../src/certify/videos/audit-videos.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { listVideos } from '../../src/video/source.ts'
-import { videomae } from '../cli/run-program.ts'
 import { decoding } from '../support/decoding.ts'
+import { videomae } from '../support/run-program.ts'
 
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 

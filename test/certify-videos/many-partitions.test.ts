@@ -5,7 +5,7 @@ import path from 'node:path'
 import { afterAll, expect, it, vi } from 'vitest'
 import type { VideoCertificate } from '../../src/certify/videos/video-certificate.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
-import { videomae } from '../cli/run-program.ts'
+import { videomae } from '../support/run-program.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000 })

@@ -17,8 +17,8 @@ import { saveCheckpointDirectory } from '../../src/model/save-checkpoint.ts'
 import { encodeVideo } from '../../src/synthetic/encode.ts'
 import { renderMotionClip } from '../../src/synthetic/motion.ts'
 import { chooseEngine } from '../../src/train/engine-choice.ts'
-import { shakenState, tinyConfiguration } from '../model/tiny.ts'
 import { decoding } from '../support/decoding.ts'
+import { shakenState, tinyConfiguration } from '../support/tiny-model.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })

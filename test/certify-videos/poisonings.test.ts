@@ -4,8 +4,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
-import { videomae } from '../cli/run-program.ts'
-import { generalWorld, temporalWorld, worldVideos } from './poisoned-worlds.ts'
+import { generalWorld, temporalWorld, worldVideos } from '../support/poisoned-worlds.ts'
 import {
   type Choice,
   checkPromises,
@@ -14,7 +13,8 @@ import {
   type World,
   type WrittenCertificate,
   writeList,
-} from './poisonings.ts'
+} from '../support/poisonings.ts'
+import { videomae } from '../support/run-program.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-poisonings-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))

@@ -23,8 +23,8 @@ import { pixelValues } from '../../src/model/pixel-values.ts'
 import { saveCheckpointDirectory } from '../../src/model/save-checkpoint.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { loadClips } from '../../src/video/load-clips.ts'
-import { runOnce, shakenState, tinyConfiguration } from '../model/tiny.ts'
 import { decoding } from '../support/decoding.ts'
+import { runOnce, shakenState, tinyConfiguration } from '../support/tiny-model.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })

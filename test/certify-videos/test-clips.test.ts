@@ -23,9 +23,9 @@ import { parameterShapes } from '../../src/model/parameters.ts'
 import { saveCheckpointDirectory } from '../../src/model/save-checkpoint.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { loadClips } from '../../src/video/load-clips.ts'
-import { runAsText } from '../cli/run-here.ts'
-import { shakenState, tinyConfiguration } from '../model/tiny.ts'
 import { decoding } from '../support/decoding.ts'
+import { runAsText } from '../support/run-here.ts'
+import { shakenState, tinyConfiguration } from '../support/tiny-model.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })

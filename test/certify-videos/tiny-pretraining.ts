@@ -1,7 +1,7 @@
 import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
 import { decoding } from '../support/decoding.ts'
-import { tinyRun } from './tiny-run.ts'
+import { tinyRun } from '../support/tiny-pretraining-input.ts'
 
 /** Two steps on the videos of a folder, from fresh weights with small patches or from those of another run. */
 export function pretrainOn(data: string, out: string, from: string | null = null) {

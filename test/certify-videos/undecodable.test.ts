@@ -12,9 +12,9 @@ import { computeFeatures } from '../../src/inference/features.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
-import { tinyConfiguration } from '../model/tiny.ts'
 import { decoding } from '../support/decoding.ts'
-import { tinyRun } from './tiny-run.ts'
+import { tinyConfiguration } from '../support/tiny-model.ts'
+import { tinyRun } from '../support/tiny-pretraining-input.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })

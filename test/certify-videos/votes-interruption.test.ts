@@ -6,7 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, expect, it, vi } from 'vitest'
 import { spreadOffsets } from '../../src/certify/rules/spread.ts'
 import { RandomStream } from '../../src/core/random.ts'
-import { startVideomae, videomae } from '../cli/run-program.ts'
+import { startVideomae, videomae } from '../support/run-program.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000 })

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { assertAudit, audit } from '../../src/certify/audit/audit.ts'
 import { sha256 } from '../../src/certify/ensemble/hash.ts'
 import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
-import { gaussians } from './gaussians.ts'
+import { gaussians } from '../support/gaussians.ts'
 
 const set = gaussians({ rows: 400, seed: 1 })
 const inputs = gaussians({ rows: 60, seed: 2 })

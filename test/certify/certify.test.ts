@@ -18,7 +18,7 @@ import { cleanRows, poisonAtRandom } from '../../src/certify/ensemble/poison.ts'
 import { certificateTable, writeCertificate } from '../../src/certify/files/certificate-file.ts'
 import { ballotsOfInput } from '../../src/certify/rules/ballot.ts'
 import { RandomStream } from '../../src/core/random.ts'
-import { gaussians } from './gaussians.ts'
+import { gaussians } from '../support/gaussians.ts'
 
 const set = gaussians({ rows: 400, seed: 1 })
 const inputs = gaussians({ rows: 60, seed: 2 })

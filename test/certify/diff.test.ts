@@ -15,8 +15,8 @@ import { periodOf } from '../../src/certify/ensemble/periods.ts'
 import { cleanRows, type PoisonKind, poisonAtRandom, poisonPeriods } from '../../src/certify/ensemble/poison.ts'
 import { writeCertificate } from '../../src/certify/files/certificate-file.ts'
 import { RandomStream } from '../../src/core/random.ts'
-import { runHere } from '../cli/run-here.ts'
-import { gaussians } from './gaussians.ts'
+import { gaussians } from '../support/gaussians.ts'
+import { runHere } from '../support/run-here.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })

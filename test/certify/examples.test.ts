@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { sha256 } from '../../src/certify/ensemble/hash.ts'
 import { assertVerified } from '../../src/certify/verify/assert-verified.ts'
 import { verifyVotes } from '../../src/certify/verify/verify-votes.ts'
-import { writeAllCertificates } from './all-certificates.ts'
+import { writeAllCertificates } from '../support/all-certificates.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })

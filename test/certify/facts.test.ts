@@ -17,7 +17,7 @@ import { spreadOffsets } from '../../src/certify/rules/spread.ts'
 import type { EncoderProvenance } from '../../src/certify/threat/threat.ts'
 import { RandomStream } from '../../src/core/random.ts'
 import { Matmul } from '../../src/numeric/wasm/matmul.ts'
-import { gaussians } from './gaussians.ts'
+import { gaussians } from '../support/gaussians.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-certify-facts-'))
 afterAll(() => rmSync(folder, { recursive: true }))

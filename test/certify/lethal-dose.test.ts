@@ -11,8 +11,8 @@ import {
   lethalDose as lethalDoseDefinition,
 } from '../../src/cli/commands/lethal-dose.ts'
 import { lethalDoseCommand } from '../../src/cli/lethal-dose.ts'
-import { optionsWith } from '../cli/options-with.ts'
-import { gaussians } from './gaussians.ts'
+import { gaussians } from '../support/gaussians.ts'
+import { optionsWith } from '../support/options-with.ts'
 
 const [train, probe] = [gaussians({ rows: 60, seed: 1 }), gaussians({ rows: 10, seed: 2 })]
 const learners = headLearners({ kind: 'nearest_mean' })

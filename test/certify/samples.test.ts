@@ -10,7 +10,7 @@ import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
 import { type CertificateFile, filesToVerifyFrom, writeCertificate } from '../../src/certify/files/certificate-file.ts'
 import { recordOfSet, type SampleRecord, writeSampleRecord } from '../../src/certify/files/sample-record.ts'
 import { verifyVotes } from '../../src/certify/verify/verify-votes.ts'
-import { gaussians } from './gaussians.ts'
+import { gaussians } from '../support/gaussians.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })

@@ -10,8 +10,8 @@ import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
 import { writeCertificate } from '../../src/certify/files/certificate-file.ts'
 import type { CertificateStatement } from '../../src/certify/verify/attestation.ts'
 import { verifyVotes } from '../../src/certify/verify/verify-votes.ts'
-import { runHere } from '../cli/run-here.ts'
-import { gaussians } from './gaussians.ts'
+import { gaussians } from '../support/gaussians.ts'
+import { runHere } from '../support/run-here.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })

@@ -9,7 +9,7 @@ import { readingConditions, type Threat, threatStatement } from '../../src/certi
 import type { ReadBuckets, ReadCertificate } from '../../src/certify/verify/schema.ts'
 import { verifyVotes } from '../../src/certify/verify/verify-votes.ts'
 import { readNpy } from '../../src/format/npy.ts'
-import { writeAllCertificates } from './all-certificates.ts'
+import { writeAllCertificates } from '../support/all-certificates.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })

@@ -12,8 +12,8 @@ import { assertVerified } from '../../src/certify/verify/assert-verified.ts'
 import { verifyVotes } from '../../src/certify/verify/verify-votes.ts'
 import { createProgram } from '../../src/cli/create-program.ts'
 import { VideoMaeError } from '../../src/core/errors.ts'
-import { writeAllCertificates } from './all-certificates.ts'
-import { gaussians } from './gaussians.ts'
+import { writeAllCertificates } from '../support/all-certificates.ts'
+import { gaussians } from '../support/gaussians.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })

@@ -6,8 +6,8 @@ import { afterAll, afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { certifyVotes } from '../../src/cli/certify-votes.ts'
 import { certify } from '../../src/cli/commands/certify.ts'
 import { RandomStream } from '../../src/core/random.ts'
-import { optionsWith } from '../cli/options-with.ts'
-import { drawCase, drawTogether, trueCertificates, trueTogether, writeCase } from './votes-cases.ts'
+import { optionsWith } from '../support/options-with.ts'
+import { drawCase, drawTogether, trueCertificates, trueTogether, writeCase } from '../support/votes-cases.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-votes-cases-'))
 afterAll(() => rmSync(folder, { recursive: true }))

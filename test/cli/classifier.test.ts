@@ -13,7 +13,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
-import { startVideomae, videomae } from './run-program.ts'
+import { startVideomae, videomae } from '../support/run-program.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-classifier-'))
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)

@@ -4,7 +4,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
-import { startVideomae, videomaeAlone as videomae } from './run-program.ts'
+import { startVideomae, videomaeAlone as videomae } from '../support/run-program.ts'
 
 const tiny = [
   'clip.stride=1',

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, expect, it } from 'vitest'
-import { runAsText, runHere } from './run-here.ts'
+import { runAsText, runHere } from '../support/run-here.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-dataset-'))
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)

@@ -1,7 +1,7 @@
 /** What `doctor` says of ONNX Runtime's execution providers. Oracle: a session of each, opened here. */
 import { expect, it } from 'vitest'
 import { checkProviders } from '../../src/engine/onnx/providers.ts'
-import { videomaeAlone as videomae } from './run-program.ts'
+import { videomaeAlone as videomae } from '../support/run-program.ts'
 
 it('names a provider as usable only where a session opens with it', async () => {
   const checked = await checkProviders()

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
 import { encodeVideo } from '../../src/synthetic/encode.ts'
 import { renderMotionClip } from '../../src/synthetic/motion.ts'
-import { runAsText, runHere } from './run-here.ts'
+import { runAsText, runHere } from '../support/run-here.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-duplicates-'))
 const inFolder = (...parts: string[]): string => path.join(folder, ...parts)

@@ -8,7 +8,7 @@ import { exportClassifierCommand } from '../../src/cli/export-classifier.ts'
 import { type Classifier, classifierShapes, saveClassifier } from '../../src/inference/classifier.ts'
 import type { ModelOptions } from '../../src/model/configuration.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
-import { shakenState, tinyConfiguration } from '../model/tiny.ts'
+import { shakenState, tinyConfiguration } from '../support/tiny-model.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-export-'))
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)

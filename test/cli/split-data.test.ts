@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { runAsText, runHere } from './run-here.ts'
+import { runAsText, runHere } from '../support/run-here.ts'
 
 let folder: string
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)

@@ -8,7 +8,7 @@ import { readSafetensors } from '../../src/format/safetensors.ts'
 import { type Classifier, classifierShapes, saveClassifier } from '../../src/inference/classifier.ts'
 import { resolveConfiguration } from '../../src/model/configuration.ts'
 import { initialize } from '../../src/model/initialize.ts'
-import { runHere } from './run-here.ts'
+import { runHere } from '../support/run-here.ts'
 
 const before = process.cwd()
 let folder: string

@@ -4,7 +4,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { createProgram } from '../../src/cli/create-program.ts'
-import { runHere } from './run-here.ts'
+import { runHere } from '../support/run-here.ts'
 
 /** Where an option has no effect: command lines that are refused because of it, or tests that need more than a command line. */
 interface Unused {

@@ -1,9 +1,9 @@
 /** The emulation itself: what is wrong in a kernel must not go unseen. */
 
 import { describe, expect, it, vi } from 'vitest'
-import { compilationTimeouts, emulationMissing } from './emulation/build.ts'
-import { EmulationControls } from './emulation/emulated-device.ts'
-import { runKernel } from './emulation/run-kernel.ts'
+import { compilationTimeouts, emulationMissing } from '../support/cuda-emulation/build.ts'
+import { EmulationControls } from '../support/cuda-emulation/emulated-device.ts'
+import { runKernel } from '../support/cuda-emulation/run-kernel.ts'
 
 vi.setConfig(compilationTimeouts)
 const missing = emulationMissing()

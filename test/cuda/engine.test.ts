@@ -12,7 +12,7 @@ import { defineOptions, readKernelFile } from '../../src/engine/cuda/kernel-file
 import { Graph } from '../../src/graph/graph.ts'
 import { gelu } from '../../src/graph/operations/elementwise.ts'
 import { linear } from '../../src/graph/operations/linear.ts'
-import { buildEmulatedToolkit, compilationTimeouts, emulationMissing } from './emulation/build.ts'
+import { buildEmulatedToolkit, compilationTimeouts, emulationMissing } from '../support/cuda-emulation/build.ts'
 
 vi.setConfig(compilationTimeouts)
 const missing = emulationMissing()

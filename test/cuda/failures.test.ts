@@ -5,10 +5,10 @@ import { CudaSession } from '../../src/engine/cuda/session.ts'
 import { Graph } from '../../src/graph/graph.ts'
 import { gelu, scale } from '../../src/graph/operations/elementwise.ts'
 import type { Program } from '../../src/graph/program.ts'
-import { compilationTimeouts, emulationMissing } from './emulation/build.ts'
-import { EmulationControls, openEmulatedDevice } from './emulation/emulated-device.ts'
+import { compilationTimeouts, emulationMissing } from '../support/cuda-emulation/build.ts'
+import { EmulationControls, openEmulatedDevice } from '../support/cuda-emulation/emulated-device.ts'
+import { openTestSession } from '../support/run-operation-case.ts'
 import { failure } from './failure.ts'
-import { openTestSession } from './run-program.ts'
 
 vi.setConfig(compilationTimeouts)
 const missing = emulationMissing()

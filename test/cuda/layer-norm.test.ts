@@ -4,10 +4,10 @@
  */
 import { describe, expect, it, vi } from 'vitest'
 import { layerNormGradient, layerNormOperation } from '../../src/graph/operations/layer-norm.ts'
-import { CaseBuilder, relativeError } from '../engines/case-builder.ts'
-import { compilationTimeouts } from './emulation/build.ts'
-import { roundLeaves, runOnDevice, runReference } from './run-program.ts'
-import { testDeviceMissing, testDeviceName } from './test-device.ts'
+import { CaseBuilder, relativeError } from '../support/case-builder.ts'
+import { compilationTimeouts } from '../support/cuda-emulation/build.ts'
+import { testDeviceMissing, testDeviceName } from '../support/cuda-test-device.ts'
+import { roundLeaves, runOnDevice, runReference } from '../support/run-operation-case.ts'
 
 vi.setConfig(compilationTimeouts)
 const missing = testDeviceMissing()

@@ -5,10 +5,10 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type OperationName, operations } from '../../src/graph/operations/index.ts'
-import { type OperationCase, operationCases, relativeError } from '../engines/operation-cases.ts'
-import { compilationTimeouts } from './emulation/build.ts'
-import { roundLeaves, runOnDevice, runReference } from './run-program.ts'
-import { setThreadOrder, testDeviceMissing, testDeviceName } from './test-device.ts'
+import { compilationTimeouts } from '../support/cuda-emulation/build.ts'
+import { setThreadOrder, testDeviceMissing, testDeviceName } from '../support/cuda-test-device.ts'
+import { type OperationCase, operationCases, relativeError } from '../support/operation-cases.ts'
+import { roundLeaves, runOnDevice, runReference } from '../support/run-operation-case.ts'
 
 vi.setConfig(compilationTimeouts)
 const missing = testDeviceMissing()

@@ -8,9 +8,9 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it, vi } from 'vitest'
 import type { Engine } from '../../src/engine/engine.ts'
 import { runParity } from '../../src/train/parity.ts'
-import { compilationTimeouts } from './emulation/build.ts'
-import { openTestSession } from './run-program.ts'
-import { testDeviceMissing, testDeviceName } from './test-device.ts'
+import { compilationTimeouts } from '../support/cuda-emulation/build.ts'
+import { testDeviceMissing, testDeviceName } from '../support/cuda-test-device.ts'
+import { openTestSession } from '../support/run-operation-case.ts'
 
 vi.setConfig(compilationTimeouts)
 const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))))

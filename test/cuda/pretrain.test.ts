@@ -7,9 +7,14 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { startVideomae } from '../cli/run-program.ts'
-import { createTinyRun, curve, type TinyRun, untilStep } from '../train/tiny-run.ts'
-import { buildEmulatedToolkit, compilationTimeouts, emulatedCache, emulationMissing } from './emulation/build.ts'
+import {
+  buildEmulatedToolkit,
+  compilationTimeouts,
+  emulatedCache,
+  emulationMissing,
+} from '../support/cuda-emulation/build.ts'
+import { startVideomae } from '../support/run-program.ts'
+import { createTinyRun, curve, type TinyRun, untilStep } from '../support/tiny-run.ts'
 
 vi.setConfig(compilationTimeouts)
 const missing = emulationMissing()

@@ -7,10 +7,15 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { type FinishedProgram, type StartedProgram, startVideomaeIn } from '../cli/run-program.ts'
-import { launchers } from '../distributed/launchers.ts'
-import { createTinyRun, curve, type TinyRun, untilStep } from '../train/tiny-run.ts'
-import { buildEmulatedToolkit, compilationTimeouts, emulatedCache, emulationMissing } from './emulation/build.ts'
+import {
+  buildEmulatedToolkit,
+  compilationTimeouts,
+  emulatedCache,
+  emulationMissing,
+} from '../support/cuda-emulation/build.ts'
+import { launchers } from '../support/launchers.ts'
+import { type FinishedProgram, type StartedProgram, startVideomaeIn } from '../support/run-program.ts'
+import { createTinyRun, curve, type TinyRun, untilStep } from '../support/tiny-run.ts'
 
 vi.setConfig(compilationTimeouts)
 const mpi = launchers.find((each) => each.missing === null)

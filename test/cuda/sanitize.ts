@@ -8,9 +8,9 @@
  */
 import fc from 'fast-check'
 import { type OperationName, operations } from '../../src/graph/operations/index.ts'
-import { operationCases } from '../engines/operation-cases.ts'
-import { runKernel } from './emulation/run-kernel.ts'
-import { roundLeaves, runOnDevice } from './run-program.ts'
+import { runKernel } from '../support/cuda-emulation/run-kernel.ts'
+import { operationCases } from '../support/operation-cases.ts'
+import { roundLeaves, runOnDevice } from '../support/run-operation-case.ts'
 
 const wanted = process.argv.slice(2)
 if (wanted.includes('planted')) runKernel('out[threadIdx.x + 1] = 1.0f;', { addressSanitizer: true })

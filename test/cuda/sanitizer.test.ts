@@ -6,8 +6,8 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it, vi } from 'vitest'
+import { compilationTimeouts, emulationMissing } from '../support/cuda-emulation/build.ts'
 import { slowMissing } from '../support/slow.ts'
-import { compilationTimeouts, emulationMissing } from './emulation/build.ts'
 
 vi.setConfig(compilationTimeouts)
 const library = (): string =>

@@ -11,11 +11,11 @@ import { scale } from '../../src/graph/operations/elementwise.ts'
 import { concat } from '../../src/graph/operations/movement.ts'
 import { parameterShapes } from '../../src/model/parameters.ts'
 import { buildPretrainProgram } from '../../src/model/pretrain.ts'
-import { randomClips, randomMasks, scalar, shakenState, tinyConfiguration } from '../model/tiny.ts'
-import { compilationTimeouts, emulationMissing } from './emulation/build.ts'
-import { EmulationControls, openEmulatedDevice } from './emulation/emulated-device.ts'
+import { compilationTimeouts, emulationMissing } from '../support/cuda-emulation/build.ts'
+import { EmulationControls, openEmulatedDevice } from '../support/cuda-emulation/emulated-device.ts'
+import { openTestSession } from '../support/run-operation-case.ts'
+import { randomClips, randomMasks, scalar, shakenState, tinyConfiguration } from '../support/tiny-model.ts'
 import { failure } from './failure.ts'
-import { openTestSession } from './run-program.ts'
 
 vi.setConfig(compilationTimeouts)
 const missing = emulationMissing()

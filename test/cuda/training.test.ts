@@ -10,11 +10,11 @@ import { dropoutFactors, dropPathFactors } from '../../src/model/drop-path.ts'
 import { layerWiseScale, parameterShapes } from '../../src/model/parameters.ts'
 import { buildPretrainProgram } from '../../src/model/pretrain.ts'
 import { gradientOutput, stateNames, type TrainingPrograms } from '../../src/model/training-programs.ts'
-import { relativeError } from '../engines/case-builder.ts'
-import { openWith, randomClips, randomMasks, scalar, shakenState, tinyConfiguration } from '../model/tiny.ts'
-import { compilationTimeouts } from './emulation/build.ts'
-import { openTestSession } from './run-program.ts'
-import { testDeviceMissing, testDeviceName } from './test-device.ts'
+import { relativeError } from '../support/case-builder.ts'
+import { compilationTimeouts } from '../support/cuda-emulation/build.ts'
+import { testDeviceMissing, testDeviceName } from '../support/cuda-test-device.ts'
+import { openTestSession } from '../support/run-operation-case.ts'
+import { openWith, randomClips, randomMasks, scalar, shakenState, tinyConfiguration } from '../support/tiny-model.ts'
 
 vi.setConfig(compilationTimeouts)
 const missing = testDeviceMissing()

@@ -8,8 +8,8 @@ import { certifyDemo } from '../../src/demo/certified.ts'
 import { runDemo } from '../../src/demo/demo.ts'
 import { parameterShapes } from '../../src/model/parameters.ts'
 import { saveCheckpointDirectory } from '../../src/model/save-checkpoint.ts'
-import { runHere } from '../cli/run-here.ts'
-import { shakenState, tinyConfiguration } from '../model/tiny.ts'
+import { runHere } from '../support/run-here.ts'
+import { shakenState, tinyConfiguration } from '../support/tiny-model.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-demo-'))
 const inFolder = (...parts: string[]): string => path.join(folder, ...parts)

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { selfCommunicator } from '../../src/distributed/communicator.ts'
-import { launchers, type TestLauncher } from './launchers.ts'
+import { launchers, type TestLauncher } from '../support/launchers.ts'
 
 interface Seen {
   readonly rank: number

@@ -17,10 +17,10 @@ import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
 import { IdleProcesses } from '../../src/video/idle-processes.ts'
 import { readVideos } from '../../src/video/source.ts'
-import { tinyRun } from '../certify-videos/tiny-run.ts'
-import { videomaeAlone } from '../cli/run-program.ts'
-import { launchers } from './launchers.ts'
-import { valuesOnLocalRanks } from './local-ranks.ts'
+import { launchers } from '../support/launchers.ts'
+import { valuesOnLocalRanks } from '../support/local-ranks.ts'
+import { videomaeAlone } from '../support/run-program.ts'
+import { tinyRun } from '../support/tiny-pretraining-input.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-divided-work-'))
 const inFolder = (...names: readonly string[]): string => path.join(folder, ...names)

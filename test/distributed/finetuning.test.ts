@@ -4,9 +4,9 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
-import { videomae, videomaeAlone } from '../cli/run-program.ts'
-import { curve } from '../train/tiny-run.ts'
-import { launchers } from './launchers.ts'
+import { launchers } from '../support/launchers.ts'
+import { videomae, videomaeAlone } from '../support/run-program.ts'
+import { curve } from '../support/tiny-run.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-finetune-ranks-'))
 const inFolder = (...names: readonly string[]): string => path.join(folder, ...names)

@@ -14,8 +14,8 @@ import { z } from 'zod'
 import { createProgram } from '../../src/cli/create-program.ts'
 import { compiledEntry } from '../../src/core/entry.ts'
 import { recipeFile } from '../../src/train/recipes.ts'
-import { createTinyRun, curve } from '../train/tiny-run.ts'
-import { launchers } from './launchers.ts'
+import { launchers } from '../support/launchers.ts'
+import { createTinyRun, curve } from '../support/tiny-run.ts'
 
 const file = (name: string): string => path.resolve(import.meta.dirname, '../../examples/cluster', name)
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-kubernetes-'))

@@ -13,7 +13,7 @@ import { buildPretrainProgram } from '../../src/model/pretrain.ts'
 import type { OptimizerOptions } from '../../src/model/training-programs.ts'
 import { runConfiguration } from '../../src/train/configuration-file.ts'
 import { modelConfiguration } from '../../src/train/model-section.ts'
-import { engineInThread } from '../engines/engines.ts'
+import { engineInThread } from '../support/engines.ts'
 import { fakeMpi, hasCompiler } from './fake-mpi.ts'
 
 const model = modelConfiguration(

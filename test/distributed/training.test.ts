@@ -5,9 +5,9 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { compiledEntry } from '../../src/core/entry.ts'
-import { type StartedProgram, startProgram, videomaeAlone } from '../cli/run-program.ts'
-import { brokenVideo, createTinyRun, curve, type TinyRun, untilStep } from '../train/tiny-run.ts'
-import { launchers } from './launchers.ts'
+import { launchers } from '../support/launchers.ts'
+import { type StartedProgram, startProgram, videomaeAlone } from '../support/run-program.ts'
+import { brokenVideo, createTinyRun, curve, type TinyRun, untilStep } from '../support/tiny-run.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-ranks-'))
 const inFolder = (name: string): string => path.join(folder, name)

@@ -13,7 +13,7 @@ import { initialize } from '../../src/model/initialize.ts'
 import type { ModelState } from '../../src/model/model-state.ts'
 import { parameterShapes } from '../../src/model/parameters.ts'
 import { buildPretrainProgram } from '../../src/model/pretrain.ts'
-import { relativeError } from './operation-cases.ts'
+import { relativeError } from '../support/operation-cases.ts'
 
 const configuration = resolveConfiguration({
   imageSize: [32, 48],

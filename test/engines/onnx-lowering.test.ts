@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { inThreadOnnxEngine } from '../../src/engine/onnx/index.ts'
 import { referenceEngine } from '../../src/engine/reference/index.ts'
 import type { OperationName } from '../../src/graph/operations/index.ts'
-import { operationCases, relativeError } from './operation-cases.ts'
+import { operationCases, relativeError } from '../support/operation-cases.ts'
 
 /** Oracle: the reference engine in float64. */
 describe('lowering of', () => {

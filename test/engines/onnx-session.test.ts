@@ -10,7 +10,7 @@ import { gelu } from '../../src/graph/operations/elementwise.ts'
 import { linear } from '../../src/graph/operations/linear.ts'
 import { meanSquaredError } from '../../src/graph/operations/losses.ts'
 import type { AdamwEntry, AdamwUpdate, Program } from '../../src/graph/program.ts'
-import { relativeError } from './operation-cases.ts'
+import { relativeError } from '../support/operation-cases.ts'
 
 const [batch, tokens, width, hidden] = [2, 7, 33, 400]
 

@@ -8,8 +8,8 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { evaluate } from '../../src/engine/reference/evaluate.ts'
 import type { OperationName } from '../../src/graph/operations/index.ts'
-import { describeEngines, engineInThread, withSession } from './engines.ts'
-import { type OperationCase, operationCases, relativeError } from './operation-cases.ts'
+import { describeEngines, engineInThread, withSession } from '../support/engines.ts'
+import { type OperationCase, operationCases, relativeError } from '../support/operation-cases.ts'
 
 const names = Object.keys(operationCases) as OperationName[]
 

@@ -5,8 +5,8 @@ import { evaluate } from '../../src/engine/reference/evaluate.ts'
 import { Graph } from '../../src/graph/graph.ts'
 import { readoutWidth, readTokens } from '../../src/model/readout.ts'
 import type { ReadoutKind } from '../../src/model/readout-name.ts'
-import { describeEngines, engineInThread, withSession } from './engines.ts'
-import { relativeError } from './operation-cases.ts'
+import { describeEngines, engineInThread, withSession } from '../support/engines.ts'
+import { relativeError } from '../support/operation-cases.ts'
 
 const [batch, width] = [2, 5]
 

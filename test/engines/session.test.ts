@@ -10,7 +10,7 @@ import { add, multiply, scale } from '../../src/graph/operations/elementwise.ts'
 import { gatherTokens } from '../../src/graph/operations/movement.ts'
 import { sumLeading } from '../../src/graph/operations/reductions.ts'
 import type { Program, Update } from '../../src/graph/program.ts'
-import { describeEngines, withSession } from './engines.ts'
+import { describeEngines, withSession } from '../support/engines.ts'
 
 const array = (...values: number[]): Float32Array => Float32Array.from(values)
 const code = (expected: string) => expect.objectContaining({ code: expected })

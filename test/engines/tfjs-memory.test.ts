@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { loadTfjs } from '../../src/engine/tfjs/runtime.ts'
 import { TfjsSession } from '../../src/engine/tfjs/session.ts'
-import { smallTransformer, startingWeights, stepData } from './small-transformer.ts'
+import { smallTransformer, startingWeights, stepData } from '../support/small-transformer.ts'
 
 const runtime = await loadTfjs('wasm')
 const { tf } = runtime

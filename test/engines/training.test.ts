@@ -5,9 +5,9 @@
 import { expect, test } from 'vitest'
 import type { Engine, EngineSession } from '../../src/engine/engine.ts'
 import { referenceEngine } from '../../src/engine/reference/index.ts'
-import { relativeError } from './case-builder.ts'
-import { describeEngines, withSession } from './engines.ts'
-import { smallTransformer, startingWeights, stepData } from './small-transformer.ts'
+import { relativeError } from '../support/case-builder.ts'
+import { describeEngines, withSession } from '../support/engines.ts'
+import { smallTransformer, startingWeights, stepData } from '../support/small-transformer.ts'
 
 interface Trace {
   readonly losses: readonly number[]

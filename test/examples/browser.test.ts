@@ -13,7 +13,7 @@ import { predict } from '../../src/inference/predict.ts'
 import { resolveConfiguration } from '../../src/model/configuration.ts'
 import { initialize } from '../../src/model/initialize.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
-import { findChromium, openPage, staticFile } from '../export/browser.ts'
+import { findChromium, openPage, staticFile } from '../support/browser.ts'
 
 const chromium = findChromium()
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-page-'))

@@ -9,7 +9,7 @@ import { classifierShapes, saveClassifier } from '../../src/inference/classifier
 import { resolveConfiguration } from '../../src/model/configuration.ts'
 import { initialize } from '../../src/model/initialize.ts'
 import { renderMotionClip } from '../../src/synthetic/motion.ts'
-import { findChromium, runInBrowser } from './browser.ts'
+import { findChromium, runInBrowser } from '../support/browser.ts'
 
 const chromium = findChromium()
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-web-'))

@@ -27,8 +27,8 @@ import { encodeVideo } from '../../src/synthetic/encode.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { renderMotionClip } from '../../src/synthetic/motion.ts'
 import { createDecoder } from '../../src/video/decoder.ts'
-import { randomClips, shakenState, tinyConfiguration } from '../model/tiny.ts'
 import { decoding } from '../support/decoding.ts'
+import { randomClips, shakenState, tinyConfiguration } from '../support/tiny-model.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })

@@ -10,8 +10,8 @@ import { crossValidate } from '../../src/finetune/cross-validation.ts'
 import { parameterShapes } from '../../src/model/parameters.ts'
 import { saveCheckpointDirectory } from '../../src/model/save-checkpoint.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
-import { runHere } from '../cli/run-here.ts'
-import { shakenState, tinyConfiguration } from '../model/tiny.ts'
+import { runHere } from '../support/run-here.ts'
+import { shakenState, tinyConfiguration } from '../support/tiny-model.ts'
 
 const video = (i: number, group: number, label: number, digest = `d${i}`): LabeledVideo => ({
   ...{ path: `v${i}.mp4`, id: `v${i}.mp4`, group: `g${group}`, label: `c${label}`, class: label, digest },

@@ -7,7 +7,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
-import { videomae } from '../cli/run-program.ts'
+import { videomae } from '../support/run-program.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-dry-run-'))
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)

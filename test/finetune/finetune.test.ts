@@ -16,8 +16,8 @@ import { saveCheckpointDirectory } from '../../src/model/save-checkpoint.ts'
 import type { GeneratedDataset } from '../../src/synthetic/generate.ts'
 import { renderMotionClip } from '../../src/synthetic/motion.ts'
 import { openCheckpoint } from '../../src/train/open-checkpoint.ts'
-import { shownSteps } from '../format/read-events.ts'
 import { decoding } from '../support/decoding.ts'
+import { shownSteps } from '../support/read-events.ts'
 import { indicesOf, writeLabeledClips } from './labeled-clips.ts'
 
 const finetune: typeof finetuneAlone = (configuration, options) =>

@@ -29,8 +29,8 @@ import { renderMotionClip } from '../../src/synthetic/motion.ts'
 import { openCheckpoint } from '../../src/train/open-checkpoint.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
 import { loadClips } from '../../src/video/load-clips.ts'
-import { runOnce, shakenState, tinyConfiguration } from '../model/tiny.ts'
 import { decoding } from '../support/decoding.ts'
+import { runOnce, shakenState, tinyConfiguration } from '../support/tiny-model.ts'
 
 const finetune: typeof finetuneAlone = (configuration, options) =>
   finetuneAlone(configuration, { processes: decoding, ...options })

@@ -24,9 +24,9 @@ import { saveCheckpointDirectory } from '../../src/model/save-checkpoint.ts'
 import { encodeVideo } from '../../src/synthetic/encode.ts'
 import { renderMotionClip } from '../../src/synthetic/motion.ts'
 import { loadClips } from '../../src/video/load-clips.ts'
-import { runHere } from '../cli/run-here.ts'
-import { runOnce, shakenState, tinyConfiguration } from '../model/tiny.ts'
 import { decoding } from '../support/decoding.ts'
+import { runHere } from '../support/run-here.ts'
+import { runOnce, shakenState, tinyConfiguration } from '../support/tiny-model.ts'
 
 const finetune: typeof finetuneAlone = (configuration, options) =>
   finetuneAlone(configuration, { processes: decoding, ...options })

@@ -20,8 +20,8 @@ import type { Evaluation } from '../../src/inference/evaluate.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runConfiguration } from '../../src/train/configuration-file.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
-import { optionsWith } from '../cli/options-with.ts'
 import { decoding } from '../support/decoding.ts'
+import { optionsWith } from '../support/options-with.ts'
 
 const finetune: typeof finetuneAlone = (configuration, options) =>
   finetuneAlone(configuration, { processes: decoding, ...options })

@@ -6,8 +6,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, expect, it } from 'vitest'
-import { formats } from '../../scripts/fuzzing/formats.ts'
-import { fuzz } from '../../scripts/fuzzing/run.ts'
+import { formats } from '../../scripts/support/fuzzing/formats.ts'
+import { fuzz } from '../../scripts/support/fuzzing/run.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-fuzz-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))

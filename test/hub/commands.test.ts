@@ -10,8 +10,8 @@ import { initialize } from '../../src/model/initialize.ts'
 import { parameterCount, parameterShapes } from '../../src/model/parameters.ts'
 import { presetConfiguration } from '../../src/model/presets.ts'
 import { saveCheckpointDirectory } from '../../src/model/save-checkpoint.ts'
-import { runAsText, runHere } from '../cli/run-here.ts'
-import { HubServer } from './hub-server.ts'
+import { HubServer } from '../support/hub-server.ts'
+import { runAsText, runHere } from '../support/run-here.ts'
 
 let server: HubServer
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-get-'))

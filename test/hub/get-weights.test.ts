@@ -9,7 +9,7 @@ import { gottenLines } from '../../src/cli/get.ts'
 import { type GetOptions, getWeights, weightsInCache } from '../../src/hub/get-weights.ts'
 import { type KnownWeights, parseReference } from '../../src/hub/reference.ts'
 import { type HubSettings, hubSettings } from '../../src/hub/settings.ts'
-import { commit, HubServer, type Received, sha256 } from './hub-server.ts'
+import { commit, HubServer, type Received, sha256 } from '../support/hub-server.ts'
 
 const weights = Buffer.from(Array.from({ length: 50_000 }, (_, i) => (i * i) % 251))
 const config = Buffer.from('{"model_type": "videomae"}')

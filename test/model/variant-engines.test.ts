@@ -21,9 +21,9 @@ import { predictFrom } from '../../src/inference/predict-videos.ts'
 import { buildClassifyProgram, buildFinetuneProgram } from '../../src/model/classify.ts'
 import { layerWiseScale, parameterShapes } from '../../src/model/parameters.ts'
 import { buildPretrainProgram } from '../../src/model/pretrain.ts'
-import { buildEmulatedToolkit, compilationTimeouts } from '../cuda/emulation/build.ts'
-import { openTestSession } from '../cuda/run-program.ts'
-import { testDeviceMissing } from '../cuda/test-device.ts'
+import { buildEmulatedToolkit, compilationTimeouts } from '../support/cuda-emulation/build.ts'
+import { testDeviceMissing } from '../support/cuda-test-device.ts'
+import { openTestSession } from '../support/run-operation-case.ts'
 import {
   openWith,
   randomClips,
@@ -33,7 +33,7 @@ import {
   scalar,
   shakenState,
   tinyConfiguration,
-} from './tiny.ts'
+} from '../support/tiny-model.ts'
 
 vi.setConfig(compilationTimeouts)
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-variants-'))

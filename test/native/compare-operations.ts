@@ -7,9 +7,9 @@ import type { EngineSession } from '../../src/engine/engine.ts'
 import { referenceEngine } from '../../src/engine/reference/index.ts'
 import type { OperationName } from '../../src/graph/operations/index.ts'
 import type { Program } from '../../src/graph/program.ts'
-import { roundLeaves, runReference } from '../cuda/run-program.ts'
-import { type OperationCase, operationCases, relativeError } from '../engines/operation-cases.ts'
-import { smallTransformer, startingWeights, stepData } from '../engines/small-transformer.ts'
+import { type OperationCase, operationCases, relativeError } from '../support/operation-cases.ts'
+import { roundLeaves, runReference } from '../support/run-operation-case.ts'
+import { smallTransformer, startingWeights, stepData } from '../support/small-transformer.ts'
 
 const bounds = { float32: 1e-4, bfloat16: 2e-2 } as const
 type Precision = keyof typeof bounds

@@ -5,9 +5,9 @@
 import fc from 'fast-check'
 import { gelu, geluGradient, squareRoot } from '../../src/graph/operations/elementwise.ts'
 import { linear, linearInputGradient } from '../../src/graph/operations/linear.ts'
-import { runReference } from '../cuda/run-program.ts'
-import { CaseBuilder } from '../engines/case-builder.ts'
-import { type OperationCase, operationCases } from '../engines/operation-cases.ts'
+import { CaseBuilder } from '../support/case-builder.ts'
+import { type OperationCase, operationCases } from '../support/operation-cases.ts'
+import { runReference } from '../support/run-operation-case.ts'
 
 const sizes = fc.record({
   seed: fc.nat(),

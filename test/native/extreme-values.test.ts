@@ -10,8 +10,8 @@ import { ReferenceSession } from '../../src/engine/reference/session.ts'
 import { Graph } from '../../src/graph/graph.ts'
 import { scale } from '../../src/graph/operations/elementwise.ts'
 import type { Program } from '../../src/graph/program.ts'
-import { roundLeaves } from '../cuda/run-program.ts'
-import type { OperationCase } from '../engines/operation-cases.ts'
+import type { OperationCase } from '../support/operation-cases.ts'
+import { roundLeaves } from '../support/run-operation-case.ts'
 import {
   expectationOf,
   extremeCases,

@@ -13,10 +13,7 @@ import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { findCompiler } from '../../src/engine/native/build/compiler.ts'
 import { NativeSession } from '../../src/engine/native/session.ts'
-import { compiledBefore } from '../support/native-library.ts'
-import { slowMissing } from '../support/slow.ts'
-import { Comparison } from './compare-operations.ts'
-import type { EmulatedLibrary } from './emulated-library.ts'
+import type { EmulatedLibrary } from '../support/kernels/emulated-library.ts'
 import {
   armVariant,
   checkFamily,
@@ -26,7 +23,10 @@ import {
   processorVariants,
   sanitizedVariant,
   type Variant,
-} from './kernel-variants.ts'
+} from '../support/kernels/kernel-variants.ts'
+import { compiledBefore } from '../support/native-library.ts'
+import { slowMissing } from '../support/slow.ts'
+import { Comparison } from './compare-operations.ts'
 
 vi.setConfig({ testTimeout: 900_000, hookTimeout: 60_000 })
 const variants = processorVariants()

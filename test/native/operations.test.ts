@@ -6,8 +6,8 @@ import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
 import type { Level } from '../../src/engine/native/build/levels.ts'
 import { type OperationName, operations } from '../../src/graph/operations/index.ts'
-import { roundLeaves, runReference } from '../cuda/run-program.ts'
-import { type OperationCase, operationCases, relativeError } from '../engines/operation-cases.ts'
+import { type OperationCase, operationCases, relativeError } from '../support/operation-cases.ts'
+import { roundLeaves, runReference } from '../support/run-operation-case.ts'
 import { nativeMissing, nativeTimeouts, openNative, testedLevels } from './native-cases.ts'
 
 vi.setConfig(nativeTimeouts)

@@ -8,8 +8,8 @@ import { openNativeSession } from '../../src/engine/native/index.ts'
 import { Graph } from '../../src/graph/graph.ts'
 import { add } from '../../src/graph/operations/elementwise.ts'
 import type { OperationName } from '../../src/graph/operations/index.ts'
-import { roundLeaves } from '../cuda/run-program.ts'
-import { operationCases } from '../engines/operation-cases.ts'
+import { operationCases } from '../support/operation-cases.ts'
+import { roundLeaves } from '../support/run-operation-case.ts'
 
 const wanted = process.argv.slice(2)
 let runs = 0

@@ -14,8 +14,8 @@ import { buildFinetuneProgram } from '../../src/model/classify.ts'
 import { dropPathFactors } from '../../src/model/drop-path.ts'
 import { layerWiseScale, parameterShapes } from '../../src/model/parameters.ts'
 import { buildPretrainProgram } from '../../src/model/pretrain.ts'
-import { relativeError } from '../engines/case-builder.ts'
-import { openWith, randomClips, randomMasks, scalar, shakenState, tinyConfiguration } from '../model/tiny.ts'
+import { relativeError } from '../support/case-builder.ts'
+import { openWith, randomClips, randomMasks, scalar, shakenState, tinyConfiguration } from '../support/tiny-model.ts'
 import { nativeMissing, nativeTimeouts, openNative, testedLevels } from './native-cases.ts'
 
 vi.setConfig(nativeTimeouts)

@@ -25,7 +25,7 @@ import { openInput } from '../../src/video/node-av/input.ts'
 import { PacketSource } from '../../src/video/node-av/packets.ts'
 import { readVideos } from '../../src/video/source.ts'
 import { VideoFile } from '../../src/video/video-file.ts'
-import { encodeFixture, readFrameNumber } from '../video/fixtures.ts'
+import { encodeFixture, readFrameNumber } from '../support/video-fixtures.ts'
 
 const times = Array.from({ length: 40 }, (_, i) => i * 40 + (i % 3) * 7)
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-prepare-test-'))

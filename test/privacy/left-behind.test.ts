@@ -19,7 +19,7 @@ import path from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { findLibrary, obtainLibrary } from '../../src/engine/native/build/library-file.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
-import { startVideomaeIn } from '../cli/run-program.ts'
+import { startVideomaeIn } from '../support/run-program.ts'
 
 const root = path.resolve(import.meta.dirname, '../..')
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-privacy-'))

@@ -5,8 +5,8 @@ import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { CertificateFile } from '../../src/certify/files/certificate-file.ts'
 import { writeReport } from '../../src/report/results/write-report.ts'
-import { writeAllCertificates } from '../certify/all-certificates.ts'
-import { runHere } from '../cli/run-here.ts'
+import { writeAllCertificates } from '../support/all-certificates.ts'
+import { runHere } from '../support/run-here.ts'
 import { checkPage, hostileNames } from './check-page.ts'
 
 let folder: string

@@ -8,7 +8,7 @@ import { liveSections } from '../../src/report/live/live-run.ts'
 import { type LivePage, openLivePage } from '../../src/report/live/server.ts'
 import { renderHtml } from '../../src/report/page/html.ts'
 import { renderBlocks } from '../../src/report/page/render.ts'
-import { runHere } from '../cli/run-here.ts'
+import { runHere } from '../support/run-here.ts'
 import { hostileNames } from './check-page.ts'
 
 let folder: string

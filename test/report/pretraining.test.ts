@@ -4,7 +4,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { writeReport } from '../../src/report/results/write-report.ts'
-import { runHere } from '../cli/run-here.ts'
+import { runHere } from '../support/run-here.ts'
 import { checkPage, hostileNames } from './check-page.ts'
 import { makePretrainingRun, makeReconstruction } from './made-results.ts'
 

@@ -6,7 +6,7 @@ import { mkdtempSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { findLibrary } from '../../src/engine/native/build/library-file.ts'
-import { objectsOf, processorVariants } from '../native/kernel-variants.ts'
+import { objectsOf, processorVariants } from './kernels/kernel-variants.ts'
 
 /** Variable with the folder of the object files; empty where the library was in the cache. Each project calls this; the first compiles. */
 const variable = 'TEST_NATIVE_OBJECTS'

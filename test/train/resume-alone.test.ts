@@ -7,8 +7,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { startVideomae, startVideomaeFrom, videomae } from '../cli/run-program.ts'
-import { brokenVideo, createTinyRun, curve, type TinyRun, untilStep } from './tiny-run.ts'
+import { startVideomae, startVideomaeFrom, videomae } from '../support/run-program.ts'
+import { brokenVideo, createTinyRun, curve, type TinyRun, untilStep } from '../support/tiny-run.ts'
 
 const slow = 600_000
 

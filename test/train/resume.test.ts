@@ -5,9 +5,9 @@ import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
 import { listEngines } from '../../src/engine/index.ts'
-import { startVideomae, videomae } from '../cli/run-program.ts'
-import { shownSteps } from '../format/read-events.ts'
-import { brokenVideo, createTinyRun, curve, type TinyRun, untilStep } from './tiny-run.ts'
+import { shownSteps } from '../support/read-events.ts'
+import { startVideomae, videomae } from '../support/run-program.ts'
+import { brokenVideo, createTinyRun, curve, type TinyRun, untilStep } from '../support/tiny-run.ts'
 
 /**
  * Oracle: the same command run without any interruption. Engines: those that run on a processor and keep their state in

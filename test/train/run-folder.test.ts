@@ -4,8 +4,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { startVideomae } from '../cli/run-program.ts'
-import { createTinyRun, curve, type TinyRun, untilStep } from './tiny-run.ts'
+import { startVideomae } from '../support/run-program.ts'
+import { createTinyRun, curve, type TinyRun, untilStep } from '../support/tiny-run.ts'
 
 let folder: string
 let tiny: TinyRun

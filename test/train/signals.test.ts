@@ -8,8 +8,8 @@ import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { compiledEntry } from '../../src/core/entry.ts'
 import { listEngines } from '../../src/engine/index.ts'
-import { startVideomae } from '../cli/run-program.ts'
-import { createTinyRun, curve, type TinyRun, untilStep } from './tiny-run.ts'
+import { startVideomae } from '../support/run-program.ts'
+import { createTinyRun, curve, type TinyRun, untilStep } from '../support/tiny-run.ts'
 
 let folder: string
 let tiny: TinyRun

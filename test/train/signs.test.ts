@@ -8,7 +8,7 @@ import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import type { RunInput } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
 import type { SignsLine } from '../../src/train/signs/run-signs.ts'
-import { curve } from './tiny-run.ts'
+import { curve } from '../support/tiny-run.ts'
 
 let folder: string
 beforeAll(async () => {

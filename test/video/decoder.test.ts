@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { VideoMaeError } from '../../src/core/errors.ts'
 import { createDecoder, probeDecoders } from '../../src/video/decoder.ts'
 import type { Decoder, DecoderName, Geometry, OpenVideo } from '../../src/video/types.ts'
-import { encodeFixture, type FixtureOptions, readFrameNumber, temporaryFolder } from './fixtures.ts'
+import { encodeFixture, type FixtureOptions, readFrameNumber, temporaryFolder } from '../support/video-fixtures.ts'
 
 const probes = await probeDecoders()
 const size = { width: 64, height: 48 }

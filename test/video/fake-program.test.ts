@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { misleading } from '../../scripts/torture/hostile-files.ts'
+import { misleading } from '../../scripts/support/torture/hostile-files.ts'
 import { createFfmpegDecoder } from '../../src/video/ffmpeg/decoder.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-fake-ffmpeg-'))

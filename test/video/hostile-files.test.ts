@@ -16,7 +16,7 @@ import {
 import path from 'node:path'
 import { FormatContext, InputFormat } from 'node-av/lib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type HostileFile, misleading, writeHostileFiles } from '../../scripts/torture/hostile-files.ts'
+import { type HostileFile, misleading, writeHostileFiles } from '../../scripts/support/torture/hostile-files.ts'
 import { digestFile } from '../../src/format/file-digest.ts'
 import type { ClipRequest } from '../../src/video/clip.ts'
 import { allowedContainers } from '../../src/video/containers.ts'
@@ -25,7 +25,7 @@ import { inspectVideos } from '../../src/video/inspect.ts'
 import { DecodePool } from '../../src/video/pool.ts'
 import { isTransientFailure } from '../../src/video/video-errors.ts'
 import { VideoFile } from '../../src/video/video-file.ts'
-import { encodeFixture, readFrameNumber, temporaryFolder } from './fixtures.ts'
+import { encodeFixture, readFrameNumber, temporaryFolder } from '../support/video-fixtures.ts'
 
 const probes = await probeDecoders()
 const frames = 12

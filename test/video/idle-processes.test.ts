@@ -5,7 +5,7 @@ import { compiledEntry } from '../../src/core/entry.ts'
 import type { ClipRequest } from '../../src/video/clip.ts'
 import { IdleProcesses } from '../../src/video/idle-processes.ts'
 import { DecodePool, type PoolOptions } from '../../src/video/pool.ts'
-import { encodeFixture, readFrameNumber, temporaryFolder } from './fixtures.ts'
+import { encodeFixture, readFrameNumber, temporaryFolder } from '../support/video-fixtures.ts'
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>
 let file: string

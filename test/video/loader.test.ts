@@ -16,7 +16,7 @@ import { createLoader, type Loader, type LoaderOptions } from '../../src/video/l
 import { DecodePool, type PoolOptions } from '../../src/video/pool.ts'
 import { listVideos } from '../../src/video/source.ts'
 import type { VideoEntry } from '../../src/video/types.ts'
-import { encodeFixture, readFrameNumber, temporaryFolder } from './fixtures.ts'
+import { encodeFixture, readFrameNumber, temporaryFolder } from '../support/video-fixtures.ts'
 
 const videos = 11
 let folder: Awaited<ReturnType<typeof temporaryFolder>>

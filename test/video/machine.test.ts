@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import { compiledEntry } from '../../src/core/entry.ts'
 import type { ClipRequest } from '../../src/video/clip.ts'
 import { DecodePool } from '../../src/video/pool.ts'
-import { encodeFixture, temporaryFolder } from './fixtures.ts'
+import { encodeFixture, temporaryFolder } from '../support/video-fixtures.ts'
 
 /** Every process has one shared file: they count the processes too. */
 const shared = vi.hoisted(() => ({ made: 0, isFull: (_: number): boolean => false }))

@@ -8,7 +8,7 @@ import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { compiledEntry } from '../../src/core/entry.ts'
-import { encodeFixture, temporaryFolder } from './fixtures.ts'
+import { encodeFixture, temporaryFolder } from '../support/video-fixtures.ts'
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>
 const file = (name: string): string => path.join(folder.path, name)

@@ -7,7 +7,7 @@ import type { ClipRequest } from '../../src/video/clip.ts'
 import { groupSeconds, processSeconds } from '../../src/video/cpu-time.ts'
 import { DecodePool } from '../../src/video/pool.ts'
 import { isTransientFailure } from '../../src/video/video-errors.ts'
-import { encodeFixture, temporaryFolder } from './fixtures.ts'
+import { encodeFixture, temporaryFolder } from '../support/video-fixtures.ts'
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>
 const file = (name: string): string => path.join(folder.path, name)

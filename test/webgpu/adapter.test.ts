@@ -4,7 +4,7 @@ import { inThreadWebgpuEngine } from '../../src/engine/webgpu/index.ts'
 import { Graph } from '../../src/graph/graph.ts'
 import { scale } from '../../src/graph/operations/elementwise.ts'
 import { broadcastLeading, sumLeading } from '../../src/graph/operations/reductions.ts'
-import { withSession } from '../engines/engines.ts'
+import { withSession } from '../support/engines.ts'
 
 const { available, detail } = await inThreadWebgpuEngine.probe()
 

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, truncateSy
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, describe, expect, test, vi } from 'vitest'
-import { gaussians } from '../../../test/certify/gaussians.ts'
+import { gaussians } from '../../../test/support/gaussians.ts'
 import { writeSafetensors } from '../../format/safetensors.ts'
 import { headLearners } from './heads/family.ts'
 import type { EnsemblePlan, LearnerState, TrainedLearner } from './learners.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { gaussians } from '../../../test/certify/gaussians.ts'
+import { gaussians } from '../../../test/support/gaussians.ts'
 import { VideoMaeError } from '../../core/errors.ts'
 import type { BucketKey } from '../ensemble/buckets.ts'
 import type { Rule } from '../rules/list.ts'

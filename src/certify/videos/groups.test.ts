@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { tinyConfiguration } from '../../../test/model/tiny.ts'
+import { tinyConfiguration } from '../../../test/support/tiny-model.ts'
 import type { LabeledVideo } from '../../dataset/dataset.ts'
 import { writeSafetensors } from '../../format/safetensors.ts'
 import { freshEncoder } from '../../inference/encoder-source.ts'

@@ -1,6 +1,6 @@
 /** A step moves clips and numbers to the device and a loss back, never weights. Computed on the CPU. */
 import { expect, test } from 'vitest'
-import { smallTransformer } from '../../../test/engines/small-transformer.ts'
+import { smallTransformer } from '../../../test/support/small-transformer.ts'
 import { elementCount, type Program } from '../../graph/program.ts'
 import { loadRuntime } from '../onnx/runtime.ts'
 import { GraphProgram } from './graph-program.ts'

@@ -4,8 +4,8 @@
  */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { OperationCase } from '../../../test/engines/case-builder.ts'
-import { operationCases } from '../../../test/engines/operation-cases.ts'
+import type { OperationCase } from '../../../test/support/case-builder.ts'
+import { operationCases } from '../../../test/support/operation-cases.ts'
 import { RandomStream } from '../../core/random.ts'
 import { evaluate } from '../../engine/reference/evaluate.ts'
 import { differentiate } from '../differentiate.ts'

@@ -22,7 +22,7 @@ import { gatherRows, gatherTokens, scatterTokens } from '../../../src/graph/oper
 import { patchify, patchTargets } from '../../../src/graph/operations/patches.ts'
 import { meanTokens, meanTokensGradient } from '../../../src/graph/operations/reductions.ts'
 import { type AdamwEntry, elementCount } from '../../../src/graph/program.ts'
-import { relativeError } from '../case-builder.ts'
+import { relativeError } from '../../support/case-builder.ts'
 
 const golden = JSON.parse(readFileSync(new URL('./operations.json', import.meta.url), 'utf8')) as Record<
   string,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { gaussians } from '../../../../test/certify/gaussians.ts'
+import { gaussians } from '../../../../test/support/gaussians.ts'
 import { RandomStream } from '../../../core/random.ts'
 import { audit } from '../../audit/audit.ts'
 import { headLearners } from '../../ensemble/heads/family.ts'

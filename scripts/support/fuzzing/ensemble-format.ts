@@ -1,10 +1,10 @@
 /** A certified ensemble: read, and asked for votes, certificates under each of its rules. */
 import { createHash } from 'node:crypto'
-import type { EnsembleDescription } from '../../src/certify/videos/ensemble/description.ts'
-import { readEnsemble, type StoredEnsemble, writeEnsemble } from '../../src/certify/videos/ensemble/ensemble-file.ts'
-import { voteOnRows } from '../../src/certify/videos/ensemble/votes.ts'
-import type { Rule } from '../../src/certify.ts'
-import type { RandomStream } from '../../src/model.ts'
+import type { EnsembleDescription } from '../../../src/certify/videos/ensemble/description.ts'
+import { readEnsemble, type StoredEnsemble, writeEnsemble } from '../../../src/certify/videos/ensemble/ensemble-file.ts'
+import { voteOnRows } from '../../../src/certify/videos/ensemble/votes.ts'
+import type { Rule } from '../../../src/certify.ts'
+import type { RandomStream } from '../../../src/model.ts'
 import { type Format, mutateSafetensors, single } from './format.ts'
 import { type Json, mutateBytes, mutateJson, mutateText, pick } from './mutations.ts'
 

@@ -1,5 +1,5 @@
 /** Changes of files that keep their structure, so that readers get far before they notice. All are keyed by the stream. */
-import type { RandomStream } from '../../src/model.ts'
+import type { RandomStream } from '../../../src/model.ts'
 
 /** What `JSON.parse` returns. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }

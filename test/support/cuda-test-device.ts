@@ -1,8 +1,8 @@
 import type { DriverDevice } from '../../src/engine/cuda/driver/driver-device.ts'
 import { findLibraries } from '../../src/engine/cuda/driver/find.ts'
 import { openDevice } from '../../src/engine/cuda/driver/open.ts'
-import { emulationMissing } from './emulation/build.ts'
-import { type EmulatedDeviceOptions, EmulationControls, openEmulatedDevice } from './emulation/emulated-device.ts'
+import { emulationMissing } from './cuda-emulation/build.ts'
+import { type EmulatedDeviceOptions, EmulationControls, openEmulatedDevice } from './cuda-emulation/emulated-device.ts'
 
 /** VIDEOMAE_CUDA_TEST=hardware runs the suites on the first GPU of the machine instead of the emulation. */
 const onHardware = process.env.VIDEOMAE_CUDA_TEST === 'hardware'

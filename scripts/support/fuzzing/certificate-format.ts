@@ -1,8 +1,8 @@
 /** A certificate with its files, as `videomae verify` reads those of strangers. */
 import { readdirSync } from 'node:fs'
 import path from 'node:path'
-import { writeBallots } from '../../src/certify/files/stored-votes.ts'
-import { verifyVotes } from '../../src/certify/verify/verify-votes.ts'
+import { writeBallots } from '../../../src/certify/files/stored-votes.ts'
+import { verifyVotes } from '../../../src/certify/verify/verify-votes.ts'
 import {
   attestCertificate,
   ballotsFromScores,
@@ -17,9 +17,9 @@ import {
   type Rule,
   readDoseStudy,
   writeCertificate,
-} from '../../src/certify.ts'
-import { writeFileAtomic } from '../../src/format/atomic.ts'
-import { RandomStream } from '../../src/model.ts'
+} from '../../../src/certify.ts'
+import { writeFileAtomic } from '../../../src/format/atomic.ts'
+import { RandomStream } from '../../../src/model.ts'
 import { type Format, mutateDocument, single } from './format.ts'
 import { mutateBytes } from './mutations.ts'
 

@@ -1,7 +1,7 @@
 /** What a kill must not leave in the folder of a run. */
 import { type Dirent, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import { readSafetensors } from '../../src/format/safetensors.ts'
+import { readSafetensors } from '../../../src/format/safetensors.ts'
 
 const everything = (run: string): Dirent[] => readdirSync(run, { recursive: true, withFileTypes: true })
 const isHidden = (name: string): boolean => name.startsWith('.') || /\.(partial|tmp|temp|part)$/.test(name)

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
-import { VideoMaeError } from '../../src/index.ts'
-import { RandomStream } from '../../src/model.ts'
+import { VideoMaeError } from '../../../src/index.ts'
+import { RandomStream } from '../../../src/model.ts'
 import type { Format } from './format.ts'
 
 export interface FuzzOptions {

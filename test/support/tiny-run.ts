@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
-import type { StartedProgram } from '../cli/run-program.ts'
+import type { StartedProgram } from './run-program.ts'
 
 /** A model and a run so small that a step takes milliseconds; every step is logged, every third one saved. */
 const recipe = `

@@ -6,7 +6,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { closeSync, constants, openSync, readSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
 import path from 'node:path'
 import koffi from 'koffi'
-import { type NativeFunctions, NativeLibrary } from '../../src/engine/native/library.ts'
+import { type NativeFunctions, NativeLibrary } from '../../../src/engine/native/library.ts'
 
 /** In the order of `functions` in serve-library.c. */
 const served = [

@@ -1,6 +1,6 @@
 /** Protocol buffer messages as trees of fields, to change them without breaking the lengths around the change. */
 
-import type { RandomStream } from '../../src/model.ts'
+import type { RandomStream } from '../../../src/model.ts'
 import { pick } from './mutations.ts'
 
 interface Field {

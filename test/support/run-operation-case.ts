@@ -2,9 +2,9 @@ import { CudaSession, type CudaSessionOptions } from '../../src/engine/cuda/sess
 import type { RunOutputs } from '../../src/engine/engine.ts'
 import { ReferenceSession } from '../../src/engine/reference/session.ts'
 import type { Program } from '../../src/graph/program.ts'
-import type { OperationCase } from '../engines/case-builder.ts'
-import type { EmulatedDeviceOptions } from './emulation/emulated-device.ts'
-import { openTestDevice } from './test-device.ts'
+import type { OperationCase } from './case-builder.ts'
+import type { EmulatedDeviceOptions } from './cuda-emulation/emulated-device.ts'
+import { openTestDevice } from './cuda-test-device.ts'
 
 /** Nearest bfloat16, as float32. */
 export function roundToBfloat16(values: Float32Array): Float32Array {

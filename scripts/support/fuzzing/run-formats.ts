@@ -1,16 +1,16 @@
 /** What runs and certificates leave and read again: histories, locks, stores of learners, lists of classes. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { digestOfLearner } from '../../src/certify/ensemble/digest.ts'
-import { folderStore } from '../../src/certify/ensemble/store.ts'
-import { emptyBallots } from '../../src/certify/rules/ballot.ts'
-import { declaredClasses } from '../../src/certify/videos/class-list.ts'
-import { KeptCertificates, manifestOfData } from '../../src/certify.ts'
-import { readHistory } from '../../src/train/history.ts'
-import { thisProcess } from '../../src/train/process-identity.ts'
-import { lockRun } from '../../src/train/run-lock.ts'
-import { FrameRecords, sizeFromFrameList } from '../../src/video/ffmpeg/frame-records.ts'
-import { readStreamLog } from '../../src/video/ffmpeg/stream-log.ts'
+import { digestOfLearner } from '../../../src/certify/ensemble/digest.ts'
+import { folderStore } from '../../../src/certify/ensemble/store.ts'
+import { emptyBallots } from '../../../src/certify/rules/ballot.ts'
+import { declaredClasses } from '../../../src/certify/videos/class-list.ts'
+import { KeptCertificates, manifestOfData } from '../../../src/certify.ts'
+import { readHistory } from '../../../src/train/history.ts'
+import { thisProcess } from '../../../src/train/process-identity.ts'
+import { lockRun } from '../../../src/train/run-lock.ts'
+import { FrameRecords, sizeFromFrameList } from '../../../src/video/ffmpeg/frame-records.ts'
+import { readStreamLog } from '../../../src/video/ffmpeg/stream-log.ts'
 import {
   type Format,
   mutateDocument,

@@ -6,18 +6,18 @@ import { execFile } from 'node:child_process'
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { CacheDirectory } from '../../src/engine/cache-directory.ts'
+import { CacheDirectory } from '../../../src/engine/cache-directory.ts'
 import {
   type Compiler,
   compileLibrary,
   compilerOptions,
   findCommand,
   findCompiler,
-} from '../../src/engine/native/build/compiler.ts'
-import { levelOptions, processorLevels } from '../../src/engine/native/build/levels.ts'
-import { cachePrefix } from '../../src/engine/native/build/library-file.ts'
-import { kernelDirectory, kernelSources } from '../../src/engine/native/build/sources.ts'
-import { storeLibrary } from '../../src/engine/native/build/stored-library.ts'
+} from '../../../src/engine/native/build/compiler.ts'
+import { levelOptions, processorLevels } from '../../../src/engine/native/build/levels.ts'
+import { cachePrefix } from '../../../src/engine/native/build/library-file.ts'
+import { kernelDirectory, kernelSources } from '../../../src/engine/native/build/sources.ts'
+import { storeLibrary } from '../../../src/engine/native/build/stored-library.ts'
 import { type EmulatedLibrary, openEmulatedLibrary } from './emulated-library.ts'
 
 const execute = promisify(execFile)

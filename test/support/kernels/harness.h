@@ -10,8 +10,8 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#include "../../src/engine/native/kernels/attention.h"
-#include "../../src/engine/native/kernels/linear.h"
+#include "../../../src/engine/native/kernels/attention.h"
+#include "../../../src/engine/native/kernels/linear.h"
 
 static uint64_t random_state = 0x9e3779b97f4a7c15u;
 static inline double uniform(void) {

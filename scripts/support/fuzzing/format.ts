@@ -1,8 +1,8 @@
 /** What a format is for the fuzzer, and changes that most of them share. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { VideoMaeError } from '../../src/index.ts'
-import type { RandomStream } from '../../src/model.ts'
+import { VideoMaeError } from '../../../src/index.ts'
+import type { RandomStream } from '../../../src/model.ts'
 import { type Json, mutateBytes, mutateJson, mutateText, pick } from './mutations.ts'
 
 export interface Format {

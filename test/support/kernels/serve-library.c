@@ -10,8 +10,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "../../src/engine/native/kernels/pool.h"
-#include "../../src/engine/native/kernels/program.h"
+#include "../../../src/engine/native/kernels/pool.h"
+#include "../../../src/engine/native/kernels/program.h"
 
 typedef int64_t function(int64_t, int64_t, int64_t, int64_t);
 

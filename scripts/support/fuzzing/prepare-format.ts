@@ -2,10 +2,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { VideoMaeError } from '../../src/index.ts'
-import { settingsOf } from '../../src/prepare/folder.ts'
-import { isDone, lineOfRecord, type PreparedRecord, readRecords } from '../../src/prepare/records.ts'
-import { readVideos } from '../../src/video.ts'
+import { VideoMaeError } from '../../../src/index.ts'
+import { settingsOf } from '../../../src/prepare/folder.ts'
+import { isDone, lineOfRecord, type PreparedRecord, readRecords } from '../../../src/prepare/records.ts'
+import { readVideos } from '../../../src/video.ts'
 import { type Format, mutateDocument, mutateLines, mutateTextBytes, single } from './format.ts'
 
 const names = ['a', 'b']
