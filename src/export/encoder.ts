@@ -2,6 +2,7 @@ import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { packageVersion } from '../core/package-version.ts'
 import { automatic } from '../engine/automatic.ts'
 import { lowerProgram } from '../engine/onnx/lowering/lower-program.ts'
+import { withChecksum } from '../format/checksum.ts'
 import { type OnnxModel, writeCheckedModel } from '../format/onnx.ts'
 import { hasHead, recordedSampling } from '../inference/classifier.ts'
 import { classifierKeys, resizeKey } from '../inference/onnx-classifier.ts'
@@ -104,7 +105,7 @@ export async function exportEncoder(checkpoint: string, options: ExportOptions):
 }
 
 /**
- * `writeCheckedModel` with the description beside the model: they take their places together.
+ * `writeCheckedModel` with a checksum in the model and the description beside it: they take their places together.
  *
  * @returns paths written, bytes of the model, what the description says, and what `check` found
  */
@@ -120,7 +121,8 @@ export async function writeDescribedModel<T>(
   readonly checked: T
 }> {
   const sidecars: OnnxSidecar[] = []
-  const { files, checked } = await writeCheckedModel(out, model, check, {
+  const complete = { ...model, metadata: { ...model.metadata, ...withChecksum } }
+  const { files, checked } = await writeCheckedModel(out, complete, check, {
     async describe(written) {
       const { file, sidecar } = await writeSidecar(written, description)
       sidecars.push(sidecar)

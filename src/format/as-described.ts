@@ -16,9 +16,10 @@ const descriptionSchema = z.object({
  * Refuses a model whose files are not those of its description. One without a description, or beside JSON of another kind, passes.
  *
  * @param file `NAME.onnx`
+ * @returns whether a description tells the digest of `file`
  * @throws VideoMaeError `ONNX_INVALID`
  */
-export async function requireAsDescribed(file: string): Promise<void> {
+export async function requireAsDescribed(file: string): Promise<boolean> {
   const { dir, name } = path.parse(file)
   const description = path.join(dir, `${name}.json`)
   const text = await readRegularText(description).catch(nullIfMissing)
@@ -39,6 +40,7 @@ export async function requireAsDescribed(file: string): Promise<void> {
       },
     )
   }
+  return digests.has(path.basename(file))
 }
 
 function filesIn(text: string) {

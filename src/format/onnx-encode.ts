@@ -1,5 +1,6 @@
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { bytesOf, elementCount } from './file-bytes.ts'
+import { orderedMetadata, putChecksum } from './onnx-checksum.ts'
 import {
   arrayOf,
   type ExternalData,
@@ -16,27 +17,30 @@ import {
 import { ProtobufWriter } from './protobuf.ts'
 
 /**
- * The model as the bytes of an `.onnx` file, everything inside it.
+ * The model as the bytes of an `.onnx` file, everything inside it. Metadata may hold `withChecksum`: then `readModel` finds out when the
+ * file is not what was written.
  *
  * @throws VideoMaeError `ONNX_TOO_LARGE` at 2 GiB (`writeModel` puts the data beside it then), `INVALID_ARGUMENT` when the
  *   data of a tensor does not fit its type or shape
  */
 export function encodeModel(model: OnnxModel): Uint8Array {
-  return modelWriter(model).finish()
+  const writer = modelWriter(model)
+  putChecksum(model, writer.pieces())
+  return writer.finish()
 }
 
-/** The message before it is put together; `external` says where data is that stays out of it. */
-export function modelWriter(
-  model: OnnxModel,
-  external?: (initializer: OnnxInitializer) => ExternalData | undefined,
-): ProtobufWriter {
+/** Where the data of an initializer is that stays out of the message. */
+export type ExternalPlaces = (initializer: OnnxInitializer) => ExternalData | undefined
+
+/** The message before it is put together. `putChecksum` completes its pieces. */
+export function modelWriter(model: OnnxModel, external?: ExternalPlaces): ProtobufWriter {
   const writer = new ProtobufWriter(64 * 1024)
   writer.int(1, model.irVersion)
   if (model.producerName !== undefined) writer.string(2, model.producerName)
   if (model.producerVersion !== undefined) writer.string(3, model.producerVersion)
   writer.message(7, (w) => writeGraph(w, model.graph, external))
   for (const { domain, version } of model.opsets) writer.message(8, (w) => w.string(1, domain).int(2, version))
-  for (const [key, value] of Object.entries(model.metadata ?? {})) writePair(writer, 14, key, value)
+  for (const [key, value] of Object.entries(orderedMetadata(model))) writePair(writer, 14, key, value)
   if (writer.size > largestMessage) {
     throw new VideoMaeError(`Expected an ONNX model below 2 GiB but this one has ${writer.size} bytes.`, {
       code: 'ONNX_TOO_LARGE',
@@ -46,11 +50,7 @@ export function modelWriter(
   return writer
 }
 
-function writeGraph(
-  writer: ProtobufWriter,
-  graph: OnnxGraph,
-  external?: (initializer: OnnxInitializer) => ExternalData | undefined,
-): void {
+function writeGraph(writer: ProtobufWriter, graph: OnnxGraph, external?: ExternalPlaces): void {
   for (const node of graph.nodes) writer.message(1, (w) => writeNode(w, node))
   writer.string(2, graph.name)
   for (const initializer of graph.initializers) {

@@ -3,9 +3,12 @@ import { open } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { followLink, replaceFiles } from './atomic.ts'
+import { checksumKey } from './checksum.ts'
 import { bytesOf, writeFully } from './file-bytes.ts'
+import { fileDigest } from './file-digest.ts'
+import { dataChecksumKey, putChecksum, requireIntactModel } from './onnx-checksum.ts'
 import { decodeModel } from './onnx-decode.ts'
-import { modelWriter } from './onnx-encode.ts'
+import { type ExternalPlaces, modelWriter } from './onnx-encode.ts'
 import { type ExternalData, largestMessage, type OnnxInitializer, type OnnxModel } from './onnx-types.ts'
 import { openRegularFileSync, readRegularFile } from './regular-file.ts'
 
@@ -41,7 +44,7 @@ export async function writeModel(path: string, model: OnnxModel, options: WriteM
   const weights = model.graph.initializers.reduce((sum, { data }) => sum + data.byteLength, 0)
   // Nodes and names need far less than a sixteenth of the message.
   if (mode === 'never' || (mode === 'auto' && weights < largestMessage * (15 / 16))) {
-    await writePieces(path, modelWriter(model).pieces())
+    await writePieces(path, withDataChecksum(model, null))
     return [path]
   }
   const location = `${basename(path)}.data`
@@ -54,7 +57,6 @@ export async function writeModel(path: string, model: OnnxModel, options: WriteM
     external.set(initializer, { location, offset, length })
     end = offset + length
   }
-  const writer = modelWriter(model, (initializer) => external.get(initializer))
   const dataPath = join(dirname(path), location)
   const file = await open(dataPath, 'w')
   try {
@@ -63,8 +65,16 @@ export async function writeModel(path: string, model: OnnxModel, options: WriteM
   } finally {
     await file.close()
   }
-  await writePieces(path, writer.pieces())
+  const digest = model.metadata?.[checksumKey] === undefined ? null : await fileDigest(dataPath)
+  await writePieces(path, withDataChecksum(model, digest), (initializer) => external.get(initializer))
   return [path, dataPath]
+}
+
+/** @param digest SHA-256 of the file with the weights; null where there is none, or no checksum */
+function withDataChecksum(model: OnnxModel, digest: string | null): OnnxModel {
+  if (model.metadata === undefined) return model
+  const { [dataChecksumKey]: _, ...metadata } = model.metadata
+  return { ...model, metadata: digest === null ? metadata : { ...metadata, [dataChecksumKey]: digest } }
 }
 
 /**
@@ -93,7 +103,9 @@ export async function writeCheckedModel<T>(
   return { files, checked: passed[0] }
 }
 
-async function writePieces(path: string, pieces: readonly Uint8Array[]): Promise<void> {
+async function writePieces(path: string, model: OnnxModel, external?: ExternalPlaces): Promise<void> {
+  const pieces = modelWriter(model, external).pieces()
+  putChecksum(model, pieces)
   const file = await open(path, 'w')
   try {
     for (const piece of pieces) await writeFully(file, piece)
@@ -108,20 +120,24 @@ const largestModelBytes = 2 ** 31
 
 /**
  * Read a model file and the data beside it.
- * @throws VideoMaeError as `decodeModel`; `ONNX_INVALID` when the data file is missing, too short or in another folder
+ * @throws VideoMaeError as `decodeModel`; `ONNX_INVALID` when the data file is missing, too short or in another folder, or a file is
+ *   not what its checksum says
  */
 export async function readModel(path: string): Promise<OnnxModel> {
   // Bytes taken from each data file so far. Tensors may share data, but not so often that a small file fills the memory.
   const taken = new Map<string, number>()
   const bytes = await readRegularFile(path, { maxBytes: largestModelBytes })
+  let model: OnnxModel
   try {
-    return decodeModel(bytes, (initializer, external) => readBeside(path, initializer, external, taken))
+    model = decodeModel(bytes, (initializer, external) => readBeside(path, initializer, external, taken))
   } catch (error) {
     if (!(error instanceof VideoMaeError) || error.code !== 'PROTOBUF_INVALID') throw error
     const { code, exit, cause } = error
     const hint = error.hint ?? 'The file is damaged, cut short or of another format: export it again.'
     throw new VideoMaeError(`${path}: ${error.message}`, { code, exit, hint, cause })
   }
+  await requireIntactModel(path, bytes, model.metadata ?? {}, taken.keys())
+  return model
 }
 
 /** How often the bytes of a data file may be used by tensors, on average. */

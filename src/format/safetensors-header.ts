@@ -52,9 +52,6 @@ export interface SafetensorsHeader {
 /** The format allows headers up to 100 MB; a real one has some ten kilobytes. */
 export const largestHeader = 100_000_000
 
-/** Key of the metadata with the SHA-256 of all bytes behind the header: 64 hexadecimal digits. */
-export const checksumKey = 'videomae.sha256'
-
 export function malformed(path: string, problem: string, cause?: unknown): VideoMaeError {
   return new VideoMaeError(`Expected a safetensors file in ${path}, but ${problem}.`, {
     code: 'SAFETENSORS_INVALID',

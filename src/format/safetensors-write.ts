@@ -1,14 +1,9 @@
 import { createHash } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
+import { checksumKey } from './checksum.ts'
 import { bytesOf, elementCount, GatheringWriter, writeFully } from './file-bytes.ts'
-import {
-  checksumKey,
-  type SafetensorsDtype,
-  safetensorsWidths,
-  type TensorArray,
-  type TensorInfo,
-} from './safetensors-header.ts'
+import { type SafetensorsDtype, safetensorsWidths, type TensorArray, type TensorInfo } from './safetensors-header.ts'
 
 /** A tensor to write. */
 export interface SafetensorsTensor {
@@ -74,9 +69,6 @@ export async function writeSafetensors(
     await file.close()
   }
 }
-
-/** Metadata that keeps room for the checksum. */
-export const withChecksum: Readonly<Record<string, string>> = { [checksumKey]: '0'.repeat(64) }
 
 function headOf(header: Readonly<Record<string, unknown>>): Uint8Array {
   const json = new TextEncoder().encode(JSON.stringify(header))

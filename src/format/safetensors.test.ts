@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { VideoMaeError } from '../core/errors.ts'
-import { readSafetensors, type SafetensorsTensor, withChecksum, writeSafetensors } from './safetensors.ts'
+import { withChecksum } from './checksum.ts'
+import { readSafetensors, type SafetensorsTensor, writeSafetensors } from './safetensors.ts'
 import { parseHeader } from './safetensors-header.ts'
 
 let folder: string

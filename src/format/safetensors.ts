@@ -3,6 +3,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
+import { checksumKey } from './checksum.ts'
 import { readFully } from './file-bytes.ts'
 import { nothingAt, nothingIn, notSafetensors, otherFormat } from './foreign-weights.ts'
 import { bfloat16ToFloat32, float16ToFloat32 } from './half.ts'
@@ -10,7 +11,6 @@ import { parseUniqueJson } from './json.ts'
 import { isMissing } from './missing.ts'
 import { openRegularFile, readRegularText } from './regular-file.ts'
 import {
-  checksumKey,
   headerSize,
   malformed,
   parseHeader,
@@ -21,7 +21,7 @@ import {
 } from './safetensors-header.ts'
 
 export type { SafetensorsDtype, TensorArray, TensorInfo } from './safetensors-header.ts'
-export { type SafetensorsTensor, withChecksum, writeSafetensors } from './safetensors-write.ts'
+export { type SafetensorsTensor, writeSafetensors } from './safetensors-write.ts'
 
 /** An open checkpoint, one file or several shards. Headers are in memory, tensors are read when asked for. */
 export interface SafetensorsFile {

@@ -5,6 +5,7 @@ import { largestResize, type Resize } from '../core/frame-size.ts'
 import { Turns } from '../core/turns.ts'
 import { loadRuntime } from '../engine/onnx/runtime.ts'
 import { requireAsDescribed } from '../format/as-described.ts'
+import { checksumKey } from '../format/checksum.ts'
 import { requireFiniteTensor } from '../format/finite.ts'
 import { float16ToFloat32 } from '../format/half.ts'
 import { type OnnxModel, readModel } from '../format/onnx.ts'
@@ -62,7 +63,7 @@ export async function openOnnxClassifier(
       hint: 'Write one with `videomae export RUN --classifier`.',
     })
   }
-  await requireAsDescribed(file)
+  const described = await requireAsDescribed(file)
   const model = await readModel(file)
   const description = describe(file, model)
   for (const { name, type, data } of model.graph.initializers) {
@@ -108,6 +109,7 @@ export async function openOnnxClassifier(
     size: resize === undefined ? { height, width } : { height, width, resize },
     sampling: description.sampling,
     batch,
+    warnings: described || model.metadata?.[checksumKey] !== undefined ? [] : [withoutChecksum(file)],
     probabilities: (clips) => turns.run(() => probabilitiesOf(clips)),
     processes,
     async close() {
@@ -117,6 +119,10 @@ export async function openOnnxClassifier(
       await session.release()
     },
   }
+}
+
+function withoutChecksum(file: string): string {
+  return `${file} has no checksum, because another program or an earlier version wrote it: a change of it cannot be noticed.`
 }
 
 /** What ONNX Runtime says of a file that is no valid model, or that does not compute what it declares. */

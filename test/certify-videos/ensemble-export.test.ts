@@ -23,6 +23,7 @@ import { pixelValues } from '../../src/model/pixel-values.ts'
 import { saveCheckpointDirectory } from '../../src/model/save-checkpoint.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { loadClips } from '../../src/video/load-clips.ts'
+import { unnoticedInModel } from '../support/changed-bytes.ts'
 import { decoding } from '../support/decoding.ts'
 import { videomae } from '../support/run-program.ts'
 
@@ -132,6 +133,7 @@ describe('an exported ensemble', () => {
     const all = Float32Array.from(rows.flatMap((row) => [...row]))
     const { byVotes } = await certified(out, ['float32', all, [rows.length, rows[0].length]])
     expect(byVotes).toEqual(inputsOf(result, 'dpa'))
+    expect(await unnoticedInModel(out)).toEqual([])
     const other = await videomae('export', encoder, '--certified', inFolder('pixels'), '--out', out, '--json')
     expect(JSON.parse(other.stdout)).toMatchObject({ error: { code: 'ENSEMBLE_MISMATCH' } })
     const both = await videomae(...command, '--fp16')

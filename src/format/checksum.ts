@@ -1,0 +1,10 @@
+/** Checksums that files carry in their own metadata. */
+
+/** Key of the metadata with the SHA-256: 64 hexadecimal digits. docs/formats.md says of which bytes. */
+export const checksumKey = 'videomae.sha256'
+
+/** Digits in the place of a checksum while it is taken. */
+export const noChecksum = '0'.repeat(64)
+
+/** Metadata that keep room for the checksum; the writers of safetensors and of ONNX files put it in. */
+export const withChecksum: Readonly<Record<string, string>> = { [checksumKey]: noChecksum }
