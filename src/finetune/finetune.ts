@@ -125,86 +125,112 @@ async function finetuneLocked(
   const rows = tellOf(configuration, prepared, options)
   if (configuration.mode !== 'full')
     await ranks.agree(async () => announce(await planHead(configuration, prepared, options), options))
-  const classifier = path.resolve(options.out, bestFolder)
   const common = {
     run: path.resolve(options.out),
-    classifier,
+    classifier: path.resolve(options.out, bestFolder),
     classes: dataset.classes,
     videos: { train: split.train.length, validation: split.validation.length, test: split.test.length },
     rows,
     sources: dataset.sources,
-    warnings,
   }
-  const besides = (validation: ValidationScores | null, failures: readonly { readonly id: string }[]) => {
-    const failed = new Set(failures.map(({ id }) => id))
-    const seen = split.validation.filter(({ id }) => !failed.has(id))
-    return validation === null || seen.length === 0 ? null : accuracyBeside(validation.accuracy, seen, dataset.classes)
-  }
-  if (ranks.rank > 0) return finetuneBeside(configuration, prepared, options, common)
+  if (ranks.rank > 0) return finetuneBeside(configuration, prepared, options, { ...common, warnings })
   makeFolder(options.out)
   const record = await recordOf(configuration, prepared, since, options)
   try {
-    const writeSplit = (): Promise<void> => writeSplitFile(path.join(options.out, splitFile), split)
-    const seconds = (): number => (performance.now() - began) / 1000
-    const report = async (test: Evaluation | null): Promise<void> => {
-      const folder = path.join(options.out, evaluationFolder)
-      if (test === null) await rm(folder, { recursive: true, force: true })
-      else await writeEvaluation(folder, test)
-    }
-    if (configuration.mode !== 'full') {
-      if (options.resume === true) {
-        options.onNote?.('Features that were computed before are used again; the head trains from its beginning.')
-      }
-      const writeConfiguration = (): Promise<void> => {
-        const plain = plainFinetuneConfiguration(configuration)
-        return writeFileAtomic(path.join(options.out, configurationFile), `${JSON.stringify(plain, null, 2)}\n`)
-      }
-      // What --resume goes by. Beside a classifier is the configuration of that one, until another takes its place.
-      await ranks.agree(async () => {
-        await record.begin(null)
-        if (!existsSync(classifier)) await writeConfiguration()
-      })
-      const save = async (trained: Classifier): Promise<string> => {
-        await writeConfiguration()
-        await writeSplit()
-        await report(null) // that of an earlier head is about another classifier
-        await replaceDirectory(classifier, async (folder) => {
-          await saveClassifier(folder, trained)
-          await record.write(folder, options.out)
-        })
-        return classifier
-      }
-      const result = await finetuneHead(configuration, prepared, { ...options, save })
-      if (result === null) throw new Error('Rank 0 trains the head.')
-      const { test, validation, chosen, readouts, failures } = result
-      await report(test)
-      const all = [...warnings, ...result.warnings]
-      const validationAccuracy = besides(validation, failures)
-      return {
-        ...{ ...common, warnings: all, test, validation, validationAccuracy, chosen, readouts, failures },
-        seconds: seconds(),
-      }
-    }
-    const trained = await finetuneFull(configuration, prepared, { ...options, record, onAccepted: writeSplit })
-    const test = split.test.length === 0 ? null : await testBest(configuration, split.test, options)
-    await report(test)
-    const untested = split.test.length > 0 && test === null ? [notTested(split.test.length)] : []
-    for (const warning of untested) options.onNote?.(`warning: ${warning}`)
-    const { validation } = trained
+    const train = configuration.mode === 'full' ? runFull : runHead
+    const trained = await train(configuration, prepared, { ...options, record })
     return {
-      ...common,
-      warnings: [...warnings, ...untested],
-      validation,
-      validationAccuracy: besides(validation, trained.failures),
-      test,
-      chosen: `step ${validation?.step ?? trained.steps} of ${trained.steps}`,
-      readouts: null,
-      failures: trained.failures.map(({ id, reason }) => ({ id, reason })),
-      seconds: seconds(),
+      ...{ ...common, ...trained, warnings: [...warnings, ...trained.warnings] },
+      validationAccuracy: validationAccuracyOf(prepared, trained),
+      seconds: (performance.now() - began) / 1000,
     }
   } finally {
     record.stop()
   }
+}
+
+/** What training adds to the result of a run. */
+type Trained = Pick<FinetuneResult, 'test' | 'validation' | 'chosen' | 'readouts' | 'failures' | 'warnings'>
+
+interface TrainingOptions extends FinetuneOptions {
+  readonly ranks: Ranks
+  /** What is written of the training data beside the weights. */
+  readonly record: TrainingRecord
+}
+
+/** Trains a head on features, on rank 0, and tests it. */
+async function runHead(
+  configuration: FinetuneConfiguration,
+  prepared: PreparedFinetuning,
+  options: TrainingOptions,
+): Promise<Trained> {
+  const { out, record } = options
+  const classifier = path.resolve(out, bestFolder)
+  if (options.resume === true)
+    options.onNote?.('Features that were computed before are used again; the head trains from its beginning.')
+  const writeConfiguration = (): Promise<void> => {
+    const plain = plainFinetuneConfiguration(configuration)
+    return writeFileAtomic(path.join(out, configurationFile), `${JSON.stringify(plain, null, 2)}\n`)
+  }
+  // What --resume goes by. Beside a classifier is the configuration of that one, until another takes its place.
+  await options.ranks.agree(async () => {
+    await record.begin(null)
+    if (!existsSync(classifier)) await writeConfiguration()
+  })
+  const save = async (trained: Classifier): Promise<string> => {
+    await writeConfiguration()
+    await writeSplitFile(path.join(out, splitFile), prepared.split)
+    await report(out, null) // that of an earlier head is about another classifier
+    await replaceDirectory(classifier, async (folder) => {
+      await saveClassifier(folder, trained)
+      await record.write(folder, out)
+    })
+    return classifier
+  }
+  const result = await finetuneHead(configuration, prepared, { ...options, save })
+  if (result === null) throw new Error('Rank 0 trains the head.')
+  await report(out, result.test)
+  const { test, validation, chosen, readouts, failures, warnings } = result
+  return { test, validation, chosen, readouts, failures, warnings }
+}
+
+/** Trains all weights, on rank 0 of several, and tests those that are best on the validation videos. */
+async function runFull(
+  configuration: FinetuneConfiguration,
+  prepared: PreparedFinetuning,
+  options: TrainingOptions,
+): Promise<Trained> {
+  const { out } = options
+  const { split } = prepared
+  const onAccepted = (): Promise<void> => writeSplitFile(path.join(out, splitFile), split)
+  const trained = await finetuneFull(configuration, prepared, { ...options, onAccepted })
+  const test = split.test.length === 0 ? null : await testBest(configuration, split.test, options)
+  await report(out, test)
+  const warnings = split.test.length > 0 && test === null ? [notTested(split.test.length)] : []
+  for (const warning of warnings) options.onNote?.(`warning: ${warning}`)
+  const { validation } = trained
+  return {
+    ...{ test, validation, warnings, readouts: null },
+    chosen: `step ${validation?.step ?? trained.steps} of ${trained.steps}`,
+    failures: trained.failures.map(({ id, reason }) => ({ id, reason })),
+  }
+}
+
+/** Writes the evaluation on the test videos into the folder of the run; without one, removes that of an earlier classifier. */
+async function report(out: string, test: Evaluation | null): Promise<void> {
+  const folder = path.join(out, evaluationFolder)
+  if (test === null) await rm(folder, { recursive: true, force: true })
+  else await writeEvaluation(folder, test)
+}
+
+/** The accuracy on the validation videos that could be read; null where there are none. */
+function validationAccuracyOf(
+  { dataset, split }: PreparedFinetuning,
+  { validation, failures }: Pick<Trained, 'validation' | 'failures'>,
+): FinetuneResult['validationAccuracy'] {
+  const failed = new Set(failures.map(({ id }) => id))
+  const seen = split.validation.filter(({ id }) => !failed.has(id))
+  return validation === null || seen.length === 0 ? null : accuracyBeside(validation.accuracy, seen, dataset.classes)
 }
 
 /** Says how the data was read and divided. */

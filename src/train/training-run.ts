@@ -1,21 +1,18 @@
 import { VideoMaeError } from '../core/errors.ts'
 import { Ranks } from '../distributed/ranks.ts'
-import { firstNonFinite } from '../format/finite.ts'
-import type { SafetensorsTensor } from '../format/safetensors.ts'
-import { openTensorboard, type TensorboardWriter } from '../format/tensorboard.ts'
 import { loadCheckpointDirectory } from '../model/load-checkpoint.ts'
 import type { ModelState } from '../model/model-state.ts'
 import { stateNames, type TrainingPrograms } from '../model/training-programs.ts'
-import { type FoundCheckpoint, findCheckpoint, readOptimizerState, saveCheckpoint } from './checkpoint.ts'
+import { type FoundCheckpoint, findCheckpoint, readOptimizerState } from './checkpoint.ts'
 import { runTraining, type StepPrograms, type StepRecord } from './loop.ts'
-import { Metrics, type MetricsLine } from './metrics.ts'
+import type { MetricsLine } from './metrics.ts'
 import { openOnRanks, type RunProgress, spreadState, stepAgreement, trainBeside } from './rank-run.ts'
 import { RunDirectory } from './run-directory.ts'
 import { lockRun, type RunLock } from './run-lock.ts'
+import { RunRecords } from './run-records.ts'
 import { formatDifference, requireSameRun } from './same-run.ts'
 import type { Schedule } from './schedule.ts'
 import {
-  type OpenedTraining,
   type RunOptions,
   type ShowScalars,
   stepInputs,
@@ -72,59 +69,30 @@ async function trainLocked(
   ranks: Ranks,
   { directory, found }: Awaited<ReturnType<typeof findRun>>,
 ): Promise<TrainingRunResult> {
-  const note = options.onNote ?? (() => {})
   const { steps, schedule } = job
   const opened = await openOnRanks(job, ranks, found?.state.engine ?? null)
   const { session, training } = opened
   const identity = { engine: session.engine, engineVariant: session.variant ?? undefined, ...job.identity }
-  // Of the type that it has behind the calls that open it.
-  let tensorboard = null as TensorboardWriter | null
+  const [done, knownBad] = [found?.state.step ?? 0, found?.state.badFiles ?? []]
+  const records = new RunRecords(job, opened, directory, { identity, onNote: options.onNote, before: found })
   let close = (): Promise<void> => session.close()
   try {
-    const done = found?.state.step ?? 0
-    const kept = await ranks.agree(async () => {
-      const kept = await rewindTo(job, options, { directory, found }, identity)
-      if (job.tensorboard) tensorboard = await openTensorboard(directory.events, { firstStep: done + 1 })
-      return kept
-    })
-    await ranks.fromFirst<RunProgress>({ done, knownBad: found?.state.badFiles ?? [] })
+    await ranks.agree(async () => records.open(await rewindTo(job, options, { directory, found }, identity)))
+    await ranks.fromFirst<RunProgress>({ done, knownBad })
     // Not kept in a variable: these may be gigabytes.
     await spreadState(
       session,
       ranks,
       await ranks.agree(() => (found === null ? startingState(job, training) : savedState(found))),
     )
-
-    let written: Promise<void> = Promise.resolve()
-    const { loader, next } = job.openData({
-      done,
-      knownBad: found?.state.badFiles ?? [],
-      onBadFile(file) {
-        note(`Skipping an unreadable video: ${file.reason}`)
-        written = written.then(() => directory.appendBadFile(file))
-        written.catch(() => {}) // awaited when the run is saved; until then it must not count as unhandled
-      },
-    })
+    const { loader, next } = job.openData({ done, knownBad, onBadFile: (file) => records.addBadFile(file) })
     close = async () => {
       await loader.close()
       await session.close()
     }
-    const metrics = new Metrics(found?.state.metrics)
-    let lastLine: MetricsLine | null = kept.at(-1) ?? null
-    let checkpoint = found?.path ?? ''
-    const show: ShowScalars = async (step, scalars) => tensorboard?.write({ step, scalars })
+    const show: ShowScalars = (step, scalars) => records.show(step, scalars)
     await ranks.agree(() => job.onBegin?.(directory, done))
     await job.onStarted?.(done, opened, show)
-
-    const save = async (step: number): Promise<void> => {
-      await written
-      await directory.flushHistory()
-      await tensorboard?.flush()
-      const state = { step, seed: job.seed, ...identity, badFiles: loader.badFiles(), metrics: metrics.state }
-      checkpoint = await saveState(job, opened, directory, state)
-      note(`Saved ${checkpoint}`)
-    }
-
     await runTraining({
       session,
       programs: opened.programs,
@@ -138,31 +106,23 @@ async function trainLocked(
       ...(ranks.size === 1 && options.saveWanted !== undefined && { saveWanted: options.saveWanted }),
       ranks: stepAgreement(ranks),
       async onStep(record: StepRecord) {
-        metrics.add(record)
-        let line: MetricsLine | null = null
-        if (record.step % job.logSteps === 0 || record.step === steps) {
-          line = await lineOf(metrics, record.step, job, session)
-          lastLine = line
-          await directory.appendMetrics(line, job.csv)
-          await tensorboard?.write(events(line))
-        }
-        options.onProgress?.({ ...record, steps, badFiles: loader.stats().badFiles, metrics: line })
+        const metrics = await records.addStep(record)
+        options.onProgress?.({ ...record, steps, badFiles: loader.stats().badFiles, metrics })
         await job.afterStep?.(record.step, opened, show)
       },
       async save(step) {
         await job.beforeSave?.()
-        await ranks.agree(() => save(step))
+        await ranks.agree(() => records.save(step, loader.badFiles()))
       },
     })
-    await written
+    await records.written()
     return {
-      ...{ run: directory.path, checkpoint, engine: session.engine, steps, badFiles: loader.badFiles() },
-      loss: (lastLine as MetricsLine | null)?.loss ?? null,
-      ...measuredBy(metrics),
+      ...{ run: directory.path, engine: session.engine, steps, badFiles: loader.badFiles() },
+      ...records.summary(),
     }
   } finally {
     await close()
-    await tensorboard?.close()
+    await records.close()
   }
 }
 
@@ -188,36 +148,6 @@ async function rewindTo(
   if (changes.some(({ key }) => key.startsWith('schedule.')) && done < job.steps)
     note(newRate(done, job.schedule, kept.at(-1)))
   return kept
-}
-
-/** Writes a checkpoint. @returns its path */
-async function saveState(
-  job: TrainingJob,
-  opened: OpenedTraining,
-  directory: RunDirectory,
-  state: Parameters<typeof saveCheckpoint>[1]['state'],
-): Promise<string> {
-  const { weights, optimizer, averages } = await readTrainedState(opened, state.step, job.ema !== null)
-  const writeModel = (folder: string) => job.writeModel(folder, weights, averages)
-  return saveCheckpoint(directory, { writeModel, optimizer, state }, job.keep)
-}
-
-/** The line of metrics after a step. */
-async function lineOf(
-  metrics: Metrics,
-  step: number,
-  { schedule, stepsPerEpoch }: Pick<TrainingJob, 'schedule' | 'stepsPerEpoch'>,
-  session: OpenedTraining['session'],
-): Promise<MetricsLine> {
-  const { state, workspace } = await session.memory()
-  const memory = process.resourceUsage().maxRSS * 1024
-  return metrics.line(step, { scheduled: schedule(step - 1), stepsPerEpoch, memory, engineMemory: state + workspace })
-}
-
-/** What a run returns of its metrics. */
-function measuredBy(metrics: Metrics): Pick<TrainingRunResult, 'meanLoss' | 'clips' | 'seconds' | 'clipsPerSecond'> {
-  const { clips, seconds } = metrics.state.totals
-  return { meanLoss: metrics.meanLoss, clips, seconds, clipsPerSecond: metrics.clipsPerSecond }
 }
 
 const startingAgain = 'No checkpoint yet; starting from step 0.'
@@ -256,58 +186,4 @@ function startingState(job: TrainingJob, training: TrainingPrograms): ModelState
 async function savedState({ path }: FoundCheckpoint): Promise<Map<string, Float32Array>> {
   const { state } = await loadCheckpointDirectory(path)
   return new Map([...state, ...(await readOptimizerState(path))])
-}
-
-/** What a checkpoint needs of the engine: weights, and moments and averages by the names of their state. */
-async function readTrainedState(
-  { session, training }: OpenedTraining,
-  step: number,
-  averaged: boolean,
-): Promise<{ weights: ModelState; optimizer: Map<string, SafetensorsTensor>; averages: ModelState | null }> {
-  const kinds = [stateNames.firstMoment, stateNames.secondMoment, ...(averaged ? [stateNames.average] : [])]
-  const owners = new Map(kinds.flatMap((nameOf) => training.trained.map((parameter) => [nameOf(parameter), parameter])))
-  const state = await session.readState([...training.parameters.keys(), ...owners.keys()])
-  for (const [name, values] of state) requireFiniteState(step, name, values)
-  const optimizer = new Map<string, SafetensorsTensor>()
-  for (const [name, parameter] of owners) {
-    optimizer.set(name, { shape: training.parameters.get(parameter)!, data: state.get(name)! })
-  }
-  if (!averaged) return { weights: state, optimizer, averages: null }
-  const averages = new Map(
-    [...training.parameters.keys()].map((name) => [name, state.get(stateNames.average(name)) ?? state.get(name)!]),
-  )
-  return { weights: state, optimizer, averages }
-}
-
-/** An update can leave the range of floats although its loss and its gradient were finite. Nobody could use such a checkpoint. */
-function requireFiniteState(step: number, name: string, values: Float32Array): void {
-  const index = firstNonFinite(values)
-  if (index < 0) return
-  throw new VideoMaeError(
-    `Expected finite values in ${name} after step ${step}, but value ${index} of ${values.length} is ${values[index]}. Nothing is saved.`,
-    {
-      code: 'NON_FINITE',
-      exit: 'nonFinite',
-      hint: 'Start again, or from an earlier checkpoint (model.from), with a lower optimizer.baseLearningRate.',
-    },
-  )
-}
-
-function events(line: MetricsLine) {
-  const { step, epoch, loss, meanLoss, learningRate, weightDecay, gradientNorm, clipsPerSecond, dataWait, memory } =
-    line
-  return {
-    step,
-    scalars: {
-      'train/loss': loss,
-      ...(meanLoss !== undefined && { 'train/mean_loss': meanLoss }),
-      'train/learning_rate': learningRate,
-      'train/weight_decay': weightDecay,
-      'train/gradient_norm': gradientNorm,
-      'train/epoch': epoch,
-      ...(clipsPerSecond !== null && { 'speed/clips_per_second': clipsPerSecond }),
-      'speed/data_wait': dataWait,
-      'speed/memory_bytes': memory,
-    },
-  }
 }
