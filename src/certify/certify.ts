@@ -10,7 +10,7 @@ import { writeFileAtomic } from '../format/atomic.ts'
 import { type CertifyOptions, checkProtected, checkRules, type Ensemble, ensemblesOf, poolOf } from './certify-plan.ts'
 import { type BucketManifest, bucketManifest, bucketRule } from './ensemble/buckets.ts'
 import { digestOfEnsemble, digestsOfLearners } from './ensemble/digest.ts'
-import { ensembleFacts, ensembleWarnings, tooManyPartitions } from './ensemble/ensemble-facts.ts'
+import { type EnsembleFacts, ensembleFacts, ensembleWarnings, tooManyPartitions } from './ensemble/ensemble-facts.ts'
 import type { SampleSet, TestInputs } from './ensemble/feature-set.ts'
 import { flipFacts } from './ensemble/heads/white-box.ts'
 import type { PoolOptions, TrainedEnsemble } from './ensemble/learners.ts'
@@ -72,7 +72,7 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
   const manifests: BucketManifest[] = []
   const used = new Uint8Array(set.rows)
   for (const ensemble of ensembles) {
-    const { k, d } = ensemble
+    const { k, d, rules, name } = ensemble
     const trained = await learners.train(set, ensemble.plan)
     const manifest = bucketManifest(set, trained.assignment)
     manifests.push(manifest)
@@ -82,47 +82,11 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
     const warnings = [...(few === null ? [] : [few]), ...ensembleWarnings(facts, trained.learners)]
     for (const warning of ensembleWarnings(facts, trained.learners))
       options.onNote?.(`warning: K = ${k}${d > 1 ? `, d = ${d}` : ''}: ${warning}`)
-    const { rules, name } = ensemble
     const toKeep = { k, d, rules, name, trained, threat, bucketManifest: manifest.digest, warnings }
     const kept = (await options.keepEnsemble?.(toKeep)) ?? null
     const found = await certifyEnsemble(set, test, trained, ensemble, options)
-    for (const { rule, certificates, flips } of found.rules) {
-      const periods = needsPeriods(rule)
-      const collective = await collectiveOf(rule, trained, test, certificates, options)
-      runs.push({
-        rule,
-        partitions: k,
-        spread: d,
-        seeds: options.seeds ?? 1,
-        learners: trained.learners,
-        offsets: periods ? [] : trained.offsets,
-        groups: needsGroups(rule) ? (options.groups ?? null) : null,
-        bucketManifest: manifest.digest,
-        learnersDigest: digestOfEnsemble(trained.records),
-        // That certificate looks at the training samples.
-        ensemble: looksIntoHeads(rule) ? null : kept,
-        ...facts,
-        warnings,
-        baseAccuracy: found.baseAccuracy,
-        abstentions: certificates.reduce((sum, certificate) => sum + certificate.abstentions, 0),
-        collective,
-        exactRadii: exactRadii(rule, certificates),
-        ...(targets.length > 0 && certificates[0].targets !== undefined
-          ? { targeted: summarizeTargets(targets, certificates, test.labels) }
-          : {}),
-        summary: summarizeRadii(scoredRadii(certificates, test.labels)),
-        ...(periods
-          ? {
-              periods: options.periods,
-              earliness: summarizeRadii(scoredRadii(certificates, test.labels, ({ earliness = 0 }) => earliness)),
-            }
-          : {}),
-        inputs: options.perInput === false ? null : perInput(certificates, test),
-        ballots: found.ballots,
-        ...(looksIntoHeads(rule) ? { flips } : {}),
-        learnersFile: found.learnersFile,
-      })
-    }
+    const about = { test, trained, ensemble, facts, warnings, targets, kept, bucketManifest: manifest.digest }
+    for (const counted of found.rules) runs.push(await runOf(about, found, counted, options))
   }
   const certificate: CertificateFile = {
     schema: 'videomae.certificate/1',
@@ -142,6 +106,63 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
     },
   }
   return { certificate, manifests }
+}
+
+/** A trained ensemble, and what every rule says of it. */
+interface CertifiedOf<Inputs extends TestInputs> {
+  readonly test: Inputs
+  readonly trained: TrainedEnsemble<Inputs>
+  readonly ensemble: Ensemble
+  readonly facts: EnsembleFacts
+  readonly warnings: readonly string[]
+  readonly targets: readonly number[]
+  /** Where the ensemble is kept for new inputs. */
+  readonly kept: CertificateRun['ensemble']
+  readonly bucketManifest: string
+}
+
+/** What the certificate says of one rule of an ensemble. */
+async function runOf<Set extends SampleSet, Inputs extends TestInputs>(
+  { test, trained, ensemble, facts, warnings, targets, kept, bucketManifest }: CertifiedOf<Inputs>,
+  { baseAccuracy, ballots, learnersFile }: CertifiedEnsemble,
+  { rule, certificates, flips }: CertifiedEnsemble['rules'][number],
+  options: CertifyOptions<Set, Inputs>,
+): Promise<CertificateRun> {
+  const periods = needsPeriods(rule)
+  const collective = await collectiveOf(rule, trained, test, certificates, options)
+  return {
+    rule,
+    partitions: ensemble.k,
+    spread: ensemble.d,
+    seeds: options.seeds ?? 1,
+    learners: trained.learners,
+    offsets: periods ? [] : trained.offsets,
+    groups: needsGroups(rule) ? (options.groups ?? null) : null,
+    bucketManifest,
+    learnersDigest: digestOfEnsemble(trained.records),
+    // That certificate looks at the training samples.
+    ensemble: looksIntoHeads(rule) ? null : kept,
+    ...facts,
+    warnings,
+    baseAccuracy,
+    abstentions: certificates.reduce((sum, certificate) => sum + certificate.abstentions, 0),
+    collective,
+    exactRadii: exactRadii(rule, certificates),
+    ...(targets.length > 0 && certificates[0].targets !== undefined
+      ? { targeted: summarizeTargets(targets, certificates, test.labels) }
+      : {}),
+    summary: summarizeRadii(scoredRadii(certificates, test.labels)),
+    ...(periods
+      ? {
+          periods: options.periods,
+          earliness: summarizeRadii(scoredRadii(certificates, test.labels, ({ earliness = 0 }) => earliness)),
+        }
+      : {}),
+    inputs: options.perInput === false ? null : perInput(certificates, test),
+    ballots,
+    ...(looksIntoHeads(rule) ? { flips } : {}),
+    learnersFile,
+  }
 }
 
 /** What is refused before anything is trained. @returns the threat that is certified */

@@ -12,7 +12,7 @@ import { requireOwnResults } from '../format/own-results.ts'
 import { type Estimate, effectiveTrials, type Scores, scorePredictions, wilsonInterval } from '../inference/scores.ts'
 import { lockRun } from '../train/run-lock.ts'
 import type { FinetuneConfiguration } from './configuration.ts'
-import { type FinetuneOptions, finetune } from './finetune.ts'
+import { type FinetuneOptions, type FinetuneResult, finetune } from './finetune.ts'
 
 export interface CrossValidationOptions extends Omit<FinetuneOptions, 'resume' | 'ranks' | 'lock' | 'newLength'> {
   /** Parts of the data; each is tested by a classifier that is trained on the others. `column`: those of the list. */
@@ -64,7 +64,7 @@ export async function crossValidate(
   options: CrossValidationOptions,
 ): Promise<CrossValidation> {
   const { folds, repeats = 1, out, onNote, ...others } = options
-  const { data, mode, probe, seed } = configuration
+  const { data, seed } = configuration
   requireCount('repeats', repeats)
   if (data.path === null) throw invalidArgument('data.path', 'a folder per class or a list of labeled videos', null)
   await requireOwnResults(out, {
@@ -90,46 +90,24 @@ export async function crossValidate(
     const perFold: FoldResult[] = []
     const perRepeat: Scores[] = []
     const failures = new Map<string, string>()
-    const byKey = new Map(videos.map((video) => [keyOf(video), video]))
     for (const [repeat, { foldOf, names }] of divisions.entries()) {
-      const tested: { readonly video: LabeledVideo; readonly probabilities: Float64Array }[] = []
+      const tested: TestedVideo[] = []
       for (const [fold, called] of names.entries()) {
+        const repeated = repeats === 1 ? '' : `, repeat ${repeat + 1} of ${repeats}`
+        onNote?.(`fold ${fold + 1} of ${names.length}${given ? ` (${called})` : ''}${repeated}`)
         const name = `repeat-${repeat + 1}-fold-${fold + 1}`
-        onNote?.(
-          `fold ${fold + 1} of ${names.length}${given ? ` (${called})` : ''}${repeats === 1 ? '' : `, repeat ${repeat + 1} of ${repeats}`}`,
-        )
-        const list = path.join(out, `${name}.csv`)
         const [test, train] = [true, false].map((own) => videos.filter((_, i) => (foldOf[i] === fold) === own))
-        await writeSplitFile(list, { train, validation: [], test })
-        const own = {
-          ...configuration,
-          data: { ...data, path: list, official: true },
-          // The features of a video are the same in all folds.
-          probe: mode === 'full' ? probe : { ...probe, cache: probe.cache ?? path.join(out, 'features') },
-        }
-        const result = await finetune(own, { ...others, onNote, out: path.join(out, name) })
-        const byId = new Map(
-          (await openDataset(list, { digests: false, signal })).videos.map((video) => [video.id, video]),
-        )
-        const found = result.test?.predictions ?? []
-        for (const { id, probabilities } of found)
-          tested.push({ video: byKey.get(keyOf(byId.get(id)!))!, probabilities: Float64Array.from(probabilities) })
-        for (const { id, reason } of result.test?.failures ?? []) failures.set(id, reason)
-        const right = found.filter(({ label, predicted }) => label === predicted).length
-        perFold.push({
-          repeat,
-          fold,
-          name: called,
-          run: result.run,
-          videos: found.length,
-          top1: found.length === 0 ? null : right / found.length,
-        })
+        const found = await trainFold(configuration, { name, train, test }, { ...others, onNote, out })
+        tested.push(...found.tested)
+        for (const { id, reason } of found.failures) failures.set(id, reason)
+        perFold.push({ repeat, fold, name: called, ...found.result })
       }
+      const groups = bundleNumbers(tested.map(({ video }) => video))
       perRepeat.push(
         scorePredictions(
           tested.map(({ probabilities }) => probabilities),
           tested.map(({ video }) => video.class),
-          { labels: classes, groups: bundleNumbers(tested.map(({ video }) => video)) },
+          { labels: classes, groups },
         ),
       )
     }
@@ -142,6 +120,50 @@ export async function crossValidate(
     return result
   } finally {
     await lock.release()
+  }
+}
+
+interface TestedVideo {
+  readonly video: LabeledVideo
+  readonly probabilities: Float64Array
+}
+
+/** Trains and tests the classifier of one fold. */
+async function trainFold(
+  configuration: FinetuneConfiguration,
+  { name, train, test }: { readonly name: string } & Record<'train' | 'test', readonly LabeledVideo[]>,
+  { out, ...options }: FinetuneOptions,
+): Promise<{
+  readonly result: Pick<FoldResult, 'run' | 'videos' | 'top1'>
+  readonly tested: readonly TestedVideo[]
+  readonly failures: FinetuneResult['failures']
+}> {
+  const { data, mode, probe } = configuration
+  const list = path.join(out, `${name}.csv`)
+  await writeSplitFile(list, { train, validation: [], test })
+  const own = {
+    ...configuration,
+    data: { ...data, path: list, official: true },
+    // The features of a video are the same in all folds.
+    probe: mode === 'full' ? probe : { ...probe, cache: probe.cache ?? path.join(out, 'features') },
+  }
+  const trained = await finetune(own, { ...options, out: path.join(out, name) })
+  const { videos } = await openDataset(list, { digests: false, signal: options.signal })
+  const keyById = new Map(videos.map((video) => [video.id, keyOf(video)]))
+  const byKey = new Map(test.map((video) => [keyOf(video), video]))
+  const { predictions = [], failures = [] } = trained.test ?? {}
+  const right = predictions.filter(({ label, predicted }) => label === predicted).length
+  return {
+    result: {
+      run: trained.run,
+      videos: predictions.length,
+      top1: predictions.length === 0 ? null : right / predictions.length,
+    },
+    tested: predictions.map(({ id, probabilities }) => ({
+      video: byKey.get(keyById.get(id)!)!,
+      probabilities: Float64Array.from(probabilities),
+    })),
+    failures,
   }
 }
 

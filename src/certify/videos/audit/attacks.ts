@@ -63,6 +63,20 @@ const inventions = [
 const oddNames = ['a b', 'a"b', "a'b", '"a', 'a\\"b', 'a,b', 'a;b', 'a|b', 'a\tb', 'a\nb', ' a', '\ufeffa', '-a', '#a']
 const oddSplits = ['validation', 'tarin', 'test', 'train', '', '?']
 
+/** One act: where it strikes, and what is drawn for it. */
+interface Act {
+  readonly rows: readonly DataRow[]
+  readonly target: Target
+  readonly files: AttackFiles
+  readonly stream: RandomStream
+  /** Index of a row within reach; -1 where none is. */
+  readonly victim: number
+  /** Class of what is inserted or relabeled. */
+  readonly label: string
+  /** Of the act: names of what is inserted. */
+  readonly number: number
+}
+
 /**
  * The rows after one act of a kind; null where it cannot be done here.
  *
@@ -76,84 +90,116 @@ export async function attacked(
   stream: RandomStream,
   number: number,
 ): Promise<DataRow[] | null> {
-  const { form, labels, inputs } = target
   const within = rows.flatMap((row, i) => (target.reach(row) ? [i] : []))
-  const pick = <T>(items: readonly T[]): T => items[stream.integer(items.length)]
-  const victim = within.length === 0 ? -1 : pick(within)
-  const label = pick(labels)
-  const inserted = (file: string, more: Partial<DataRow>, start = ''): DataRow[] => {
-    const row: DataRow = {
-      id: '',
-      path: file,
-      label,
-      ...splitOf(form, rows, 'train'),
-      ...target.stamp(stream),
-      ...more,
-    }
-    const id = `${start}inserted-${number}.mp4`
-    return [...rows, { ...row, id: form.kind === 'list' ? id : nameInFolder(rows, { ...row, id: start }, number) }]
-  }
-  const replaced = (at: number, more: Partial<DataRow>): DataRow[] =>
-    rows.map((row, i) => (i === at ? renamed(form, rows, { ...row, ...more }, row, number) : row))
-  if (kind.startsWith('insert')) {
-    const some = pick(rows).path
-    const disguise = () => files.disguised(some, stream.integer(16))
-    switch (kind) {
-      case 'insert':
-        return inserted(await disguise(), {})
-      case 'insert an input':
-        return inputs.length === 0 ? null : inserted(await files.disguised(pick(inputs), stream.integer(16)), {})
-      case 'insert a new class':
-        return inserted(await disguise(), { label: pick(inventions) })
-      case 'insert a second name':
-        return inserted(await files.copied(some), {})
-      case 'insert an unreadable file':
-        return inserted(await files.unreadable(stream.integer(8)), {})
-      case 'insert a playlist':
-        return inserted(await files.playlist(some), {})
-      case 'insert without a label':
-        return form.kind === 'folder' ? null : inserted(await disguise(), { label: undefined })
-      case 'insert an odd name': {
-        const [beside, unquoted] = [stream.integer(2) === 0, stream.integer(2) === 0]
-        return inserted(await disguise(), { beside, unquoted }, pick(oddNames))
-      }
-      case 'insert a file named as a row': {
-        // A reader that takes the longest path that exists would read the row of the victim otherwise.
-        const row = victim < 0 ? undefined : rows[victim]
-        if (form.kind === 'folder' || row === undefined) return null
-        const taken = `${row.id}${form.separator}${row.label ?? ''}`
-        if (rows.some(({ id }) => id === taken)) return null
-        return [...rows, { ...row, ...target.stamp(stream), id: taken, path: await disguise(), unlisted: true }]
-      }
-      default:
-        return form.columns.includes('split') ? inserted(await disguise(), { split: pick(oddSplits) }) : null
-    }
-  }
+  const victim = within.length === 0 ? -1 : pick(stream, within)
+  const act = { rows, target, files, stream, victim, label: pick(stream, target.labels), number }
+  if (isInsertion(kind)) return withInsertion(kind, act)
   if (victim < 0) return null
-  const row = rows[victim]
+  return isRelabeling(kind) ? withRelabeling(kind, act, within) : withChange(kind, act)
+}
+
+const isInsertion = (kind: AttackKind): kind is (typeof insertions)[number] =>
+  insertions.some((insertion) => insertion === kind)
+const isRelabeling = (kind: AttackKind): kind is (typeof relabelings)[number] =>
+  relabelings.some((relabeling) => relabeling === kind)
+
+const pick = <T>(stream: RandomStream, items: readonly T[]): T => items[stream.integer(items.length)]
+
+async function withInsertion(kind: (typeof insertions)[number], act: Act): Promise<DataRow[] | null> {
+  const { rows, target, files, stream, victim } = act
+  const { form, inputs } = target
+  const some = pick(stream, rows).path
+  const disguise = () => files.disguised(some, stream.integer(16))
+  switch (kind) {
+    case 'insert':
+      return inserted(act, await disguise(), {})
+    case 'insert an input':
+      if (inputs.length === 0) return null
+      return inserted(act, await files.disguised(pick(stream, inputs), stream.integer(16)), {})
+    case 'insert a new class':
+      return inserted(act, await disguise(), { label: pick(stream, inventions) })
+    case 'insert a second name':
+      return inserted(act, await files.copied(some), {})
+    case 'insert an unreadable file':
+      return inserted(act, await files.unreadable(stream.integer(8)), {})
+    case 'insert a playlist':
+      return inserted(act, await files.playlist(some), {})
+    case 'insert without a label':
+      return form.kind === 'folder' ? null : inserted(act, await disguise(), { label: undefined })
+    case 'insert an odd name': {
+      const [beside, unquoted] = [stream.integer(2) === 0, stream.integer(2) === 0]
+      return inserted(act, await disguise(), { beside, unquoted }, pick(stream, oddNames))
+    }
+    case 'insert a file named as a row': {
+      // A reader that takes the longest path that exists would read the row of the victim otherwise.
+      const row = victim < 0 ? undefined : rows[victim]
+      if (form.kind === 'folder' || row === undefined) return null
+      const taken = `${row.id}${form.separator}${row.label ?? ''}`
+      if (rows.some(({ id }) => id === taken)) return null
+      return [...rows, { ...row, ...target.stamp(stream), id: taken, path: await disguise(), unlisted: true }]
+    }
+    case 'insert an odd split':
+      return form.columns.includes('split') ? inserted(act, await disguise(), { split: pick(stream, oddSplits) }) : null
+  }
+}
+
+/** The rows and a new one. @param start of its name */
+function inserted(
+  { rows, target, stream, label, number }: Act,
+  file: string,
+  more: Partial<DataRow>,
+  start = '',
+): DataRow[] {
+  const { form } = target
+  const row: DataRow = {
+    id: '',
+    path: file,
+    label,
+    ...splitOf(form, rows, 'train'),
+    ...target.stamp(stream),
+    ...more,
+  }
+  const id = `${start}inserted-${number}.mp4`
+  return [...rows, { ...row, id: form.kind === 'list' ? id : nameInFolder(rows, { ...row, id: start }, number) }]
+}
+
+async function withChange(kind: (typeof changes)[number], act: Act): Promise<DataRow[] | null> {
+  const { rows, target, files, stream, victim } = act
+  const { form } = target
   switch (kind) {
     case 'delete':
       return rows.filter((_, i) => i !== victim)
     case 'delete the file':
-      return form.kind === 'folder' ? null : replaced(victim, { path: files.missing })
+      return form.kind === 'folder' ? null : replaced(act, { path: files.missing })
     case 'edit':
-      return replaced(victim, { path: await files.disguised(row.path, stream.integer(16)) })
+      return replaced(act, { path: await files.disguised(rows[victim].path, stream.integer(16)) })
     case 'other split':
-      return form.columns.includes('split') ? replaced(victim, { split: pick(oddSplits) }) : null
+      return form.columns.includes('split') ? replaced(act, { split: pick(stream, oddSplits) }) : null
     case 'other group':
-      return form.columns.includes('group') ? replaced(victim, { group: pick(rows).group }) : null
+      return form.columns.includes('group') ? replaced(act, { group: pick(stream, rows).group }) : null
+  }
+}
+
+function withRelabeling(kind: (typeof relabelings)[number], act: Act, within: readonly number[]): DataRow[] {
+  const { rows, target, stream, victim, label, number } = act
+  switch (kind) {
     case 'relabel':
-      return replaced(victim, { label })
+      return replaced(act, { label })
     case 'relabel to a new class':
-      return replaced(victim, { label: pick(inventions) })
-    default: {
+      return replaced(act, { label: pick(stream, inventions) })
+    case 'relabel all of a class': {
       // The last videos of a class may be few: then the class itself is gone.
-      const mine = within.filter((i) => rows[i].label === row.label)
+      const mine = within.filter((i) => rows[i].label === rows[victim].label)
       return rows.map((other, i) =>
-        mine.includes(i) ? renamed(form, rows, { ...other, label }, other, number * 1000 + i) : other,
+        mine.includes(i) ? renamed(target.form, rows, { ...other, label }, other, number * 1000 + i) : other,
       )
     }
   }
+}
+
+/** The rows with another victim. */
+function replaced({ rows, target, victim, number }: Act, more: Partial<DataRow>): DataRow[] {
+  return rows.map((row, i) => (i === victim ? renamed(target.form, rows, { ...row, ...more }, row, number) : row))
 }
 
 export function kindsFor({ labelsOnly }: Pick<Target, 'labelsOnly'>): readonly AttackKind[] {
