@@ -13,7 +13,7 @@ const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 const require = createRequire(import.meta.url)
 const typescript = path.dirname(require.resolve('typescript/package.json', { paths: [root] }))
 
-// Into a folder beside the old one, exchanged at the end: worker threads and decoding processes of running programs start
+// Into a folder next to the old one, exchanged at the end: worker threads and decoding processes of running programs start
 // from dist/, so it must not be half there for as long as a compilation takes.
 // Each build has its own: two at the same time must not write into one.
 const fresh = path.join(root, `dist.new-${process.pid}`)

@@ -1,6 +1,6 @@
 // The half of check-transformers.py that runs in Node.
 //   write DIR   save small random models of every kind below DIR, and a clip and masks
-//   logits DIR  load every model below DIR and write what it computes beside it
+//   logits DIR  load every model below DIR and write what it computes next to it
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { referenceEngine } from '../src/engine/reference/index.ts'

@@ -4,7 +4,7 @@
  *   npx tsx scripts/torture-ranks.ts [--ranks 4] [--kills 10] [--steps 24] [--mpirun PROGRAM] [--seed 0]
  *
  * Passes when, after each kill, all ranks and the launcher end within 10 s, the launcher ends with 4 and RANK_DIED, no file that has its name
- * is half written, and the run that goes on with --resume gives the same losses and the same weights, bit for bit, as one that nobody killed,
+ * is half written, and the run that continues with --resume gives the same losses and the same weights, bit for bit, as one that nobody killed,
  * and leaves nothing behind that was never put in its place. Ends with exit code 6 otherwise.
  * Run `npm run build` first.
  */

@@ -28,7 +28,7 @@ function roomOf(file: string, rows: readonly string[]): string | undefined {
   return inside.toSorted((a, b) => b.length - a.length)[0]
 }
 
-/** File -> files that it imports, type imports included. Tests beside the source may import from anywhere. */
+/** File -> files that it imports, type imports included. Tests next to the source may import from anywhere. */
 function fileImports(): Map<string, readonly string[]> {
   const found = new Map<string, readonly string[]>()
   for (const entry of readdirSync(source, { recursive: true, encoding: 'utf8' })) {
@@ -233,14 +233,14 @@ function helpers(): Map<string, string[]> {
   return found
 }
 
-test('helpers of several folders are in test/support and scripts/support, and scripts beside entry points are entry points', () => {
+test('helpers of several folders are in test/support and scripts/support, and scripts next to entry points are entry points', () => {
   const elsewhere: string[] = []
   const known = helpers()
   for (const [target, users] of known) {
     const folder = path.posix.dirname(target)
     if (/^(test|scripts(\/\w+)?)\/support(\/|$)/.test(folder)) continue
     for (const user of users) {
-      // A folder's own helper serves that folder and those inside it; a script's helper is never beside the script.
+      // A folder's own helper serves that folder and those inside it; a script's helper is never next to the script.
       const own = folder.startsWith('test/') && `${path.posix.dirname(user)}/`.startsWith(`${folder}/`)
       if (!own) elsewhere.push(`${user} imports ${target}`)
     }

@@ -30,7 +30,7 @@ describe('error codes', () => {
     ['INTERNAL', 'internal'],
   ])
 
-  /** Code -> the exit codes it is thrown with, as far as they stand beside it. */
+  /** Code -> the exit codes it is thrown with, as far as they stand next to it. */
   function thrown(): Map<string, Set<number>> {
     const found = new Map<string, Set<number>>()
     const note = (code: string, exit: ExitKind | null): void => {

@@ -7,7 +7,7 @@ import path from 'node:path'
 const [model, out] = process.argv.slice(2)
 if (model === undefined || out === undefined) throw new Error('Expected a classifier (.onnx) and a folder to write.')
 const description = model.replace(/\.onnx$/, '.json')
-if (!existsSync(description)) throw new Error(`Expected ${description} beside ${model}; videomae export writes both.`)
+if (!existsSync(description)) throw new Error(`Expected ${description} next to ${model}; videomae export writes both.`)
 const { files, task } = JSON.parse(readFileSync(description, 'utf8'))
 if (task !== 'classify') throw new Error(`Expected a classifier; ${model} is for ${task}.`)
 if (files.length !== 1) throw new Error(`Expected a model in one file; ${model} has ${files.length}.`)

@@ -1,5 +1,5 @@
 // @ts-check
-/** The page: classifies a video or the camera with the classifier beside it. `?video=URL` opens a video at once. */
+/** The page: classifies a video or the camera with the classifier next to it. `?video=URL` opens a video at once. */
 import { middleClip, openClassifier } from './classify.mjs'
 import { cutFrame } from './clip.mjs'
 import { openVideo, picture, pictureAt, showsCamera, startCamera } from './pictures.mjs'

@@ -31,7 +31,7 @@ export function checkConformance(vectors, certify) {
     for (const [name, limit] of Object.entries(limits)) {
       if (expected[name] === undefined) continue
       const found = answer[name]
-      // An answer may leave out what is beside the radius.
+      // An answer may leave out what is next to the radius.
       if (found === undefined && name !== 'radius') continue
       if (!Number.isInteger(found) || found < 0) report.wrong.push(`${question.id}: ${name} ${found}`)
       else if (found > expected[limit])

@@ -1,5 +1,5 @@
 // @ts-check
-/** Classifies pictures of a video with an exported classifier and the JSON file beside it. For Node.js and the browser. */
+/** Classifies pictures of a video with an exported classifier and the JSON file next to it. For Node.js and the browser. */
 import { clipPositions, clipTensor, countPositions, cutFrame } from './clip.mjs'
 
 /** @typedef {import('videomae/model').OnnxSidecar} Sidecar */

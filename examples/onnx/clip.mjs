@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Makes the input of an exported ONNX file from pictures of a video, by what the JSON file beside it says (docs/onnx.md).
+ * Makes the input of an exported ONNX file from pictures of a video, by what the JSON file next to it says (docs/onnx.md).
  * No dependency; runs in Node.js and in the browser.
  */
 /** @typedef {import('videomae/model').OnnxSidecar} Sidecar */

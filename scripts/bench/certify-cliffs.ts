@@ -1,4 +1,4 @@
-// Cases in which certificates were slow, beside an earlier version in the same run (`--peer`: a checkout of it, with
+// Cases in which certificates were slow, next to an earlier version in the same run (`--peer`: a checkout of it, with
 // node_modules): npx tsx scripts/bench/certify-cliffs.ts [--peer FOLDER] [--white-box 30000]
 // Targets: Run-Off Election with 400 classes, K = 250, d = 16 below 0.1 s an input; exact coverage bounded for each input; label
 // flips of heads with 30,000 samples at all. Ratios are earlier / now.

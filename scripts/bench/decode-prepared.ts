@@ -1,5 +1,5 @@
 /**
- * What `videomae prepare` brings: clips per second and core from originals and from prepared files, beside PyAV on both; and what it does to the pictures.
+ * What `videomae prepare` brings: clips per second and core from originals and from prepared files, next to PyAV on both; and what it does to the pictures.
  *
  *   npx tsx scripts/bench/decode-prepared.ts ORIGINALS PREPARED [--python PATH] [--files 20] [--clips 4] [--json]
  *

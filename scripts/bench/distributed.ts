@@ -7,7 +7,7 @@
  * The launcher decides what carries the data: Open MPI and MPICH take shared memory on one machine, and TCP with `--mca pml ob1 --mca btl self,tcp` and with
  * `UCX_TLS=tcp,self`.
  * Bus bandwidth is 2 (n - 1) / n times the bytes, over the time, as in the tests of NCCL. Between sums each rank copies the same bytes in its
- * memory: the ratio of the medians says more than times do where other work is beside.
+ * memory: the ratio of the medians says more than times do where other work is next to.
  */
 import { parseArgs } from 'node:util'
 import { openCommunicator } from '../../src/distributed/open-communicator.ts'

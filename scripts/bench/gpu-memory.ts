@@ -18,7 +18,7 @@ const gib = (bytes: number): string => (bytes / 2 ** 30).toFixed(2)
 /** An H200; its multiprocessors decide the size of a few small buffers. */
 const device = { multiprocessors: 132, sharedMemoryPerBlock: 227 << 10, supportsMatmul: () => true }
 
-console.log(`${precision}; activations and gradients (state and inputs beside them), GiB; operations of a step`)
+console.log(`${precision}; activations and gradients (state and inputs next to them), GiB; operations of a step`)
 for (const given of gpuCases) {
   const { programs } = trainingPrograms(given)
   const shapes = collectStates(programs)

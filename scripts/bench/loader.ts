@@ -1,5 +1,5 @@
-// The loader of training: whole batches a second, CPU and memory, beside decoding without a loader in one process and, with
-// --against, beside the loader of another checkout (an earlier version). Sides take turns; ratios are medians over rounds of
+// The loader of training: whole batches a second, CPU and memory, next to decoding without a loader in one process and, with
+// --against, next to the loader of another checkout (an earlier version). Sides take turns; ratios are medians over rounds of
 // the ratio within a round. Run `npm run build` before, in every checkout: decoding processes start from dist/.
 //   npx tsx scripts/bench/loader.ts [DIR] [--size 224] [--frames 16] [--stride 4] [--batch 32] [--samples 1] [--workers 2]
 //     [--seconds 6] [--rounds 5] [--against CHECKOUT] [--json]

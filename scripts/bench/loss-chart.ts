@@ -1,5 +1,5 @@
 /**
- * The loss curve of a pretraining run as an SVG, beside the loss of predicting the mean:
+ * The loss curve of a pretraining run as an SVG, next to the loss of predicting the mean:
  *
  *     npx tsx scripts/bench/loss-chart.ts <run folder> [--title "Demo: loss on normalized pixels"] [--out loss.svg]
  *

@@ -1,6 +1,6 @@
 /**
  * How often the 90 % intervals of a lethal-dose study hold what many more subsets would give, by number of subsets and by how much
- * learners differ: the intervals of the program beside percentiles of resampled subsets.
+ * learners differ: the intervals of the program next to percentiles of resampled subsets.
  *
  *   npx tsx scripts/experiments/dose-coverage.ts [--runs 500] [--out dev/results/dose-coverage.csv]
  */

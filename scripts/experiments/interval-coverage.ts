@@ -1,6 +1,6 @@
 /**
  * How often 95 % intervals of balanced accuracy hold the true value, by number of groups, and how wide they are: the interval of the
- * program beside a bootstrap over groups.
+ * program next to a bootstrap over groups.
  *
  *   npx tsx scripts/experiments/interval-coverage.ts [--runs 300] [--out dev/results/interval-coverage.csv]
  *

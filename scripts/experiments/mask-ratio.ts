@@ -44,7 +44,7 @@ const seeds = Number(values.seeds)
 const model = {
   width: numberOr(values.width, 96),
   depth: numberOr(values.depth, 4),
-  // 4 token-frames, of which a frame mask of .875 hides 3 (masks round down). With 16 frames, 128,000 samples are too few for
+  // 4 token-frames, of which a frame mask of 0.875 hides 3 (masks round down). With 16 frames, 128,000 samples are too few for
   // any mask (dev/results.md).
   frames: numberOr(values.frames, 8),
   resolution: numberOr(values.resolution, 32),

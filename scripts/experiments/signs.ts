@@ -1,5 +1,5 @@
 /**
- * Signs of learning of the checkpoints of a run, on any videos, beside those of fresh weights. Writes CSV.
+ * Signs of learning of the checkpoints of a run, on any videos, next to those of fresh weights. Writes CSV.
  *
  *   npx tsx scripts/experiments/signs.ts VIDEOS... --run RUN [--videos 200] [--stride 2] [--out dev/results/signs.csv]
  */

@@ -60,7 +60,7 @@ export interface CertifyOptions<Set extends SampleSet, Inputs extends TestInputs
   readonly targetClasses?: readonly string[]
   /** Seed of the spread. Default 0. */
   readonly seed?: number
-  /** Folder where trained learners are kept, so that a killed run goes on. */
+  /** Folder where trained learners are kept, so that a killed run continues. */
   readonly directory?: string
   /** Called after each certificate of an input, counted over all rules of one ensemble. */
   readonly onCertified?: (done: number, total: number) => void
@@ -98,7 +98,7 @@ export interface EnsembleToKeep<Inputs extends TestInputs> {
 /**
  * What can be refused before a feature is computed.
  *
- * @throws VideoMaeError `INVALID_ARGUMENT` for an unknown rule, a value that a list has twice, a count out of its bounds, an option that no rule uses, or groups that are missing or do not divide K; `RULES_NOT_COMBINED` for rule `temporal` with what it cannot stand beside
+ * @throws VideoMaeError `INVALID_ARGUMENT` for an unknown rule, a value that a list has twice, a count out of its bounds, an option that no rule uses, or groups that are missing or do not divide K; `RULES_NOT_COMBINED` for rule `temporal` with what it cannot stand together with
  */
 export function checkRules({
   rules = defaultRules,
@@ -151,7 +151,7 @@ function checkCounts({
   if (spread === 1 && rules.some(needsSpread) && !rules.every(needsSpread))
     throw invalidArgument(
       'spread',
-      `2 or more beside rules without a spread (${rules.filter((rule) => !needsSpread(rule)).join(', ')})`,
+      `2 or more together with rules without a spread (${rules.filter((rule) => !needsSpread(rule)).join(', ')})`,
       spread,
       'With a spread of 1, fa is dpa: both would write the files of the same base classifiers. Certify them in two folders.',
     )
@@ -206,7 +206,7 @@ export function ensemblesOf<Set extends SampleSet, Inputs extends TestInputs>(
         learners: k * d,
         ...(periods === undefined ? { offsets: spreadOffsets(k, d, seed) } : { periods }),
         seeds,
-        // Where each group has an encoder of its own, the partitions of every rule lie inside the groups.
+        // Where each group has an encoder of its own, the partitions of every rule are inside the groups.
         ...(mine.some(needsGroups) || perGroup ? { groups: options.groups } : {}),
         ...(options.directory === undefined ? {} : { directory: path.join(options.directory, name) }),
       }

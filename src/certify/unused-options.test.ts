@@ -32,12 +32,12 @@ test('a spread is refused where no rule has one', () => {
   expect(() => checkRules({ ...options, rules: ['dpa', 'fa'], spread: 8 })).not.toThrow()
 })
 
-test('a spread of 1 is refused beside rules without one: both would write the same files', () => {
+test('a spread of 1 is refused together with rules without one: both would write the same files', () => {
   expect(() => checkRules({ ...options, rules: ['roe', 'fa'], spread: 1 })).toThrow(refused('spread'))
   expect(() => checkRules({ ...options, rules: ['fa', 'roe_fa'], spread: 1 })).not.toThrow()
 })
 
-test('a share to predict is refused beside videos to predict', async () => {
+test('a share to predict is refused together with videos to predict', async () => {
   const plan = planVideos({ data: 'no such list.csv', test: 'nor this.csv', testShare: 0.5, cache: 'none' })
   await expect(plan).rejects.toThrow(refused('testShare'))
 })
@@ -79,7 +79,7 @@ test('a first class is refused where no cell is a class', async () => {
   await expect(read).rejects.toThrow(refused('firstClass'))
 })
 
-test('views are refused beside sliding windows', async () => {
+test('views are refused together with sliding windows', async () => {
   const size = { width: 8, depth: 1, heads: 2 }
   const configuration = resolveConfiguration({ imageSize: 8, frames: 4, patch: 4, encoder: size, decoder: size })
   const source = freshEncoder(configuration, { kind: 'dense', stride: 1, fps: null }, 0)

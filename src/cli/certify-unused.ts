@@ -1,4 +1,4 @@
-/** Options of `certify` that have no effect beside others. */
+/** Options of `certify` that have no effect together with others. */
 import type { Command } from 'commander'
 import { unusedArgument } from '../core/errors.ts'
 import type { CertifyCommandOptions } from './commands/certify.ts'

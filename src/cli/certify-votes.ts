@@ -155,7 +155,7 @@ interface RuleResult {
   readonly written: string
 }
 
-/** Rule by rule. What is finished is kept beside the certificates until all rules are done, so that the same command goes on. */
+/** Rule by rule. What is finished is kept next to the certificates until all rules are done, so that the same command continues. */
 async function certifyRules(
   imported: ImportedBallots,
   rules: readonly RuleOptions[],

@@ -66,7 +66,7 @@ async function certifyOn(ranks: Ranks, data: string | undefined, given: CertifyC
   const { threat, by, out, json = false, stage } = options
   const shard = options.shard === undefined ? null : parseShard(options.shard)
   if ((shard === null) !== (stage === undefined || stage === 'groups'))
-    throw invalidArgument('--shard', '--stage features or --stage learners beside it', options.shard)
+    throw invalidArgument('--shard', '--stage features or --stage learners together with it', options.shard)
   const requirements = parseRequirements(options.require ?? [], '--require')
   if (requirements.length > 0 && stage !== undefined)
     throw unusedArgument('--require', 'with --stage, which ends before there is a certificate', requirements[0].text)

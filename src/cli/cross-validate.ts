@@ -11,7 +11,7 @@ import { type Estimate, majorityWarning } from '../inference/scores.ts'
 import type { FinetuneCommandOptions } from './commands/finetune.ts'
 import { trainWithProgress } from './training.ts'
 
-/** @throws VideoMaeError `INVALID_ARGUMENT` for what has no effect beside or without `--folds` */
+/** @throws VideoMaeError `INVALID_ARGUMENT` for what has no effect together with or without `--folds` */
 export function refuseWithFolds(options: FinetuneCommandOptions, ranks: Ranks): void {
   const { folds, repeats, resume, page, dryRun, printConfig } = options
   if (folds === undefined) {

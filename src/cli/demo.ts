@@ -32,7 +32,7 @@ export async function demoCommand({ json, ...options }: DemoCommandOptions): Pro
   }
 }
 
-/** Numbers of the ensemble on the pretrained encoder beside those on fresh weights, and what they promise. */
+/** Numbers of the ensemble on the pretrained encoder next to those on fresh weights, and what they promise. */
 export function certificateText({ train, test, partitions, classes, pretrained, fresh }: DemoCertificates): string {
   const row = (what: string, of: (ensemble: DemoEnsemble) => string): string =>
     `  ${what.padEnd(52)}${of(pretrained).padStart(10)}${of(fresh).padStart(16)}`

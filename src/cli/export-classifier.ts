@@ -28,7 +28,7 @@ export async function exportClassifierCommand(checkpoint: string, options: Expor
   const { json = false, format = 'onnx', calibrate, calibrationClips = 32, evaluate, engine, check } = options
   const out = options.out ?? (format === 'onnx' ? 'classifier.onnx' : 'classifier')
   const precision = precisionOf(options)
-  if (check !== undefined) throw invalidArgument('--check', '--evaluate beside --classifier', check)
+  if (check !== undefined) throw invalidArgument('--check', '--evaluate together with --classifier', check)
   if (options.calibrationClips !== undefined && calibrate === undefined)
     throw unusedArgument('--calibration-clips', 'without --calibrate', options.calibrationClips)
   if (format === 'huggingface') {
@@ -102,7 +102,7 @@ function precisionOf(options: ExportCommandOptions): ExportPrecision {
   const { precision, fp16 = false, int8 = false, calibrate } = options
   if (fp16 && int8) throw invalidArgument('--fp16 and --int8', 'at most one of them', 'both')
   if ((fp16 || int8) && precision !== undefined) {
-    throw unusedArgument('--precision', `beside ${fp16 ? '--fp16' : '--int8'}`, precision)
+    throw unusedArgument('--precision', `together with ${fp16 ? '--fp16' : '--int8'}`, precision)
   }
   const asked = fp16 ? 'float16' : int8 ? 'int8-dynamic' : (precision ?? 'float32')
   if (calibrate === undefined) {
@@ -110,7 +110,7 @@ function precisionOf(options: ExportCommandOptions): ExportPrecision {
     throw invalidArgument('--calibrate', 'videos to measure the bounds of activations on', calibrate)
   }
   if (asked === 'int8-static' || asked === 'int8' || int8) return 'int8-static'
-  throw invalidArgument('--precision', 'int8-static beside --calibrate (or --int8)', asked)
+  throw invalidArgument('--precision', 'int8-static together with --calibrate (or --int8)', asked)
 }
 
 /** Four generated clips that move. */

@@ -4,7 +4,7 @@ import type { OnnxSidecar, SidecarTensor } from '../export/sidecar.ts'
 /** Classes that are named where there are many. */
 const mostNamed = 10
 
-/** What the description beside an exported file says, for people. */
+/** What the description next to an exported file says, for people. */
 export function describedLines({ inputs, outputs, labels, clip, readout }: OnnxSidecar): string[] {
   const lines = [
     ...inputs.map((tensor) => line('input', tensorText(tensor))),

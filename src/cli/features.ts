@@ -29,7 +29,7 @@ async function featuresOn(ranks: Ranks, data: readonly string[], options: Featur
   const part = rankPart(ranks)
   refuseIgnoredThreads(engine, options.threads)
   await ranks.agree(() => requireFeatureFolder(out))
-  const hint = 'Run the same command again: it goes on where it was.'
+  const hint = 'Run the same command again: it continues where it stopped.'
   const interrupt = interruptSignal(hint, ranks.size > 1 ? ranks.rank : null)
   const display = new ProgressDisplay({ stream: process.stderr, quiet: options.quiet === true || !first })
   if (ranks.size > 1) display.note(formatRanks(ranks))

@@ -10,7 +10,7 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
  * A signal that aborts at the first Ctrl-C, SIGTERM or SIGHUP, so that a command can save; the second one ends the process at
  * once, which a shell reports as 130. Call `dispose` when the command is done.
  *
- * @param hint what to do to go on
+ * @param hint what to do to continue
  * @param rank of this process, where it is one of several: then SIGUSR2 does the same, which schedulers can send ahead of a time
  *   limit, and rank 0 looks for the file of `videomae launch`.
  */

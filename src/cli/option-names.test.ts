@@ -10,8 +10,8 @@ const typed = (error: Error, keys: readonly string[]): [string, string | undefin
 
 test('an error names the options as they are typed', () => {
   const keys = ['testClips', 'listTrials', 'windows', 'clips', 'whiteBox']
-  expect(typed(unusedArgument('testClips', 'beside whiteBox', 3), keys)[0]).toBe(
-    'Expected no --test-clips beside --white-box, but received 3.',
+  expect(typed(unusedArgument('testClips', 'together with whiteBox', 3), keys)[0]).toBe(
+    'Expected no --test-clips together with --white-box, but received 3.',
   )
   expect(typed(invalidArgument('whiteBox', 'trials (listTrials)', 0, 'Set listTrials.'), keys)).toEqual([
     'Expected trials (--list-trials) for --white-box but received 0 (number).',

@@ -14,7 +14,7 @@ const mostNamed = 10
 /** `videomae prepare`. */
 export async function prepareCommand(source: string, out: string, options: PrepareCommandOptions): Promise<void> {
   const { json = false, quiet = false, size, group, quality, fps = null, base, jobs, shard } = options
-  const interrupt = interruptSignal('Run the same command again: it goes on where it was.')
+  const interrupt = interruptSignal('Run the same command again: it continues where it stopped.')
   const display = new ProgressDisplay({ stream: process.stderr, quiet })
   const settings: PrepareOptions = {
     settings: { size, group, quality, fps },

@@ -79,7 +79,7 @@ export async function chosenByFirst<T>(
   return { own: chosen?.own ?? false, notes: chosen?.notes ?? [], configuration }
 }
 
-/** A run whose engine was left to the program goes on with the one that was chosen then. */
+/** A run whose engine was left to the program continues with the one that was chosen then. */
 async function engineOf(file: string): Promise<Override[]> {
   const used = await readRegularText(file)
     .then((text) => (JSON.parse(text) as { readonly engineUsed?: unknown } | null)?.engineUsed)

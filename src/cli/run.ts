@@ -11,7 +11,7 @@ export type CommonOptions = ValuesOf<typeof jsonOption>
  * Runs one command and ends with its documented exit code. Errors of the library are shown as message and hint; anything
  * else is a defect of the program and keeps its stack.
  *
- * @param goOn how the command goes on after the machine has refused something, a full disk for instance
+ * @param goOn how the command continues after the machine has refused something, a full disk for instance
  */
 export async function runCommand(
   options: CommonOptions,

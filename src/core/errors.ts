@@ -58,7 +58,7 @@ export class VideoMaeError extends Error {
 }
 
 /**
- * An argument that has no effect beside the others: somebody relies on it.
+ * An argument that has no effect together with the others: somebody relies on it.
  *
  * @param where in which case, such as `with --votes`
  */

@@ -24,7 +24,7 @@ describe('an error of the operating system', () => {
   })
 
   test.each(['ENOSPC', 'EDQUOT'])(
-    '%s says how this command goes on, and nothing of --resume where there is none',
+    '%s says how this command continues, and nothing of --resume where there is none',
     (code) => {
       const full = refusal(code, 'no space left on device', 'write', folder)
       expect(systemError(full)?.hint).toMatch(/free some space, then run the same command again\.$/)

@@ -35,7 +35,7 @@ const systemHints: Readonly<Record<string, string>> = {
 /** For everything else that an operating system can say. */
 const otherHint = 'Check that path and its file system, then {goOn}.'
 
-/** How a command goes on after the machine has refused something: a command that trains keeps its checkpoints. */
+/** How a command continues after the machine has refused something: a command that trains keeps its checkpoints. */
 export const goingOn = {
   again: 'run the same command again',
   resume: 'continue from the last checkpoint with --resume',
@@ -49,7 +49,7 @@ export function systemHint(code: string, goOn: string = goingOn.again): string {
 /**
  * An error of the operating system as the user should see it: the machine's, not the program's; null for any other.
  *
- * @param goOn how the command that failed goes on
+ * @param goOn how the command that failed continues
  */
 export function systemError(thrown: unknown, goOn: string = goingOn.again): VideoMaeError | null {
   if (thrown instanceof VideoMaeError) return withHint(thrown, goOn)

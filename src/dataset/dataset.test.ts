@@ -88,7 +88,7 @@ describe('splits of the data', () => {
 })
 
 describe('labels', () => {
-  it('that are unknown are shown beside a few near ones, not beside all classes', async () => {
+  it('that are unknown are shown next to a few near ones, not next to all classes', async () => {
     const classes = Array.from({ length: 400 }, (_, i) => `class ${i} of many`)
     const error = await open('path,label', [`${names[0]},class 17 fo many`, `${names[1]},class 1 of many`], {
       classes,

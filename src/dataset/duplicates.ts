@@ -63,7 +63,7 @@ interface Seen {
 
 /**
  * Finds videos of equal content and videos whose pictures are nearly the same: encoded again, resized, in another container. Not found are
- * cut, mirrored or cropped copies. Writes `grouped.csv`, the list with these as groups beside those that it has, and `duplicates.json`. Nothing
+ * cut, mirrored or cropped copies. Writes `grouped.csv`, the list with these as groups next to those that it has, and `duplicates.json`. Nothing
  * else is changed.
  *
  * @throws VideoMaeError as `readVideos`; `OUTPUT_TAKEN` where files of other origin would be replaced

@@ -1,4 +1,4 @@
-/** The second half of the demo: a certified ensemble on the pretrained encoder, beside the same on fresh weights. */
+/** The second half of the demo: a certified ensemble on the pretrained encoder, next to the same on fresh weights. */
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { certifyVideos } from '../certify/videos/certify-videos.ts'

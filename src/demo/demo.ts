@@ -57,7 +57,7 @@ const madeFolders = [videoFolder, 'run', 'labeled', 'certified', 'certified-fres
 
 /**
  * The whole job on an embedded default: generates videos, pretrains on them, draws reconstructions, exports the encoder
- * and checks it, and certifies an ensemble on labeled videos that the encoder has not seen, beside one on fresh weights.
+ * and checks it, and certifies an ensemble on labeled videos that the encoder has not seen, next to one on fresh weights.
  *
  * @throws VideoMaeError `INVALID_ARGUMENT` for too few videos, `DEMO_FOLDER` when `out` holds something else, `RUN_LOCKED` when another demo writes into it
  */

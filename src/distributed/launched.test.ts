@@ -42,7 +42,7 @@ describe('the variables of a launcher', () => {
 
   const torchrun = { RANK: '1', WORLD_SIZE: '2', MASTER_ADDR: 'node1', MASTER_PORT: '29500' }
 
-  it('of torchrun say where the ranks meet: beside the store of torchrun, where that has the port', () => {
+  it('of torchrun say where the ranks meet: next to the store of torchrun, where that has the port', () => {
     const location = { rank: 1, size: 2, host: 'node1', port: 29500 }
     expect(meetingPoint(torchrun)).toEqual(location)
     expect(meetingPoint({ ...torchrun, TORCHELASTIC_USE_AGENT_STORE: 'True' })).toEqual({ ...location, port: 29501 })

@@ -14,7 +14,7 @@ const later = (seconds: number): Promise<void> => new Promise((resolve) => setTi
 const failure = (message: string): VideoMaeError => new VideoMaeError(message, { code: 'TRIED', exit: 'data' })
 
 describe('work that ranks do together', () => {
-  it('may take longer on one of them, which goes on giving signs of life', async () => {
+  it('may take longer on one of them, which continues giving signs of life', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     let signs = 0
     const all = valuesOnLocalRanks(3, async (ranks) => {

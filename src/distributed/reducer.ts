@@ -10,7 +10,7 @@ export interface NativeValues {
   readonly count: number
 }
 
-/** Sums over the ranks, from whichever thread the values lie in. Collective; blocks the thread. */
+/** Sums over the ranks, from whichever thread the values are in. Collective; blocks the thread. */
 export interface Reducer {
   /** Replaces every value by its sum over the ranks, piece by piece. */
   sum(pieces: readonly NativeValues[]): void

@@ -36,7 +36,7 @@ export interface EngineSession {
   /**
    * Announces inputs of the next run of a program, also while a run is under way: an engine whose device has memory of
    * its own copies them there meanwhile. That run has to be given the very same arrays, unchanged; it may be given
-   * others beside them. A later announcement replaces an earlier one. Absent where nothing is gained by it.
+   * others next to them. A later announcement replaces an earlier one. Absent where nothing is gained by it.
    *
    * Rejects as `run` does for a program or an input that does not fit, and with `ENGINE_CLOSED`.
    */
@@ -85,7 +85,7 @@ export interface Engine {
   /** Whether it runs here, as far as can be told within a second. Rejects only with `INTERRUPTED`. */
   probe(): Promise<Availability>
   /**
-   * What the numbers of the engine depend on beside its name and precision, e.g. the level of the processor that its
+   * What the numbers of the engine depend on next to its name and precision, e.g. the level of the processor that its
    * kernels are compiled for: the same for the same numbers. Null or absent where nothing is known. Never throws.
    */
   variant?(): string | null

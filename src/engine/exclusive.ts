@@ -30,7 +30,7 @@ export class ExclusiveUse {
     }
   }
 
-  /** Throws `ENGINE_CLOSED` after `close`: for what may be done beside work under way. */
+  /** Throws `ENGINE_CLOSED` after `close`: for what may be done next to work under way. */
   requireOpen(): void {
     if (this.closing !== null) throw new VideoMaeError(`${this.owner} is closed.`, { code: 'ENGINE_CLOSED' })
   }

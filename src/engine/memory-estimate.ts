@@ -134,7 +134,7 @@ function keptAttentions(
   return kept
 }
 
-/** What the rules of `onnx/lowering` need beside inputs and outputs of a node. */
+/** What the rules of `onnx/lowering` need next to inputs and outputs of a node. */
 function temporaryBytes(program: Program, node: ProgramNode, bytes: (tensor: TensorId) => number): number {
   const own = node.outputs.reduce((sum, tensor) => sum + bytes(tensor), 0)
   if (node.operation === 'attentionGradient') return 2 * probabilityBytes(program, node.inputs.slice(3), node) + 2 * own

@@ -6,7 +6,7 @@ import { loadRuntime } from '../engine/onnx/runtime.ts'
 import { type OnnxModel, type OnnxNode, writeModel } from '../format/onnx.ts'
 import type { ClipTensor } from './check.ts'
 
-/** Between what bounds the values of a tensor lie. */
+/** Between what bounds the values of a tensor are. */
 export interface ActivationRange {
   readonly low: number
   readonly high: number

@@ -59,7 +59,7 @@ export interface ClassifierExport {
   readonly files: readonly string[]
   /** Of the model. */
   readonly bytes: number
-  /** What the description says, `NAME.json` beside `NAME.onnx`. */
+  /** What the description says, `NAME.json` next to `NAME.onnx`. */
   readonly sidecar: OnnxSidecar
   /** What the same classifier takes in float32. */
   readonly float32Bytes: number
@@ -81,7 +81,7 @@ export interface ClassifierExport {
  * Writes a classifier as one ONNX file (opset 17, standard operators, any batch size): clips in, `logits` and
  * `probabilities` out, class names, sampling and preprocessing in the metadata. The written file is run and compared with
  * the engine; float32 must agree, the difference of the other precisions is measured and returned. Only then does it take
- * its place, with its description beside it: earlier files there outlive a failure.
+ * its place, with its description next to it: earlier files there outlive a failure.
  *
  * @throws VideoMaeError `OUTPUT_TAKEN` where `out` or the description would replace a file of another kind, `EXPORT_MISMATCH` (exit `checkFailed`), `INVALID_ARGUMENT` for bytes that are no whole clips or
  *   `int8-static` without any, `NOT_A_CLASSIFIER`; the signal's reason when aborted

@@ -42,7 +42,7 @@ export interface ExportResult {
   readonly files: readonly string[]
   /** Of the model. */
   readonly bytes: number
-  /** What the description says, `NAME.json` beside `NAME.onnx`. */
+  /** What the description says, `NAME.json` next to `NAME.onnx`. */
   readonly sidecar: OnnxSidecar
   readonly input: ExportInput
   readonly check: ExportCheck
@@ -53,7 +53,7 @@ export interface ExportResult {
 
 /**
  * Writes the encoder of a checkpoint as ONNX (opset 17, standard operators, any batch size), runs the written file and
- * compares it with the training engine. Only then does it take its place, with its description beside it: earlier files there outlive
+ * compares it with the training engine. Only then does it take its place, with its description next to it: earlier files there outlive
  * a failure.
  *
  * @throws VideoMaeError `OUTPUT_TAKEN` where `out` or the description would replace a file of another kind; `EXPORT_MISMATCH` (exit `checkFailed`) when the difference is above the tolerance; the signal's reason
@@ -105,7 +105,7 @@ export async function exportEncoder(checkpoint: string, options: ExportOptions):
 }
 
 /**
- * `writeCheckedModel` with a checksum in the model and the description beside it: they take their places together.
+ * `writeCheckedModel` with a checksum in the model and the description next to it: they take their places together.
  *
  * @returns paths written, bytes of the model, what the description says, and what `check` found
  */

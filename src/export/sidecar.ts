@@ -1,4 +1,4 @@
-/** The description beside an exported ONNX file: everything that a program needs to make its inputs and to read its outputs. */
+/** The description next to an exported ONNX file: everything that a program needs to make its inputs and to read its outputs. */
 import { lstat, readdir, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
@@ -22,7 +22,7 @@ export interface SidecarTensor {
   readonly values: string
 }
 
-/** `NAME.json` beside `NAME.onnx`, format `videomae-onnx`, version 1. docs/onnx.md explains every field. */
+/** `NAME.json` next to `NAME.onnx`, format `videomae-onnx`, version 1. docs/onnx.md explains every field. */
 export interface OnnxSidecar {
   readonly format: 'videomae-onnx'
   readonly version: 1
@@ -89,7 +89,7 @@ export function describeExport(facts: SidecarFacts): Omit<OnnxSidecar, 'files'> 
 }
 
 /**
- * Writes the description beside the files of a model.
+ * Writes the description next to the files of a model.
  *
  * @param files the ONNX file, then its data file if there is one
  * @returns its path, and what it says
@@ -114,7 +114,7 @@ export async function writeSidecar(
 /** How a description begins; nothing else is replaced by one. */
 const beginning = /^\{\s*"format": "videomae-onnx"/
 
-/** Files that readers of a checkpoint look for beside its weights. */
+/** Files that readers of a checkpoint look for next to its weights. */
 const checkpointFiles: ReadonlySet<string> = new Set([
   'classifier.json',
   'clip.json',

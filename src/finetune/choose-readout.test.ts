@@ -63,7 +63,7 @@ describe('readouts', () => {
   })
 
   it('are judged by videos whose class other groups have, and no class wins that a head does not know', () => {
-    // Class 2 is in group g0 only, beside videos of class 0.
+    // Class 2 is in group g0 only, next to videos of class 0.
     const labels = [0, 0, 2, 2, 1, 1, 0, 1, 0, 1]
     const groups = ['g0', 'g0', 'g0', 'g0', 'g1', 'g1', 'g2', 'g2', 'g3', 'g3']
     const samples = labels.map((label, i): Sample => ({ label, group: groups[i], row: [stream.normal(), label] }))

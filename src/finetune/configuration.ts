@@ -178,7 +178,9 @@ export const finetuneSchema = z
     engine: engineSchema.prefault({}),
     checkpoint: checkpointSchema
       .extend({
-        keep: countSchema('keep').default(1).describe('How many of the newest checkpoints stay, beside the best one.'),
+        keep: countSchema('keep')
+          .default(1)
+          .describe('How many of the newest checkpoints stay, in addition to the best one.'),
       })
       .prefault({}),
     log: logSchema.prefault({}),

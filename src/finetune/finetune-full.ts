@@ -31,7 +31,7 @@ export interface FullOptions extends RunOptions {
   readonly onAccepted?: () => Promise<void>
   /** Instead of the engine of the configuration, e.g. one whose sessions serve several runs. */
   readonly engine?: Engine
-  /** What is written of the training data, beside every checkpoint. Default: nothing. */
+  /** What is written of the training data, next to every checkpoint. Default: nothing. */
   readonly record?: TrainingRecord
   /** Idle decoding processes of earlier calls, and where those of this run go in the end. Default: they end with the run. */
   readonly processes?: IdleProcesses
@@ -118,7 +118,7 @@ function recordedOf(
   const visited = [...split.train, ...split.validation]
   return {
     identity: {
-      // A rate once meant something else beside a stride that a configuration does not show: what came of it is told.
+      // A rate once meant something else next to a stride that a configuration does not show: what came of it is told.
       configuration: { ...plain, ...(sampling.fps === null ? {} : { sampling }) },
       data: {
         entries: split.train.length,

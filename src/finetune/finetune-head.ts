@@ -64,7 +64,7 @@ export async function finetuneHead(
   const cache = configuration.probe.cache ?? path.join(options.out, 'features')
   const told = {
     message: `Stopped before the classifier was done; the features computed so far are kept in ${cache}.`,
-    hint: 'Run the same command again: it goes on from these features and trains the head from its beginning.',
+    hint: 'Run the same command again: it continues from these features and trains the head from its beginning.',
   }
   const { ranks = Ranks.alone(), signal } = options
   const own = rankResources(configuration, ranks)

@@ -154,7 +154,7 @@ type Trained = Pick<FinetuneResult, 'test' | 'validation' | 'chosen' | 'readouts
 
 interface TrainingOptions extends FinetuneOptions {
   readonly ranks: Ranks
-  /** What is written of the training data beside the weights. */
+  /** What is written of the training data next to the weights. */
   readonly record: TrainingRecord
 }
 
@@ -280,7 +280,7 @@ export async function checkFinetuning(
 
 /**
  * For a certificate every video of the data counts as trained on, also of the test part and of what `shots` leaves out: labels of
- * all of them decide the split. Which of them trained or chose the weights is noted beside.
+ * all of them decide the split. Which of them trained or chose the weights is noted next to.
  */
 async function recordOf(
   { model }: FinetuneConfiguration,
@@ -335,7 +335,7 @@ async function modeOf(folder: string): Promise<unknown> {
     .catch(() => undefined)
 }
 
-/** Fine-tunes beside rank 0, which has the folder: the same collective calls in the same order. */
+/** Fine-tunes next to rank 0, which has the folder: the same collective calls in the same order. */
 async function finetuneBeside(
   configuration: FinetuneConfiguration,
   prepared: PreparedFinetuning,

@@ -109,7 +109,7 @@ export class FullValidation {
     return videos.length > 0 && (step % every === 0 || step === steps)
   }
 
-  /** A validation pass, unless a signal breaks it off; the run makes up for it when it goes on. Collective. */
+  /** A validation pass, unless a signal breaks it off; the run makes up for it when it continues. Collective. */
   async #validate(step: number, opened: OpenedTraining, show: ShowScalars): Promise<void> {
     const { ranks, onNote } = this.#options
     const { averaged, classifier, batch } = this.#plan

@@ -60,7 +60,7 @@ export async function headFeatures(
       ranks,
       engine: configuration.engine.name,
       ...{ kind, readout, cache, clips, crops, processes, signal },
-      checkMemory: false, // the plan of the run has, and --force goes on
+      checkMemory: false, // the plan of the run has, and --force continues
       ...loadingOptions(data),
       onProgress: (done) => onFeatures?.(before + done, total),
     })

@@ -1,6 +1,6 @@
 import { VideoMaeError } from '../core/errors.ts'
 
-/** What a user is told when work was stopped: what is kept, and how to go on. */
+/** What a user is told when work was stopped: what is kept, and how to continue. */
 export interface Interruption {
   readonly message: string
   readonly hint: string

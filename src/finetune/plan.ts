@@ -191,7 +191,7 @@ export function headPlan(
   return { kind: 'pooled', head: { kind: 'readout', readout } }
 }
 
-/** Rows in memory beside those that are read: standardized ones, and for ridge all of them in float64. */
+/** Rows in memory next to those that are read: standardized ones, and for ridge all of them in float64. */
 const copiesOfRows = { linear: 1, ridge: 3, attentive: 0 }
 
 /**

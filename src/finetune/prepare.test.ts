@@ -45,7 +45,7 @@ test('warns of shares that the split column leaves nothing to', async () => {
   expect(await warningsWith({ test: 0.3, official: false })).toEqual([])
 })
 
-test('a checkpoint whose sizes are taken is refused beside one whose weights are', async () => {
+test('a checkpoint whose sizes are taken is refused together with one whose weights are', async () => {
   const configuration = finetuneConfiguration({ data: { path: folder }, model: { from: 'run', like: 'other' } })
   await expect(prepareFinetuning(configuration)).rejects.toMatchObject({
     code: 'INVALID_ARGUMENT',

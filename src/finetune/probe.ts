@@ -77,7 +77,7 @@ export async function trainProbe(
     device: options.device,
   })
   try {
-    // Xavier: with a fixed deviation of .02 a narrow attentive head hardly passes any signal in the beginning.
+    // Xavier: with a fixed deviation of 0.02 a narrow attentive head hardly passes any signal in the beginning.
     await session.writeState(initialize(training.parameters, seed, 'pretrain'))
     const perEpoch = Math.floor(rows.count / batch)
     const steps = perEpoch * epochs

@@ -1,4 +1,4 @@
-/** Oracle: the weights that lie in best/, one bias of which is the step they are of. */
+/** Oracle: the weights that are in best/, one bias of which is the step they are of. */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -79,7 +79,7 @@ test('a pass whose weights cannot be brought back is no longer chosen, then or l
   expect(readFileSync(path.join(run, 'validation.jsonl'), 'utf8')).toMatch(/"step":400,.*"lost":true/)
 })
 
-test('a run of an earlier version, whose best weights do not say their step, goes on', async () => {
+test('a run of an earlier version, whose best weights do not say their step, continues', async () => {
   const first = await resumedFrom(0)
   await validate(first, 400, 0.5)
   checkpointAt(500)

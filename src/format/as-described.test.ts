@@ -26,7 +26,7 @@ test('a model that is not the one of its description is refused, its data file t
 })
 
 test.each(['{"format":"other","files":[{"name":"n.onnx","sha256":"x"}]}', '{"format":"videomae-onnx","fi', ''])(
-  'other JSON beside a model says nothing of it: %s',
+  'other JSON next to a model says nothing of it: %s',
   async (text) => {
     writeFileSync(inFolder('n.onnx'), 'content')
     writeFileSync(inFolder('n.json'), text)

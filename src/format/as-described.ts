@@ -1,4 +1,4 @@
-/** Files that have a description with their digests beside them, as `videomae export` writes it: `NAME.json` beside `NAME.onnx`. */
+/** Files that have a description with their digests next to them, as `videomae export` writes it: `NAME.json` next to `NAME.onnx`. */
 import path from 'node:path'
 import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
@@ -13,7 +13,7 @@ const descriptionSchema = z.object({
 })
 
 /**
- * Refuses a model whose files are not those of its description. One without a description, or beside JSON of another kind, passes.
+ * Refuses a model whose files are not those of its description. One without a description, or next to JSON of another kind, passes.
  *
  * @param file `NAME.onnx`
  * @returns whether a description tells the digest of `file`

@@ -162,7 +162,7 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
   })
 }
 
-/** Make an empty directory beside `finalDirectory`, to be filled and handed to `commitDirectory`. */
+/** Make an empty directory next to `finalDirectory`, to be filled and handed to `commitDirectory`. */
 export async function createTemporaryDirectory(finalDirectory: string): Promise<string> {
   makeFolder(dirname(finalDirectory))
   const temporary = siblingName(finalDirectory, 'new')

@@ -137,7 +137,7 @@ function dashOf({ stroke = 'solid' }: Curve): string {
   return stroke === 'solid' ? '' : ` stroke-dasharray="${strokes[stroke]}"`
 }
 
-/** Without the points that lie within a pixel of the last one that is kept: a curve may have thousands. The last one stays. */
+/** Without the points that are within a pixel of the last one that is kept: a curve may have thousands. The last one stays. */
 function distinguishable(points: Curve['points'], x: Axis, y: Axis): Curve['points'] {
   let [lastX, lastY] = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY]
   return points.filter(([px, py], i) => {

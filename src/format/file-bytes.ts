@@ -28,7 +28,7 @@ export async function writeFully(file: FileHandle, bytes: Uint8Array, position: 
   }
 }
 
-/** Bytes that wait to be written together, and what counts as small beside them. */
+/** Bytes that wait to be written together, and what counts as small next to them. */
 const [gatheredBytes, smallBytes] = [1 << 18, 1 << 15]
 
 /**

@@ -33,7 +33,7 @@ export function putChecksum({ metadata }: OnnxModel, pieces: readonly Uint8Array
  *
  * @param path for messages, and to find the file with the weights
  * @param bytes of the model's file
- * @param data names of the files with its weights, beside it
+ * @param data names of the files with its weights, next to it
  * @throws VideoMaeError `ONNX_INVALID`
  */
 export async function requireIntactModel(

@@ -17,13 +17,13 @@ import {
 } from './onnx-types.ts'
 import { ProtobufReader } from './protobuf.ts'
 
-/** Fetches the data of an initializer that is in a file beside the model. */
+/** Fetches the data of an initializer that is in a file next to the model. */
 export type ExternalReader = (initializer: string, external: ExternalData) => Uint8Array
 
 /**
  * Read an ONNX model: inputs, outputs, metadata, initializers (copied) and nodes.
  *
- * @param external needed for models with data beside them; `readModel` passes it
+ * @param external needed for models with data next to them; `readModel` passes it
  * @throws VideoMaeError `PROTOBUF_INVALID`, `ONNX_INVALID`, `ONNX_UNSUPPORTED` (sub-graphs, sparse tensors, types that are
  *   not in `onnxTypes`)
  */
@@ -195,7 +195,7 @@ function readOutside(name: string, pairs: [string, string][], external: External
   const offset = Number(fields.get('offset') ?? 0)
   const length = Number(fields.get('length') ?? Number.NaN)
   if (location === undefined || !Number.isSafeInteger(offset) || !Number.isSafeInteger(length)) {
-    throw invalid(`tensor ${JSON.stringify(name)} does not say where its data lies`)
+    throw invalid(`tensor ${JSON.stringify(name)} does not say where its data is`)
   }
   if (!external) throw unsupported(`data of ${name} in another file, ${location}, when only bytes were given`)
   return external(name, { location, offset, length })

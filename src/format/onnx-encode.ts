@@ -20,7 +20,7 @@ import { ProtobufWriter } from './protobuf.ts'
  * The model as the bytes of an `.onnx` file, everything inside it. Metadata may hold `withChecksum`: then `readModel` finds out when the
  * file is not what was written.
  *
- * @throws VideoMaeError `ONNX_TOO_LARGE` at 2 GiB (`writeModel` puts the data beside it then), `INVALID_ARGUMENT` when the
+ * @throws VideoMaeError `ONNX_TOO_LARGE` at 2 GiB (`writeModel` puts the data next to it then), `INVALID_ARGUMENT` when the
  *   data of a tensor does not fit its type or shape
  */
 export function encodeModel(model: OnnxModel): Uint8Array {

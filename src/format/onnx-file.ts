@@ -13,13 +13,13 @@ import { type ExternalData, largestMessage, type OnnxInitializer, type OnnxModel
 import { openRegularFileSync, readRegularFile } from './regular-file.ts'
 
 export interface WriteModelOptions {
-  /** Weights inside the model, in `<file>.data` beside it, or beside it only where the model would reach 2 GiB. */
+  /** Weights inside the model, in `<file>.data` next to it, or next to it only where the model would reach 2 GiB. */
   readonly externalData?: 'auto' | 'always' | 'never'
 }
 
 export interface WriteCheckedModelOptions extends WriteModelOptions {
   /**
-   * Writes another file beside those of the model, which takes its place together with them.
+   * Writes another file next to those of the model, which takes its place together with them.
    *
    * @param files paths written, the model first
    * @returns its path
@@ -80,7 +80,7 @@ function withDataChecksum(model: OnnxModel, digest: string | null): OnnxModel {
 /**
  * `writeModel` for a model that is to be tried first: until `check` has passed, what was at `path` stays there.
  *
- * Where `path` is a symbolic link, the file that it names is written, and the data beside that, under its name: two links
+ * Where `path` is a symbolic link, the file that it names is written, and the data next to that, under its name: two links
  * in turn to several models would else share one data file.
  *
  * @param check is given the written file, which is in a temporary directory under its final name; what it throws, this
@@ -119,7 +119,7 @@ async function writePieces(path: string, model: OnnxModel, external?: ExternalPl
 const largestModelBytes = 2 ** 31
 
 /**
- * Read a model file and the data beside it.
+ * Read a model file and the data next to it.
  * @throws VideoMaeError as `decodeModel`; `ONNX_INVALID` when the data file is missing, too short or in another folder, or a file is
  *   not what its checksum says
  */
@@ -150,7 +150,7 @@ function readBeside(
   taken: Map<string, number>,
 ): Uint8Array {
   const fail = (problem: string, cause?: unknown) =>
-    new VideoMaeError(`Expected the data of ${initializer} beside ${path}, but ${problem}.`, {
+    new VideoMaeError(`Expected the data of ${initializer} next to ${path}, but ${problem}.`, {
       code: 'ONNX_INVALID',
       exit: 'data',
       cause,

@@ -47,7 +47,7 @@ function varint(bytes: Uint8Array): { readonly value: number; readonly bytes: nu
  * Refuses a path where an ONNX model would replace something else: weights, a video, a text. An earlier ONNX file and an empty file
  * are replaced.
  *
- * @param out file to write; data of large models goes into a file beside it
+ * @param out file to write; data of large models goes into a file next to it
  * @throws VideoMaeError `OUTPUT_TAKEN`
  */
 export async function requireOnnxTarget(out: string): Promise<void> {

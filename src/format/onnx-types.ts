@@ -83,7 +83,7 @@ export interface OnnxModel {
 /** A serialized message, and with it the whole of a model without external data, ends at 2 GiB. */
 export const largestMessage = 2 ** 31 - 1
 
-/** Where the data of an initializer is in the file beside the model. */
+/** Where the data of an initializer is in the file next to the model. */
 export interface ExternalData {
   readonly location: string
   readonly offset: number

@@ -127,7 +127,7 @@ describe('ONNX models', () => {
     expect(decodeModel(encodeModel(example()))).toEqual(example())
   })
 
-  it('with weights beside the model run, and come back', async () => {
+  it('with weights next to the model run, and come back', async () => {
     const wide = example(Float32Array.from({ length: 6 }, (_, i) => i + 1))
     const large = {
       name: 'large',
@@ -167,7 +167,7 @@ describe('ONNX models', () => {
     await expect(readModel(path)).rejects.toMatchObject({ code: 'ONNX_INVALID' })
   })
 
-  /** With a tensor that is large enough to lie outside. */
+  /** With a tensor that is large enough to be outside. */
   function large(): OnnxModel {
     const data = new Float32Array(1000).fill(0.5)
     const initializers = [
@@ -308,7 +308,7 @@ describe('ONNX models', () => {
     await expect(readModel(path)).rejects.toThrow('more than 4 times over')
   })
 
-  it('of 5,000 nodes encode in linear time, well under .4 s', () => {
+  it('of 5,000 nodes encode in linear time, well under 0.4 s', () => {
     const build = (count: number): OnnxModel => {
       const nodes: OnnxNode[] = []
       for (let i = 0; i < count; i++) {

@@ -38,7 +38,7 @@ export interface TensorInfo {
   readonly shape: readonly number[]
 }
 
-/** Where a tensor's bytes lie, counted from the end of the header. */
+/** Where a tensor's bytes are, counted from the end of the header. */
 export interface TensorEntry extends TensorInfo {
   readonly begin: number
   readonly end: number

@@ -257,8 +257,8 @@ describe('sharded checkpoints', () => {
   })
 
   it.each([
-    ['escape', { first: '../all.safetensors' }, 'not a .safetensors file beside it'],
-    ['absolute', { first: '/etc/passwd' }, 'not a .safetensors file beside it'],
+    ['escape', { first: '../all.safetensors' }, 'not a .safetensors file next to it'],
+    ['absolute', { first: '/etc/passwd' }, 'not a .safetensors file next to it'],
     ['absent', { first: 'model-3.safetensors' }, 'is missing'],
     ['long', { first: `${'a'.repeat(300)}.safetensors` }, 'is missing'],
     ['null', { first: 'a\0.safetensors' }, 'is missing'],

@@ -140,9 +140,9 @@ async function readWeightMap(indexPath: string): Promise<Map<string, string>> {
   if (typeof map !== 'object' || map === null) throw malformed(indexPath, 'it has no "weight_map" object')
   const weightMap = new Map<string, string>()
   for (const [tensor, name] of Object.entries(map)) {
-    // Shards lie beside the index; anything else would let a downloaded index open any file of the machine.
+    // Shards are next to the index; anything else would let a downloaded index open any file of the machine.
     if (typeof name !== 'string' || !/^[^/\\]+\.safetensors$/.test(name)) {
-      throw malformed(indexPath, `it names ${JSON.stringify(name)} as a shard, not a .safetensors file beside it`)
+      throw malformed(indexPath, `it names ${JSON.stringify(name)} as a shard, not a .safetensors file next to it`)
     }
     weightMap.set(tensor, name)
   }

@@ -117,7 +117,7 @@ describe('event files', () => {
     expect((await readdir(directory)).length).toBe(2)
   })
 
-  it('refuse pictures that are not PNG, and go on', async () => {
+  it('refuse pictures that are not PNG, and continue', async () => {
     const writer = await openTensorboard(join(folder, 'd'))
     await expect(writer.write({ step: 1, images: { x: new Uint8Array(50) } })).rejects.toThrow('Expected a PNG file')
     await writer.write({ step: 2, scalars: { loss: 1 } })

@@ -36,7 +36,7 @@ export async function downloadFile(
     if (there === file.bytes) return publish(file, partial, target)
     if (there > file.bytes) await rm(partial, { force: true })
     if (there > before)
-      attempt = 1 // it goes on, however often the connection breaks
+      attempt = 1 // it continues, however often the connection breaks
     else await pause(delay * 2 ** (attempt - 2), signal)
     before = there
     try {
@@ -133,7 +133,7 @@ export async function sizeOf(file: string): Promise<number> {
   return (await stat(file).catch(nullIfMissing))?.size ?? 0
 }
 
-/** Where a file grows in a folder of its own: the name has the content, so that no other content goes on there. */
+/** Where a file grows in a folder of its own: the name has the content, so that no other content continues there. */
 export function partialName({ name, etag }: Pick<HubFile, 'name' | 'etag'>): string {
   return `.${name}.${etag.slice(0, 16)}.part`
 }

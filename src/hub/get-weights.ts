@@ -44,7 +44,7 @@ export interface GottenWeights {
   readonly received: number
 }
 
-/** What `getWeights` leaves beside the weights: where they come from. */
+/** What `getWeights` leaves next to the weights: where they come from. */
 const recordName = 'download.json'
 
 /**

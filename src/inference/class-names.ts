@@ -1,4 +1,4 @@
-/** Names for the classes of a head that was published with numbers only: `classes.txt` beside its weights. */
+/** Names for the classes of a head that was published with numbers only: `classes.txt` next to its weights. */
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { lineEnd } from '../format/csv.ts'
@@ -15,7 +15,7 @@ const largestFile = 2 ** 24
 const placeholder = (index: number): string => `LABEL_${index}`
 
 /**
- * The names of the outputs of a head: those of its `config.json`, else those of `classes.txt` beside the weights (a name on each line,
+ * The names of the outputs of a head: those of its `config.json`, else those of `classes.txt` next to the weights (a name on each line,
  * in the order of the outputs), else their numbers, as the lists of published code call them.
  *
  * @param where folder or file of the weights

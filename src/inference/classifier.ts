@@ -113,7 +113,7 @@ export function classifierShapes({
 
 /**
  * Writes a classifier into a folder: in the Hugging Face layout (`VideoMAEForVideoClassification`) where its head is
- * linear; with another head, which that layout cannot hold, the encoder in that layout and the head beside it.
+ * linear; with another head, which that layout cannot hold, the encoder in that layout and the head next to it.
  * Not atomic.
  *
  * @param metadata strings for the header of `model.safetensors`

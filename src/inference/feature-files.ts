@@ -86,7 +86,7 @@ export async function writeFeatureFiles<Video extends VideoEntry & { readonly cl
   }
   const whole = [index.length, ...shape]
   await requireFeatureFolder(folder)
-  // Two commands that write at once would leave rows of one beside the index of the other.
+  // Two commands that write at once would leave rows of one next to the index of the other.
   const lock = await lockRun(folder)
   try {
     const description = { encoder, ...read, shape: whole, classes, failures: failures.map(toldFailure), rows: index }
@@ -108,7 +108,7 @@ interface FeatureContent {
   readonly about: Readonly<Record<string, string>>
 }
 
-/** All files or, after a failure, none: no index is ever beside rows that it is not about. */
+/** All files or, after a failure, none: no index is ever next to rows that it is not about. */
 async function writeTogether(
   folder: string,
   { whole, data, labels, classes, description, about }: FeatureContent,

@@ -68,7 +68,7 @@ test('data that was never indexed does not shift what is', async () => {
   await expectWhole([0])
 })
 
-test('after a write that failed the same store goes on in other files', async () => {
+test('after a write that failed the same store continues in other files', async () => {
   const store = await open()
   await put(store, 0)
   const broken = { ...view, firstFrame: 1n as unknown as number } // no JSON: fails between data and line

@@ -64,7 +64,7 @@ type Line = z.output<typeof lineSchema>
  * appended to, and by that process alone: any number of them may fill a store at once. A line of the index is written
  * after its data, so a kill at any moment loses at most the video in progress.
  *
- *     <key>/key.json              what the features depend on beside the content
+ *     <key>/key.json              what the features depend on next to the content
  *     <key>/<name>.f32            rows of float32, little-endian
  *     <key>/<name>.jsonl          digest, views, offset and checksum of every video, in the order of the data
  *
@@ -110,7 +110,7 @@ export class FeatureStore {
     return new FeatureStore(folder, width, stored)
   }
 
-  /** Names everything that the rows depend on beside the content. */
+  /** Names everything that the rows depend on next to the content. */
   get id(): string {
     return path.basename(this.folder)
   }

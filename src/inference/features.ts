@@ -61,7 +61,7 @@ export interface FeatureOptions extends EngineOptions {
   readonly signal?: AbortSignal
   /** Refuse what does not fit into memory. Default true. */
   readonly checkMemory?: boolean
-  /** Programs on this machine that do the same beside this one, and this one. Default 1. */
+  /** Programs on this machine that do the same next to this one, and this one. Default 1. */
   readonly programs?: number
   /** Videos of this shard that are done. */
   readonly onProgress?: (done: number, total: number) => void
@@ -102,7 +102,7 @@ export interface ComputedFeatures<Video extends VideoEntry> {
 }
 
 /**
- * Features of videos, each computed once and kept by the digest of its content. A run that was stopped goes on where it
+ * Features of videos, each computed once and kept by the digest of its content. A run that was stopped continues where it
  * was; shards may run at the same time on one folder.
  *
  * @throws VideoMaeError `INVALID_ARGUMENT`, `READOUT_UNKNOWN`, `READOUT_UNFIT`, `OUT_OF_MEMORY`, what the engine and the decoder throw; the signal's reason when aborted
@@ -118,7 +118,7 @@ export async function computeFeatures<Video extends VideoEntry & { readonly dige
 /** What features are computed by. */
 export interface FeaturePlan extends Pick<FeatureProgram, 'program' | 'output' | 'state' | 'shape'> {
   readonly source: TokenSource
-  /** Everything that the features depend on beside the videos. */
+  /** Everything that the features depend on next to the videos. */
   readonly key: Readonly<Record<string, unknown>>
   readonly encoder: string
   readonly readout: string
@@ -288,12 +288,12 @@ async function withDigests<Video extends VideoEntry & { readonly digest?: string
   return { known, failures }
 }
 
-/** @throws VideoMaeError `INVALID_ARGUMENT` beside other views, and what `planAugmentation` throws */
+/** @throws VideoMaeError `INVALID_ARGUMENT` together with other views, and what `planAugmentation` throws */
 function augmentationOf({ configuration, sampling }: TokenSource, options: FeatureOptions) {
   const { augment, clips = usualViews.features.clips, crops = usualViews.features.crops, windowStep = null } = options
   if (augment === undefined) return null
   if (windowStep !== null || clips * crops !== 1)
-    throw unusedArgument('augment', 'beside other views of the same videos', augment.join(','))
+    throw unusedArgument('augment', 'together with other views of the same videos', augment.join(','))
   return planAugmentation(augment, sampling, configuration.frames)
 }
 

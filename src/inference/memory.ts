@@ -9,7 +9,7 @@ import { videosAhead } from '../video/load-clips.ts'
 
 /** The clips that a run is given. */
 export interface GivenClips {
-  /** Clips of each video; all of them lie in memory together. */
+  /** Clips of each video; all of them are in memory together. */
   readonly views: number
   /** Default: any number. */
   readonly videos?: number
@@ -17,7 +17,7 @@ export interface GivenClips {
   readonly workers?: number
   /** Videos that are decoded ahead. Default: as `loadClips` has it. */
   readonly ahead?: number
-  /** Programs on this machine that do the same beside this one, and this one. Default 1. */
+  /** Programs on this machine that do the same next to this one, and this one. Default 1. */
   readonly programs?: number
 }
 

@@ -154,7 +154,7 @@ export async function predict(videos: readonly string[], options: PredictOptions
 
 const listExtensions: ReadonlySet<string> = new Set(['.csv', '.tsv', '.txt'])
 
-/** Whatever else is named is a video: one that is missing or no video becomes a failure beside the other predictions. */
+/** Whatever else is named is a video: one that is missing or no video becomes a failure next to the other predictions. */
 export function readGiven(names: readonly string[]): VideoListing {
   const all = names.map((name): VideoListing => {
     if (isFolder(name) || listExtensions.has(path.extname(name).toLowerCase())) return readVideos(name)

@@ -142,7 +142,7 @@ describe('baselines', () => {
     expect(baseline.chance).toBeCloseTo(1 / 3, 12)
   })
 
-  it('stand beside an accuracy whose interval counts groups', () => {
+  it('stand next to an accuracy whose interval counts groups', () => {
     const videos = [0, 0, 1, 1].map((label, i) => ({ class: label, group: `g${label}`, path: String(i), digest: null }))
     const beside = accuracyBeside(0.75, videos, ['a', 'b'])
     expect(beside).toMatchObject({ videos: 4, groups: 2, accuracy: wilsonInterval(0.75, 2) })

@@ -121,7 +121,7 @@ export function wilsonInterval(value: number, trials: number): Estimate {
 
 /**
  * The number of independent trials that groups of videos are worth where the videos of a group are right or wrong together:
- * (sum n)^2 / sum n^2 (Kish 1965). Groups of one size count one each. A large group beside small ones counts less than they do.
+ * (sum n)^2 / sum n^2 (Kish 1965). Groups of one size count one each. A large group next to small ones counts less than they do.
  *
  * @param sizes videos of each group
  */
@@ -143,7 +143,7 @@ export function baselineOf(truth: readonly number[], labels: readonly string[]):
 }
 
 /**
- * An accuracy beside what is right without looking, and how many groups of videos it rests on.
+ * An accuracy next to what is right without looking, and how many groups of videos it rests on.
  *
  * @param videos those that were predicted
  */

@@ -18,7 +18,7 @@ export const testSamplingSchema = z
     fps: rateSchema.nullable(),
   })
   .transform(({ kind, stride, fps }): TestSampling => {
-    // Segments lie anywhere on the time line: no stride ever counted there.
+    // Segments are anywhere on the time line: no stride ever counted there.
     const applied = kind === 'segments' && fps !== null ? 1 : stride
     return { kind, ...storedTiming({ stride: applied, fps }) }
   })

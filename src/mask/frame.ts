@@ -1,7 +1,7 @@
 import type { RandomStream } from '../core/random.ts'
 import type { TokenGrid } from './grid.ts'
 
-/** Whole token-frames masked: trunc(ratio * t), e.g. 7 of 8 at .875 (and at .9). */
+/** Whole token-frames masked: trunc(ratio * t), e.g. 7 of 8 at 0.875 (and at 0.9). */
 export function maskedFrames(grid: TokenGrid, ratio: number): number {
   return Math.trunc(ratio * grid.t)
 }

@@ -71,8 +71,8 @@ function generatorOf(kind: MaskKind): MaskGenerator {
  * Numbers of visible and masked tokens. They depend on nothing random, so a training program can have static shapes.
  * Rounding is trunc(ratio * n) over what the kind counts: positions of a frame (tube), tokens (random), frames (frame).
  *
- * @throws VideoMaeError `INVALID_ARGUMENT` (kind, grid, ratio outside .5 to .98), `MASK_EMPTY` when the grid is so small
- *   that the rounded mask would hide nothing. It never hides everything: trunc(.98 * n) < n.
+ * @throws VideoMaeError `INVALID_ARGUMENT` (kind, grid, ratio outside 0.5 to 0.98), `MASK_EMPTY` when the grid is so small
+ *   that the rounded mask would hide nothing. It never hides everything: trunc(0.98 * n) < n.
  */
 export function maskCounts(kind: MaskKind, grid: TokenGrid, ratio: number): MaskCounts {
   const generator = generatorOf(kind)
@@ -83,8 +83,8 @@ export function maskCounts(kind: MaskKind, grid: TokenGrid, ratio: number): Mask
       `a number from ${maskRatioRange.minimum} to ${maskRatioRange.maximum}`,
       ratio,
       ratio > maskRatioRange.maximum && ratio <= 1
-        ? 'Above .98 next to no token stays visible to the encoder; .9 is the usual ratio.'
-        : 'A ratio is a share, not a percentage; .9 is the usual one, .75 for small data sets.',
+        ? 'Above 0.98 next to no token stays visible to the encoder; 0.9 is the usual ratio.'
+        : 'A ratio is a share, not a percentage; 0.9 is the usual one, 0.75 for small data sets.',
     )
   }
   const masked = generator.masked(grid, ratio)
@@ -133,7 +133,7 @@ export function decodedCount(kind: DecoderMaskKind, grid: TokenGrid, ratio: numb
  * also where the encoder saw the token; the loss is the mean over the batch of the tokens with `decodedIsHidden` 1.
  *
  * @param encoder what `createMask` returned for this clip and grid
- * @throws VideoMaeError `INVALID_ARGUMENT` for a ratio outside .25 to below 1, an odd h or w, or a mask of another grid
+ * @throws VideoMaeError `INVALID_ARGUMENT` for a ratio outside 0.25 to below 1, an odd h or w, or a mask of another grid
  */
 export function createDecoderMask(
   kind: DecoderMaskKind,

@@ -7,9 +7,9 @@ export function runningCellSkipped(ratio: number): number {
   if (!(ratio >= 0.25 && ratio < 1)) {
     throw invalidArgument(
       'decoder mask ratio',
-      'a number from .25 to below 1',
+      'a number from 0.25 to below 1',
       ratio,
-      'A running cell has four tokens, so .25, .5 and .75 are the ratios it can have; for no decoder mask leave it out.',
+      'A running cell has four tokens, so 0.25, 0.5 and 0.75 are the ratios it can have; for no decoder mask leave it out.',
     )
   }
   return Math.trunc(4 * ratio)
@@ -30,7 +30,7 @@ export function checkRunningCellGrid(grid: TokenGrid): void {
   }
 }
 
-/** Tokens that the decoder predicts, a function of grid and ratio alone: 784 of 8x14x14 at .5. */
+/** Tokens that the decoder predicts, a function of grid and ratio alone: 784 of 8x14x14 at 0.5. */
 export function runningCellDecodedCount(grid: TokenGrid, ratio: number): number {
   checkRunningCellGrid(grid)
   return (tokenCount(grid) / 4) * (4 - runningCellSkipped(ratio))

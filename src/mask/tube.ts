@@ -1,7 +1,7 @@
 import type { RandomStream } from '../core/random.ts'
 import type { TokenGrid } from './grid.ts'
 
-/** Tokens masked in every token-frame: trunc(ratio * h * w), e.g. 176 of 196 at .9. */
+/** Tokens masked in every token-frame: trunc(ratio * h * w), e.g. 176 of 196 at 0.9. */
 export function tubeMaskedPerFrame(grid: TokenGrid, ratio: number): number {
   return Math.trunc(ratio * grid.h * grid.w)
 }

@@ -102,7 +102,7 @@ export interface ModelOptions {
   readonly layerNormEpsilon?: number
   /** Default: `layerNormEpsilon`. */
   readonly headNormEpsilon?: number
-  /** Default: ImageNet's for 3 channels, else .5. */
+  /** Default: ImageNet's for 3 channels, else 0.5. */
   readonly mean?: readonly number[]
   readonly std?: readonly number[]
   /** Default true. */
@@ -166,7 +166,7 @@ function resolveTransformer({
   layerScale = false,
 }: TransformerOptions): TransformerSize {
   if (mlpRatio !== undefined && mlpWidth !== undefined) {
-    throw unusedArgument('mlpRatio', 'beside mlpWidth', mlpRatio, 'Give one of the two.')
+    throw unusedArgument('mlpRatio', 'together with mlpWidth', mlpRatio, 'Give one of the two.')
   }
   const size = { width, depth, heads, mlpWidth: mlpWidth ?? Math.round(width * (mlpRatio ?? 4)) }
   return layerScale ? { ...size, layerScale } : size

@@ -17,7 +17,7 @@ export interface EncoderOptions {
   readonly keep?: TokenRange | null
   /** Float32 [2 * depth, B]: factors of the attention (row 2i) and the MLP (row 2i + 1) branch of block i. */
   readonly dropPath?: Tensor | null
-  /** How the frames lie in memory. Default `BTHWC`. */
+  /** How the frames are in memory. Default `BTHWC`. */
   readonly layout?: FrameLayout
 }
 
@@ -52,7 +52,7 @@ function learnedPositions(configuration: ModelConfiguration, tokens: Tensor, vis
   return visible === null ? table : gatherTokens(broadcastLeading(table, [visible.shape[0]]), visible)
 }
 
-/** The fixed position table [N, width] as a constant of the graph that `beside` belongs to. */
+/** The fixed position table [N, width] as a constant of the graph that `next to` belongs to. */
 export function positionConstant(configuration: ModelConfiguration, width: number, beside: Tensor): Tensor {
   return beside.graph.constant([tokensPerClip(configuration), width], positionTable(configuration, width))
 }

@@ -5,7 +5,7 @@ import type { ParameterShapes } from './model-state.ts'
 
 /**
  * How weights start. `pretrain`: Xavier-uniform matrices, as the original pretraining. `finetune`: normal matrices of
- * deviation .02, the last layer times .001, as the original fine-tuning where no pretrained weights are loaded.
+ * deviation 0.02, the last layer times 0.001, as the original fine-tuning where no pretrained weights are loaded.
  */
 export type InitializationScheme = 'pretrain' | 'finetune'
 
@@ -21,12 +21,12 @@ const headScale = 0.001
  *
  * | parameter | pretrain | finetune |
  * |---|---|---|
- * | matrices of encoder, decoder, probe | uniform, bound sqrt(6 / (in + out)) (Glorot & Bengio 2010) | normal .02 |
+ * | matrices of encoder, decoder, probe | uniform, bound sqrt(6 / (in + out)) (Glorot & Bengio 2010) | normal 0.02 |
  * | `encoder.patch_embed.proj` weight, bias | uniform, bound 1 / sqrt(in) | same |
  * | `encoder_to_decoder.weight` | uniform, bound 1 / sqrt(in) | - |
- * | `mask_token` | normal .02, cut at one deviation | - |
- * | `head.weight` | normal .02, times .001 | same |
- * | `encoder.pos_embed` | normal .02, cut at one deviation | normal .02 |
+ * | `mask_token` | normal 0.02, cut at one deviation | - |
+ * | `head.weight` | normal 0.02, times 0.001 | same |
+ * | `encoder.pos_embed` | normal 0.02, cut at one deviation | normal 0.02 |
  * | LayerScale `gamma_1`, `gamma_2` | 0.1 | 0.1 |
  * | norm weights | 1 | 1 |
  * | all biases | 0 | 0 |

@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
 
 /**
- * The content of a JSON file beside weights.
+ * The content of a JSON file next to weights.
  *
  * @throws VideoMaeError `CHECKPOINT_INVALID` naming the keys that do not fit
  */

@@ -252,7 +252,7 @@ async function isDirectory(path: string): Promise<boolean> {
 
 function requireConfig(path: string, config: unknown): unknown {
   if (config !== null) return config
-  throw new VideoMaeError(`Expected a config.json beside the Hugging Face tensors of ${path}, but there is none.`, {
+  throw new VideoMaeError(`Expected a config.json next to the Hugging Face tensors of ${path}, but there is none.`, {
     code: 'CHECKPOINT_INVALID',
     exit: 'data',
     hint: 'Copy the config.json that belongs to the weights into the same directory.',

@@ -230,7 +230,7 @@ describe('original state dicts', () => {
     expect(larger.configuration.positions).toBe('learned')
   })
 
-  it('beside a config.json and a preprocessor are read with both', async () => {
+  it('next to a config.json and a preprocessor are read with both', async () => {
     const folder = await mkdtemp(join(root, 'described-'))
     const { path } = await classifier('described', () => {})
     await copyFile(path, join(folder, 'model.safetensors'))

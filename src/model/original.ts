@@ -43,7 +43,7 @@ export function originalConfiguration(
   }
   const [width, channels, tubelet, patch] = kernel
   const decoderWidth = shapeOf('encoder_to_decoder.weight')?.[0]
-  return resolveFile('the shapes of its tensors and the config.json beside it', {
+  return resolveFile('the shapes of its tensors and the config.json next to it', {
     imageSize: hints.imageSize,
     channels,
     frames: hints.frames,
@@ -102,7 +102,7 @@ function defaultHeads(part: 'encoder' | 'decoder', width: number): number {
   return presetHeads(part, width) ?? Math.max(1, Math.floor(width / 64))
 }
 
-/** What `model_config` of VideoMAE V2's published encoders may say beside sizes, and the values under which it is computed here. */
+/** What `model_config` of VideoMAE V2's published encoders may say in addition to sizes, and the values under which it is computed here. */
 const computed: Readonly<Record<string, (value: unknown) => boolean>> = {
   cos_attn: (value) => !value,
   qk_scale: (value) => value === null || value === undefined,

@@ -102,7 +102,7 @@ function fusedNames(inFile: ReadonlyMap<string, string>, parameter: string): rea
   return name === null ? [] : originalTensors(name).flatMap((tensor) => storedNames(inFile, tensor))
 }
 
-/** A fused bias beside `q_bias` or `v_bias`, as some files keep it for the original's code, holds the same values. */
+/** A fused bias next to `q_bias` or `v_bias`, as some files keep it for the original's code, holds the same values. */
 async function checkFusedBias(
   path: string,
   file: SafetensorsFile,

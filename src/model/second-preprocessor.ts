@@ -71,7 +71,7 @@ function told(value: unknown): string {
 }
 
 function conflict(path: string, why: string): VideoMaeError {
-  return new VideoMaeError(`Expected ${preprocessorFiles.join(' and ')} beside ${path} to say the same, but ${why}.`, {
+  return new VideoMaeError(`Expected ${preprocessorFiles.join(' and ')} next to ${path} to say the same, but ${why}.`, {
     code: 'CHECKPOINT_INVALID',
     exit: 'data',
     hint: 'Keep the file that the weights were trained with, and remove the other.',

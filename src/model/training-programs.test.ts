@@ -156,7 +156,7 @@ describe('training programs', () => {
 })
 
 describe('layerWiseScale', () => {
-  it('has the factors of ViT-B fine-tuning at .75', () => {
+  it('has the factors of ViT-B fine-tuning at 0.75', () => {
     const scale = layerWiseScale(12, 0.75)
     expect(scale('encoder.patch_embed.proj.weight')).toBeCloseTo(0.75 ** 13, 12)
     expect(scale('encoder.blocks.0.norm1.weight')).toBeCloseTo(0.75 ** 12, 12)

@@ -5,7 +5,7 @@ import type { Matmul } from './wasm/matmul.ts'
 
 /**
  * RankMe (Garrido et al., ICML 2023, section 3.1): exp of the entropy of the singular values of the centered features, each divided
- * by their sum. 1 where all features lie on a line, at most min(count - 1, width).
+ * by their sum. 1 where all features are on a line, at most min(count - 1, width).
  *
  * @param features [count, width]
  * @returns 0 where all rows are the same

@@ -56,7 +56,7 @@ export async function settingsOf(folder: string): Promise<PrepareSettings | null
 }
 
 /**
- * Makes the folder, or goes on in one that was made with the same settings.
+ * Makes the folder, or continues in one that was made with the same settings.
  *
  * @throws VideoMaeError `OUTPUT_TAKEN`, `PREPARE_SETTINGS`
  */
@@ -79,7 +79,7 @@ export function requireSame(folder: string, before: PrepareSettings | null, sett
     {
       code: 'PREPARE_SETTINGS',
       exit: 'usage',
-      hint: 'Give the same settings to go on, or choose another folder.',
+      hint: 'Give the same settings to continue, or choose another folder.',
     },
   )
 }

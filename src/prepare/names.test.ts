@@ -11,7 +11,7 @@ test('names keep the path of the source; where two would be one, both have a has
   expect(preparedNames(sources.toReversed(), '/data')).toEqual(new Map([...names].toReversed()))
 })
 
-test('sources outside of the root, and names too long for a temporary one, lie in a folder of their own', () => {
+test('sources outside of the root, and names too long for a temporary one, are in a folder of their own', () => {
   const names = preparedNames(['/elsewhere/a.mp4', `/data/${'x'.repeat(240)}.mp4`, '/data/..a.mp4'], '/data')
   const [outside, long, dots] = [...names.values()]
   expect(outside).toMatch(/^videos\/other\/a-[0-9a-f]{12}\.mp4$/)

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import path from 'node:path'
 
-/** Bytes of a name beside which a temporary file has room for its own, longer name. */
+/** Bytes of a name next to which a temporary file has room for its own, longer name. */
 const mostNameBytes = 180
 
 /** Folder of those that have a hash in their names. */
@@ -43,7 +43,7 @@ export function pathWithin(folder: string, file: string): string | null {
   return relative.split(path.sep)[0] === '..' || path.isAbsolute(relative) ? null : relative
 }
 
-/** Null where it is outside of the root, would lie among those with a hash, or would be too long. */
+/** Null where it is outside of the root, would be among those with a hash, or would be too long. */
 function plainName(source: string, root: string): string | null {
   const name = sourceName(source, root)
   if (path.isAbsolute(name)) return null

@@ -117,7 +117,7 @@ function requireApart(source: string, kind: SourceReading['kind'], folder: strin
 }
 
 /**
- * Encodes every video of a source into a folder, and writes the list of them. What was done before is kept: the same call goes on after any end.
+ * Encodes every video of a source into a folder, and writes the list of them. What was done before is kept: the same call continues after any end.
  *
  * @throws VideoMaeError `OUTPUT_TAKEN`, `PREPARE_SETTINGS`, `RUN_LOCKED`, `ENCODER_MISSING`, `ENCODING_FAILED`, `VIDEO_UNREADABLE` where no video can be
  *   prepared; what `planPreparation` and the decoding processes throw; the signal's reason

@@ -22,7 +22,7 @@ import { type PaintedClips, paintReconstruction } from './reconstruction.ts'
 export interface ReconstructOptions {
   /** Path of the pictures without extension. */
   readonly out: string
-  /** Share of hidden patches. Default: as trained, else .9. */
+  /** Share of hidden patches. Default: as trained, else 0.9. */
   readonly maskRatio?: number
   /** Default: as trained, else `tube`. */
   readonly mask?: MaskKind

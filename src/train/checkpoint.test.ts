@@ -68,7 +68,7 @@ test('damaged checkpoints that a resumed run passes over are moved aside, each u
   ])
 })
 
-test('a state of another step than its folder is damaged: the run would go on with other data', async () => {
+test('a state of another step than its folder is damaged: the run would continue with other data', async () => {
   for (const step of [500, 1000]) await save(step, 2)
   const file = path.join(run.checkpointPath(1000), 'trainer-state.json')
   writeFileSync(file, readFileSync(file, 'utf8').replace('"step": 1000', '"step": 1600'))
@@ -98,7 +98,7 @@ test.each(['../elsewhere', '/dev/zero', 'a/../../elsewhere', '', './weights', 'C
 )
 
 test.each(['accumulated', 'metrics.window.norms', 'data.order'])(
-  'a state with the unknown key %s is named, and no run goes on from an older one',
+  'a state with the unknown key %s is named, and no run continues from an older one',
   async (key) => {
     for (const step of [500, 1000]) await save(step, 2)
     const file = path.join(run.checkpointPath(1000), 'trainer-state.json')

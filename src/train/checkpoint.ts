@@ -134,7 +134,7 @@ export async function findCheckpoint(
   onDamaged: (problem: string) => void = () => {},
 ): Promise<FoundCheckpoint | null> {
   let problems: string[] = []
-  // A run that goes on removes its oldest checkpoints, perhaps all of those that were listed.
+  // A run that continues removes its oldest checkpoints, perhaps all of those that were listed.
   for (let removed = true, looks = 0; removed && looks < 10; looks++) {
     removed = false
     problems = []
@@ -181,7 +181,7 @@ async function readCheckpoint(directory: string, step: number): Promise<TrainerS
       },
     )
   if (!parsed.success) return `${stateFile}: ${z.prettifyError(parsed.error)}`
-  // No digest covers the state itself, and a run would go on at another step, with other data.
+  // No digest covers the state itself, and a run would continue at another step, with other data.
   if (parsed.data.step !== step)
     return `${stateFile}: expected step ${step}, which its folder is named after, but received ${parsed.data.step}`
   for (const [name, digest] of Object.entries(parsed.data.digests)) {

@@ -45,11 +45,11 @@ describe('a rate or a stride out of bounds', () => {
 })
 
 describe('frames of a clip', () => {
-  it.each([12, 5, 60])('lie 1 / fps seconds apart in pretraining: %d', (fps) => {
+  it.each([12, 5, 60])('are 1 / fps seconds apart in pretraining: %d', (fps) => {
     expect(gaps(pretrainSampling(runConfiguration({ clip: { fps } }).clip, 16))).toEqual(apart(1 / fps))
   })
 
-  it.each([12, 5])('lie 1 / fps seconds apart in training, tests and windows of classifiers: %d', (fps) => {
+  it.each([12, 5])('are 1 / fps seconds apart in training, tests and windows of classifiers: %d', (fps) => {
     const { clip } = finetuneConfiguration({ clip: { fps } })
     const sampling: TestSampling = { kind: 'dense', ...clipTiming(clip, defaultTiming) }
     expect(gaps(trainingSampling(sampling, 16))).toEqual(apart(1 / fps))
@@ -57,12 +57,12 @@ describe('frames of a clip', () => {
     expect(gaps({ kind: 'window', frames: 16, start: 7, ...positionsOf(sampling) })).toEqual(apart(1 / fps))
   })
 
-  it('lie a stride apart without a rate, 4 where none is given', () => {
+  it('are a stride apart without a rate, 4 where none is given', () => {
     expect(gaps(pretrainSampling(runConfiguration({}).clip, 16))).toEqual(apart(4 / 60))
     expect(gaps(pretrainSampling(runConfiguration({ clip: { stride: 2 } }).clip, 16))).toEqual(apart(2 / 60))
   })
 
-  it('of a model that an earlier version trained with both lie as far apart as in its training', () => {
+  it('of a model that an earlier version trained with both are as far apart as in its training', () => {
     const stored = testSamplingSchema.parse({ kind: 'dense', stride: 4, fps: 20 })
     expect(stored).toEqual({ kind: 'dense', stride: 1, fps: 5 })
     expect(gaps(temporalViews(stored, 16, 1)[0])).toEqual(apart(4 / 20))

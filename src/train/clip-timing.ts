@@ -28,7 +28,7 @@ export const rateSchema = z.number().min(0.001).max(1000)
 /** VideoMAE's on Kinetics. */
 export const defaultTiming: ClipTiming = { stride: 4, fps: null }
 
-/** What is wrong with asking for both; null where nothing is. A stride of 1 beside a rate says the same once more. */
+/** What is wrong with asking for both; null where nothing is. A stride of 1 next to a rate says the same once more. */
 export function timingConflict({
   stride,
   fps,

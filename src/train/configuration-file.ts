@@ -141,7 +141,7 @@ function plainValues(document: Document, name: string): unknown {
 /** Bytes; the largest recipe has a few thousand. */
 const largestConfiguration = 2 ** 24
 
-/** What `config.json` and `--print-config` have beside a configuration: it follows from the configuration and the data. */
+/** What `config.json` and `--print-config` have next to a configuration: it follows from the configuration and the data. */
 const derivedKeys = ['derived', 'engineUsed']
 
 function withoutDerived(values: unknown): unknown {

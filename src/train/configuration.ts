@@ -181,7 +181,7 @@ export const optimizerSchema = z
       .lt(1)
       .nullable()
       .default(null)
-      .describe('Decay of an exponential moving average of the weights, saved beside them in ema/; null: none.'),
+      .describe('Decay of an exponential moving average of the weights, saved next to them in ema/; null: none.'),
   })
   .describe('AdamW and the learning rate.')
 

@@ -1,7 +1,7 @@
 import type { Ranks } from '../distributed/ranks.ts'
 import type { FileState } from '../format/regular-file.ts'
 
-/** The states in which ranks beside the first have decoded files, on their way to the first: it writes the training manifest. */
+/** The states in which ranks next to the first have decoded files, on their way to the first: it writes the training manifest. */
 export class DecodedFiles {
   private readonly ranks: Ranks
   private untold = new Map<string, Set<FileState>>()

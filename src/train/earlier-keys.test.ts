@@ -26,7 +26,7 @@ test('optimizer.average is optimizer.ema, in recipes, with --set and from a prog
   expect(() => runConfiguration(both)).toThrow('Unknown key "average" in "optimizer"')
 })
 
-test('a run goes on from a checkpoint with the earlier key', () => {
+test('a run continues from a checkpoint with the earlier key', () => {
   const run = (optimizer: object) => ({
     ...{ engine: 'reference', data: { digest: 'd', entries: 1 }, configuration: { optimizer } },
   })

@@ -24,7 +24,7 @@ export async function readHistory(file: string): Promise<Record<string, unknown>
     throw new VideoMaeError(`Expected to read what the run has written into ${file}: ${why}.`, {
       code: 'HISTORY_UNREADABLE',
       exit: 'environment',
-      hint: 'Make the file readable, then go on. Nothing was changed.',
+      hint: 'Make the file readable, then continue. Nothing was changed.',
       cause,
     })
   }
@@ -55,6 +55,6 @@ function damaged(file: string, line: number): VideoMaeError {
   return new VideoMaeError(`Expected one JSON object in every line of ${file}, but line ${line} is none.`, {
     code: 'HISTORY_UNREADABLE',
     exit: 'data',
-    hint: 'Repair that line, or take it out, then go on. Nothing was changed.',
+    hint: 'Repair that line, or take it out, then continue. Nothing was changed.',
   })
 }

@@ -70,7 +70,7 @@ describe('training loop', () => {
     expect(asked()).toBe(5) // not one batch more than needed
   })
 
-  it('saves at once when it is asked to, once for each time, and goes on', async () => {
+  it('saves at once when it is asked to, once for each time, and continues', async () => {
     let wanted = false
     const asked: number[] = []
     const { training, records, saves } = setup({ saveEvery: 100, onStep: () => undefined })

@@ -34,7 +34,7 @@ export interface MemoryQuestion {
   /** As the engine gets it. */
   readonly options?: EstimateOptions
   readonly training: TrainingPrograms
-  /** Programs that are opened beside those that train. */
+  /** Programs that are opened next to those that train. */
   readonly others?: readonly Program[]
   /** Decoding processes; null: one per core. */
   readonly workers: number | null
@@ -48,7 +48,7 @@ export function memoryNeed({ engine, options, training, others = [], workers, av
     engine,
     options,
     programs: [...training.programs, ...others],
-    // Weights and both moments are read from the engine, and the starting weights, or a file on its way, are there beside them. Measured:
+    // Weights and both moments are read from the engine, and the starting weights, or a file on its way, are there next to them. Measured:
     // scripts/bench/memory-estimate.ts.
     saving: 4 * weightBytes(training.parameters),
     workers: workers ?? availableParallelism(),

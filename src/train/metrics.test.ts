@@ -41,7 +41,7 @@ describe('metrics', () => {
     expect(metrics.line(3, context)).toMatchObject({ step: 3, loss: 1 / 3, clips: 24, clipsPerSecond: 4 })
   })
 
-  it('does not count the steps in which an engine warms up, after a start or when it goes on', () => {
+  it('does not count the steps in which an engine warms up, after a start or when it continues', () => {
     const slow = (step: number) => ({ ...record(step), seconds: 100 })
     const metrics = new Metrics()
     for (const one of [slow(1), slow(2), record(3), record(4)]) metrics.add(one)

@@ -84,7 +84,7 @@ const emptyWindow: MetricsWindow = { steps: 0, loss: 0, gradientNorm: 0, clips: 
 
 export const emptyMetrics: MetricsState = { window: emptyWindow, totals: { clips: 0, seconds: 0 } }
 
-/** What a line needs beside the steps themselves. */
+/** What a line needs next to the steps themselves. */
 export interface MetricsContext {
   readonly scheduled: ScheduledValues
   readonly stepsPerEpoch: number

@@ -21,7 +21,7 @@ type ModelSection = RunConfiguration['model']
  * what it has learned about positions stays true.
  *
  * @param source configuration of the checkpoint named by `from`, null where there is none
- * @throws VideoMaeError `INVALID_ARGUMENT` for sizes that do not fit, `CONFIGURATION_INVALID` for sizes beside `from`
+ * @throws VideoMaeError `INVALID_ARGUMENT` for sizes that do not fit, `CONFIGURATION_INVALID` for sizes together with `from`
  */
 export function modelConfiguration(section: ModelSection, source: ModelConfiguration | null): ModelConfiguration {
   const normalizeTargets = section.target === 'normalized'

@@ -115,7 +115,7 @@ const damagedState =
   'Name another checkpoint, or delete this file: the weights open without it, but how their clips were sampled and masked is not known then.'
 
 /**
- * How clips were sampled and masked, from the trainer state beside the weights, where there is one.
+ * How clips were sampled and masked, from the trainer state next to the weights, where there is one.
  *
  * @throws VideoMaeError `CHECKPOINT_INVALID`
  */

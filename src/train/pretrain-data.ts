@@ -53,7 +53,7 @@ export function runLabels(classes: readonly string[], entries: readonly { readon
 export interface PretrainDataOptions {
   readonly entries: readonly VideoEntry[]
   readonly run: ResolvedRun
-  /** Optimizer steps done: where the data goes on. */
+  /** Optimizer steps done: where the data continues. */
   readonly done: number
   readonly knownBad: readonly BadFile[]
   readonly onBadFile: (file: BadFile) => void
@@ -110,7 +110,7 @@ export function openPretrainData({ onDecoded, ...options }: PretrainDataOptions)
         sample: sample.index * data.samplesPerClip + sample.copy,
       }))
       const inputs = maskInputs(keys, masks)
-      // One clip a step: that takes milliseconds, beside the engine's run, and the mean over the steps is what is shown.
+      // One clip a step: that takes milliseconds, next to the engine's run, and the mean over the steps is what is shown.
       // Of several ranks, the first has that clip.
       const first = runs++ % runsPerStep === 0 && (share?.ranks.rank ?? 0) === 0
       const meanLoss = first

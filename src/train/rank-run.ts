@@ -16,7 +16,7 @@ import {
   type TrainingRunResult,
 } from './training-job.ts'
 
-/** Where a run goes on, as rank 0 knows it. */
+/** Where a run continues, as rank 0 knows it. */
 export interface RunProgress {
   readonly done: number
   readonly knownBad: readonly BadFile[]
@@ -49,7 +49,7 @@ function labelsOf({ identity: { data } }: TrainingJob): Readonly<Record<string, 
   return { labels: `${labels.classes.length} classes, ${labels.digest.slice(0, 12)}` }
 }
 
-/** What ranks have to have in common: every section of the configuration. The same videos may lie elsewhere on another machine. */
+/** What ranks have to have in common: every section of the configuration. The same videos may be elsewhere on another machine. */
 function sectionsOf(configuration: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
   const sections = Object.entries(configuration).map(([name, values]) => {
     const kept = name === 'data' ? { ...(values as Readonly<Record<string, unknown>>), path: null } : values
@@ -107,7 +107,7 @@ function diverged(name: string, first: number, other: number): VideoMaeError {
 /** Rank 0 has the event files. */
 const showNothing = async (): Promise<void> => {}
 
-/** Trains beside rank 0, which keeps the folder: the same collective calls in the same order as `trainInDirectory`. */
+/** Trains next to rank 0, which keeps the folder: the same collective calls in the same order as `trainInDirectory`. */
 export async function trainBeside(job: TrainingJob, options: RunOptions, ranks: Ranks): Promise<TrainingRunResult> {
   await ranks.agree(() => {}) // the folder is found, and locked
   const opened = await openOnRanks(job, ranks, null)

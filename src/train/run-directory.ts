@@ -52,7 +52,7 @@ export class RunDirectory {
   }
 
   /**
-   * Renames the checkpoints of later steps than `step`: they are damaged, since the run goes on from an older one, and among those
+   * Renames the checkpoints of later steps than `step`: they are damaged, since the run continues from an older one, and among those
    * that it writes they would pass for its newest. Nothing is deleted, for parts of them may still be of use.
    *
    * @returns the new paths

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 
 /**
- * The configuration of a run with absolute paths, so that it goes on from any working folder: `data.path`, `probe.cache`, and `model.from`
+ * The configuration of a run with absolute paths, so that it continues from any working folder: `data.path`, `probe.cache`, and `model.from`
  * where that exists (`scratch` and what is no path stay as they are).
  *
  * @param plain in the form recipes have

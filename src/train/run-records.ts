@@ -17,7 +17,7 @@ interface RecordsStart {
   /** What every checkpoint says of the run. */
   readonly identity: Pick<TrainerState, 'engine' | 'engineVariant' | 'configuration' | 'data'>
   readonly onNote: ((note: string) => void) | undefined
-  /** The checkpoint that the run goes on from; null for a run that begins. */
+  /** The checkpoint that the run continues from; null for a run that begins. */
   readonly before: FoundCheckpoint | null
 }
 
@@ -42,7 +42,7 @@ export class RunRecords {
     this.#checkpoint = start.before?.path ?? ''
   }
 
-  /** @param kept lines of metrics until the step that the run goes on from */
+  /** @param kept lines of metrics until the step that the run continues from */
   async open(kept: readonly MetricsLine[]): Promise<void> {
     this.#lastLine = kept.at(-1) ?? null
     if (!this.#job.tensorboard) return

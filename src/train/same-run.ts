@@ -1,4 +1,4 @@
-/** What a run that goes on must have in common with what it was. */
+/** What a run that continues must have in common with what it was. */
 import { VideoMaeError } from '../core/errors.ts'
 import { withCurrentKeys } from './earlier-keys.ts'
 import type { RunLabels } from './pretrain-data.ts'
@@ -19,9 +19,9 @@ export interface RunIdentity {
 }
 
 /**
- * What may differ from one part of a run to the next: where files lie, how they are read, when something is written; and how
+ * What may differ from one part of a run to the next: where files are, how they are read, when something is written; and how
  * the arithmetic is carried out (threads, device, recomputation). The latter is the same computation, but sums in another order
- * round differently, so only a run that keeps them goes on bit for bit as if it had not been stopped.
+ * round differently, so only a run that keeps them continues bit for bit as if it had not been stopped.
  */
 const changeable = [
   'data.path',
@@ -60,7 +60,7 @@ export function differencesOf(
   })
 }
 
-/** Whether a run may go on although it differs there. */
+/** Whether a run may continue although it differs there. */
 export function isChangeable({ key }: Difference, newLength: boolean): boolean {
   if (key === durationKey) return newLength
   return changeable.some((prefix) => key === prefix || key.startsWith(`${prefix}.`))
@@ -86,7 +86,7 @@ export function requireSameRun(before: RunIdentity, now: RunIdentity, newLength 
   if (before.data.labels === undefined && now.data.labels !== undefined)
     all.push({ key: 'labels of the videos', before: 'not written down', now: 'taken from the data, unchecked' })
   const [was, is] = [before.engineVariant, now.engineVariant]
-  // Another processor is no reason not to go on, but rounding differs from here on.
+  // Another processor is no reason not to continue, but rounding differs from here on.
   if (was !== undefined && is !== undefined && was !== is) all.push({ key: 'engine.variant', before: was, now: is })
   return all
 }

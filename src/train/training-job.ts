@@ -51,7 +51,7 @@ export interface TrainingData {
   readonly next: () => Promise<TrainingBatch>
 }
 
-/** Where data goes on: the same whether or not the run was interrupted there. */
+/** Where data continues: the same whether or not the run was interrupted there. */
 export interface DataProgress {
   /** Optimizer steps done. */
   readonly done: number

@@ -1,4 +1,4 @@
-/** Reading the files of a run beside the training: it must neither wait for what never comes nor keep the program from ending. */
+/** Reading the files of a run next to the training: it must neither wait for what never comes nor keep the program from ending. */
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'

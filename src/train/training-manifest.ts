@@ -22,7 +22,7 @@ const digests = z.array(z.string().regex(/^[0-9a-f]{64}$/))
 
 export const trainingManifestSchema = z.strictObject({
   schema: z.literal('videomae.training-manifest/2'),
-  /** `weightsDigest` of the weights that it is about: those beside it, and their average. Absent in files of earlier versions. */
+  /** `weightsDigest` of the weights that it is about: those next to it, and their average. Absent in files of earlier versions. */
   weights: digests.optional(),
   /** Null where the training itself wrote it; else what it was put together from afterwards, as a digest. */
   list: z.string().nullable(),
@@ -83,7 +83,7 @@ export async function readTrainingManifest(folder: string): Promise<TrainingMani
 }
 
 /**
- * Writes beside a copy of weights, in another layout, what training wrote beside the weights themselves; nothing where it wrote
+ * Writes next to a copy of weights, in another layout, what training wrote next to the weights themselves; nothing where it wrote
  * nothing.
  *
  * @param location folder or file of the weights
@@ -99,7 +99,7 @@ export async function copyTrainingManifest(location: string, copy: string): Prom
 
 const versionSchema = z.object({ schema: z.string() })
 
-/** A manifest that training wrote beside weights. */
+/** A manifest that training wrote next to weights. */
 export interface RecordedManifest {
   readonly content: TrainingManifestContent
   /** Whether it names these weights. One of an earlier version names none: nothing shows that it is about these. */
@@ -110,7 +110,7 @@ export interface RecordedManifest {
 export const namesNoWeights = `its ${trainingManifestFile} is of an earlier version and does not name the weights that it is about`
 
 /**
- * What training wrote beside the weights in `location`, or beside those that they are the average of.
+ * What training wrote next to the weights in `location`, or next to those that they are the average of.
  *
  * @returns null where nothing is
  * @throws VideoMaeError `TRAINING_MANIFEST_FOREIGN` where it is about other weights; `CHECKPOINT_DAMAGED`; what `weightsDigest` throws
@@ -139,7 +139,7 @@ function foreign(file: string, location: string): VideoMaeError {
   )
 }
 
-/** The manifest of weights that training goes on from; null where nothing is known of these. */
+/** The manifest of weights that training continues from; null where nothing is known of these. */
 async function namedManifest(location: string): Promise<TrainingManifestContent | null> {
   const found = await recordedManifest(location)
   return found?.named === true ? found.content : null
@@ -159,7 +159,7 @@ export interface TrainingRecordOptions {
   readonly heldOut?: ReadonlySet<string>
   /** By file: the SHA-256 of those that it was prepared from. They count as files of the run, too. */
   readonly originals?: ReadonlyMap<string, ReadonlySet<string>>
-  /** The weights that the run starts from, as the user named them, and the folder they lie in; null for fresh ones. */
+  /** The weights that the run starts from, as the user named them, and the folder they are in; null for fresh ones. */
   readonly start: { readonly from: string; readonly location: string; readonly state: ModelState } | null
   /** Digests of files, by path, that were read after `since` (milliseconds): these files are not read again. */
   readonly known?: { readonly digests: ReadonlyMap<string, string>; readonly since: number }
@@ -182,7 +182,7 @@ export function originalsOfFiles(
 const clockMargin = 2000
 
 /**
- * Makes the manifest of a run: notes every file's state before the first step, reads each once beside the training, and looks at
+ * Makes the manifest of a run: notes every file's state before the first step, reads each once next to the training, and looks at
  * each checkpoint whether one has changed since it was noted. Decoders say in which state they found a file (`decoded`): a link
  * that leads to another file for a while and back changes nothing that could be seen later.
  */
@@ -206,7 +206,7 @@ export class TrainingRecord {
   /**
    * Call before the first step, and `stop` behind the last.
    *
-   * @param before the checkpoint that the run goes on from; null where it begins
+   * @param before the checkpoint that the run continues from; null where it begins
    */
   async begin(before: string | null): Promise<void> {
     const base = before === null ? await this.started() : await namedManifest(before)

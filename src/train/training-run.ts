@@ -52,7 +52,7 @@ export async function trainInDirectory(job: TrainingJob, options: RunOptions): P
   }
 }
 
-/** The folder of a run and the checkpoint that it goes on from, or the folder made ready for a run that begins. */
+/** The folder of a run and the checkpoint that it continues from, or the folder made ready for a run that begins. */
 async function findRun({ out, resume, onNote }: RunOptions) {
   const directory = new RunDirectory(out)
   await directory.recover()
@@ -127,7 +127,7 @@ async function trainLocked(
 }
 
 /**
- * Makes the folder what it was after the step of the checkpoint that the run goes on from, and says what differs from then.
+ * Makes the folder what it was after the step of the checkpoint that the run continues from, and says what differs from then.
  *
  * @returns the lines of metrics until that step
  */

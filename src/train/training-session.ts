@@ -26,7 +26,7 @@ export function optimizerOptions(
  * Opens the programs of a training run, and others that share their state, in the engine that the configuration asks for.
  *
  * @param wanted the engine by its name, or itself: one whose sessions serve several runs
- * @param usedBefore the engine that the run was started with, where it is resumed: it goes on there unless another one is
+ * @param usedBefore the engine that the run was started with, where it is resumed: it continues there unless another one is
  *   asked for
  * @param ranks that gradients are averaged over
  * @throws VideoMaeError what choosing and opening an engine throw

@@ -19,14 +19,14 @@ export function unknownUse(open: string): TrainingUse {
 }
 
 /**
- * What the training manifest beside weights says.
+ * What the training manifest next to weights says.
  *
  * @param location folder or file of the weights
  * @throws VideoMaeError what `recordedManifest` throws
  */
 export async function trainingUse(location: string): Promise<TrainingUse> {
   const found = await recordedManifest(location)
-  if (found === null) return unknownUse('no training-manifest.json of its training lies beside its weights')
+  if (found === null) return unknownUse('no training-manifest.json of its training is next to its weights')
   if (!found.named) return unknownUse(namesNoWeights)
   const { labeled, samples, withLabels, heldOut = [], start, changed } = found.content
   if (labeled && withLabels === undefined)

@@ -1,4 +1,4 @@
-/** Keys of a configuration that have no effect beside its other keys. Somebody relies on a value that is given. */
+/** Keys of a configuration that have no effect together with its other keys. Somebody relies on a value that is given. */
 import { VideoMaeError } from '../core/errors.ts'
 import { ignoresOption } from '../engine/ignored-options.ts'
 import type { RunConfiguration } from './configuration.ts'

@@ -18,7 +18,7 @@ async function written(name: string, files: Readonly<Record<string, Readonly<Rec
   return weightsDigest(location)
 }
 
-test('values, names and heads beside the model count; their order in the file and other files do not', async () => {
+test('values, names and heads next to the model count; their order in the file and other files do not', async () => {
   const model = { a: tensor(1, 2), b: tensor(3) }
   const digest = await written('first', { 'model.safetensors': model })
   expect(digest).toMatch(/^[0-9a-f]{64}$/)

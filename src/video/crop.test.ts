@@ -16,7 +16,7 @@ test('multi-scale: ten shapes, thirteen positions, sizes near the output snapped
     boxes.add(JSON.stringify(crop))
     shapes.add(`${crop.width}x${crop.height}`)
   }
-  // 256 * .875 = 224; .75 -> 192; .66 -> 168
+  // 256 * 0.875 = 224; 0.75 -> 192; 0.66 -> 168
   const sides = [256, 224, 192, 168]
   const expected = sides.flatMap((w, i) => sides.filter((_, j) => Math.abs(i - j) <= 1).map((h) => `${w}x${h}`))
   expect([...shapes].sort()).toEqual(expected.sort())
@@ -48,7 +48,7 @@ test('random resized: area and aspect inside their bounds, except for pictures t
   })
 })
 
-test('three crops along the long side lie at its start, middle and end', () => {
+test('three crops along the long side are at its start, middle and end', () => {
   const windows = [0, 1, 2].map((k) => alongCrop({ width: 340, height: 256 }, output, k, 3))
   // 340 * 224 / 256 = 297.5 -> 297; 73 free
   expect(windows.map((w) => w.window)).toEqual([

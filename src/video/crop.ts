@@ -76,7 +76,7 @@ const offsets = [
 
 /**
  * GroupMultiScaleCrop (Wang et al., TSN, 2016; VideoMAE's pretraining crop): side lengths of the largest box with the proportions of
- * the output (min(w, h) for a square one) times {1, .875, .75, .66}, truncated, set to the output size where they are within 3 pixels
+ * the output (min(w, h) for a square one) times {1, 0.875, 0.75, 0.66}, truncated, set to the output size where they are within 3 pixels
  * of it; one of the ten (w, h) pairs and one of the 13 fixed positions, uniformly.
  */
 export function multiScaleCrop(picture: Size, output: Size, random: RandomStream): Geometry {

@@ -70,7 +70,7 @@ function notWhole(file: string, found: string): VideoMaeError {
   return encodingFailed(`Expected ${file} to hold all frames that were encoded, but ${found}.`)
 }
 
-/** Two frames that lie years apart must not become a file of all frames between them. Slides that are shown for minutes may. */
+/** Two frames that are years apart must not become a file of all frames between them. Slides that are shown for minutes may. */
 const mostFrames = (frames: number): number => 10_000 + 1000 * frames
 
 type Written = Omit<EncodedVideo, 'bytes'>

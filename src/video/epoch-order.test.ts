@@ -25,7 +25,7 @@ test('an epoch visits every entry once, in an order of its own', () => {
   expect(order.startOfStep(30)).toEqual({ epoch: 2, offset: 24 })
 })
 
-test('steps lie where walking through all of them puts them, whatever turns out bad on the way', () => {
+test('steps are where walking through all of them puts them, whatever turns out bad on the way', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 6, max: 30 }),

@@ -85,7 +85,7 @@ function emptyFolder(
  * `readVideos` has them among the warnings of its reading.
  *
  * @param entries what `listVideos(source, { labelFromFolder: true })` gives
- * @returns nothing where all class folders lie side by side, or where the source is no folder
+ * @returns nothing where all class folders are side by side, or where the source is no folder
  */
 export function classFolderWarnings(source: string, entries: readonly VideoEntry[]): string[] {
   if (statSync(source, { throwIfNoEntry: false })?.isDirectory() !== true) return []
@@ -94,7 +94,7 @@ export function classFolderWarnings(source: string, entries: readonly VideoEntry
   const folders = [...labels.keys()]
   if (folders.length < 2 || new Set(folders.map(parentOf)).size === 1) return []
   return [
-    `the class of a video is the folder that it lies in, but the ${folders.length} folders with videos in ${source} do not lie side by side: ` +
+    `the class of a video is the folder that it is in, but the ${folders.length} folders with videos in ${source} are not side by side: ` +
       `${exampleOf(labels, entries)}. Where that is not meant, put one folder per class side by side, or name a list with the columns path,label instead.`,
   ]
 }
@@ -109,7 +109,7 @@ function parentOf(folder: string): string {
   return folder === '.' ? '..' : path.posix.dirname(folder)
 }
 
-/** What becomes of class folders that do not lie side by side. */
+/** What becomes of class folders that are not side by side. */
 function exampleOf(labels: ReadonlyMap<string, string>, entries: readonly VideoEntry[]): string {
   const first = new Map<string, string>()
   for (const [folder, label] of labels) {
@@ -118,7 +118,7 @@ function exampleOf(labels: ReadonlyMap<string, string>, entries: readonly VideoE
     first.set(label, folder)
   }
   const loose = entries.find(({ id }) => !id.includes('/'))
-  if (loose !== undefined) return `${loose.id}, which lies in no folder of its own, is of the class ${loose.label}`
+  if (loose !== undefined) return `${loose.id}, which is in no folder of its own, is of the class ${loose.label}`
   const [deepest] = [...labels.keys()].sort((a, b) => b.split('/').length - a.split('/').length)
   return `${deepest} is the class ${labels.get(deepest)}, not ${path.posix.basename(path.posix.dirname(deepest))}`
 }

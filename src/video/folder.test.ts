@@ -144,7 +144,7 @@ describe('folders that are a split', () => {
     expect(folderSplit(['val/a.mp4', 'test/b.mp4'])).toEqual({ split: null, warnings: [] })
   })
 
-  test('not where videos lie outside: said', () => {
+  test('not where videos are outside: said', () => {
     const { split, warnings } = folderSplit(['train/walk/a.mp4', 'test/walk/b.mp4', 'extra/walk/c.mp4'])
     expect(split).toBeNull()
     expect(warnings).toEqual([expect.stringMatching(/test, train look like a split, but it is not used.*extra\/walk/)])

@@ -1,4 +1,4 @@
-/** The videos of a folder: which files there are, which cannot be used and why, and which part of a split they lie in. */
+/** The videos of a folder: which files there are, which cannot be used and why, and which part of a split they are in. */
 import { type Dirent, readdirSync, type Stats, statSync } from 'node:fs'
 import path from 'node:path'
 import { hasPictureExtension, hasVideoExtension } from './extensions.ts'

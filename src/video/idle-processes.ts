@@ -2,7 +2,7 @@ import type { DecodeProcess, IdleProcess, Listener, ProcessLimits, Work } from '
 import type { ProcessSettings } from './protocol.ts'
 
 /**
- * How many processes wait for the next pool. Few, because each holds 100 MB or so; a pool with more work starts others beside them.
+ * How many processes wait for the next pool. Few, because each holds 100 MB or so; a pool with more work starts others next to them.
  */
 const mostIdle = 2
 

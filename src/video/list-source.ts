@@ -219,7 +219,7 @@ function twoOfOneId(file: string, id: string, before: number, line: number): Vid
   )
 }
 
-/** A file that is added beside another must not take the place of the other. */
+/** A file that is added next to another must not take the place of the other. */
 function twoFilesOfOneName(file: string, line: number, name: string, [one, other]: readonly [string, string]) {
   return new VideoMaeError(
     `${file}:${line}: expected a path that names one file, but ${name} could be ${one} and ${other}`,

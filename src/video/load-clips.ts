@@ -39,7 +39,7 @@ export type LoadedVideo = {
 } & (
   | {
       readonly ok: true
-      /** uint8 [samplings x crops][frames][height][width][3], RGB; the crops of one sampling lie side by side. */
+      /** uint8 [samplings x crops][frames][height][width][3], RGB; the crops of one sampling are side by side. */
       readonly clips: Uint8Array
       readonly views: readonly ClipView[]
     }

@@ -20,7 +20,7 @@ export interface LoadedBatch {
   readonly step: number
   /** Epoch of its first sample. */
   readonly epoch: number
-  /** uint8 [batchSize][frames][height][width][3], RGB, in shared memory. The copies of one video lie side by side. */
+  /** uint8 [batchSize][frames][height][width][3], RGB, in shared memory. The copies of one video are side by side. */
   readonly clips: Uint8Array
   readonly samples: readonly LoadedSample[]
   /** Gives the memory of `clips` back for a later batch: call it when nothing reads them any more. A batch that is not given back keeps its memory. */

@@ -1,7 +1,7 @@
 import type { Box, Size } from './types.ts'
 
 /**
- * One of the eight ways a picture can lie: the displayed picture is the coded one, transposed if `swap`, then mirrored left
+ * One of the eight ways a picture can be: the displayed picture is the coded one, transposed if `swap`, then mirrored left
  * and right if `flipX`, top and bottom if `flipY`.
  */
 export interface Orientation {

@@ -198,7 +198,7 @@ export class DecodeProcess<Job extends Work> implements IdleProcess {
     return process
   }
 
-  /** Whether the program goes on for as long as this process does. */
+  /** Whether the program continues for as long as this process does. */
   private holdProgram(holds: boolean): void {
     const change = holds ? 'ref' : 'unref'
     this.child[change]()

@@ -58,7 +58,7 @@ export interface PoolOptions extends ProcessSettings {
   readonly slotBytes: number
   /** Idle processes to begin with, and where those of this pool go in the end. */
   readonly processes?: IdleProcesses
-  /** Most requests that are open at the same time: more processes would only lie idle. Default: any number. */
+  /** Most requests that are open at the same time: more processes would only be idle. Default: any number. */
   readonly mostRequests?: number
   /** Closes the pool: requests that are open then, or made later, are rejected with its reason. */
   readonly signal?: AbortSignal

@@ -44,7 +44,7 @@ describe('strided', () => {
 })
 
 describe('dense', () => {
-  test('16 points over a span of 64 lie 64 / 15 apart', () => {
+  test('16 points over a span of 64 are 64 / 15 apart', () => {
     const clip = denseClip(300, 16, 4, extreme(false))
     expect(clip).toEqual([0, 4, 8, 12, 17, 21, 25, 29, 34, 38, 42, 46, 51, 55, 59, 63])
     expect(denseClip(300, 16, 4, extreme(true))[0]).toBe(299 - 64)

@@ -101,7 +101,7 @@ export function stridedClip(
 
 /**
  * `frames` points from linspace(start, end, frames), truncated, where end is uniform in [span, length) and start = end - span, span = frames * stride;
- * so they lie span / (frames - 1) apart. A video of at most `span` frames: floor(length / stride) points over the whole of it, then its last frame.
+ * so they are span / (frames - 1) apart. A video of at most `span` frames: floor(length / stride) points over the whole of it, then its last frame.
  * Without `random` (validation): the middle window, as VideoMAE V2 does.
  */
 export function denseClip(length: number, frames: number, stride: number, random: RandomStream | undefined): number[] {

@@ -17,7 +17,7 @@ export class SharedFile {
   private bytes: number
 
   /**
-   * @param folders where it may lie, the best first
+   * @param folders where it may be, the best first
    * @throws VideoMaeError `DECODER_RESOURCES` when none of the folders can take that many bytes
    */
   constructor(bytes: number, folders: readonly string[] = ['/dev/shm', tmpdir()]) {

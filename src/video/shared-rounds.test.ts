@@ -229,7 +229,7 @@ it.each([
   expect(taken).toEqual(expected)
 })
 
-it('a run that goes on with other ranks takes what the first ones would have taken', async () => {
+it('a run that continues with other ranks takes what the first ones would have taken', async () => {
   const options = loading(23, { batchSize: 4, seed: 3, reader: reader(new Set(['v3', 'v8', 'v20'])) })
   const two = { options, ranks: 2, clips: 4 }
   const before = await together(two, 0, 3)

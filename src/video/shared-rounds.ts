@@ -10,7 +10,7 @@ export interface RankShare {
   readonly clips: number
   /**
    * Give a rank that has a part of a batch whole pairs: a sample and the one at the mirrored index of the batch, so that both can be
-   * mixed. Default: samples that lie side by side.
+   * mixed. Default: samples that are side by side.
    */
   readonly pairs?: boolean
   /** Collective: the files that ranks could not read just now, of all ranks. */

@@ -86,7 +86,7 @@ describe('classes that are folders', () => {
     return classFolderWarnings(source, listVideos(source, { labelFromFolder: true }))
   }
 
-  test('lie side by side, however deep: nothing to say', () => {
+  test('are side by side, however deep: nothing to say', () => {
     expect(warningsOf('walk/a.mp4', 'run/b.mp4')).toEqual([])
     expect(warningsOf('all/train/walk/a.mp4', 'all/train/run/b.mp4')).toEqual([])
     const list = path.join(folder, 'list.csv')
@@ -94,7 +94,7 @@ describe('classes that are folders', () => {
     expect(classFolderWarnings(list, listVideos(list))).toEqual([])
   })
 
-  test('lie below the folders of a split: nothing to say', () => {
+  test('are below the folders of a split: nothing to say', () => {
     expect(warningsOf('train/walk/a.mp4', 'train/run/b.mp4', 'test/walk/c.mp4')).toEqual([])
     expect(warningsOf('walk/train/a.mp4', 'walk/test/b.mp4', 'run/train/b.mp4')).toEqual([])
   })
@@ -116,7 +116,7 @@ describe('classes that are folders', () => {
       expect.stringMatching(/run\/s2 is the class s2.*not run/),
     ])
     expect(warningsOf('a.mp4', 'run/c.mp4')).toEqual([
-      expect.stringMatching(/a\.mp4, which lies in no folder .*is of the class data\d/),
+      expect.stringMatching(/a\.mp4, which is in no folder .*is of the class data\d/),
     ])
   })
 })

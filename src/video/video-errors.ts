@@ -63,7 +63,7 @@ export function encodingFailed(expected: string): VideoMaeError {
   return new VideoMaeError(expected, {
     code: 'ENCODING_FAILED',
     exit: 'environment',
-    hint: 'Look for free space where the files are written, then run the same command again: it goes on where it was.',
+    hint: 'Look for free space where the files are written, then run the same command again: it continues where it stopped.',
   })
 }
 

@@ -1,4 +1,4 @@
-/** How many times the limit work may go on without using the processor, or, where processor time is not known, may take. */
+/** How many times the limit work may continue without using the processor, or, where processor time is not known, may take. */
 export const idleFactor = 10
 
 /** Shortest pause between two looks, seconds. */

@@ -1,4 +1,4 @@
-/** A certification that is stopped or killed goes on, and ends as if it had not been. */
+/** A certification that is stopped or killed continues, and ends as if it had not been. */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -42,7 +42,7 @@ it('is stopped in the middle of certifying, and tells how far it is', async () =
   expect(seen[0]).toBeLessThan(inputs)
 })
 
-it('goes on after signals and kills at any moment, to the same bytes', async () => {
+it('continues after signals and kills at any moment, to the same bytes', async () => {
   const command = (out: string) => [
     ...['certify', videos, '--from', 'pixels', '--partitions', '4,6', '--rule', 'dpa,roe,fa', '--spread', '2'],
     ...['--threads', '1', '--workers', '1', '--out', path.join(folder, out)],

@@ -103,7 +103,7 @@ describe('features that are kept', () => {
     const many = { cache, threads: 1, workers: 1, processes: decoding }
     const computedBy = async (more: object) => (await computeFeatures(source, entries, { ...many, ...more })).computed
     expect(await computedBy({ batch: 8 })).toBe(12)
-    expect(await computedBy({ batch: 4 })).toBe(0) // what fine-tuning has computed, it goes on using
+    expect(await computedBy({ batch: 4 })).toBe(0) // what fine-tuning has computed, it uses again
     const keys = () =>
       readdirSync(cache).map((id) => JSON.parse(readFileSync(path.join(cache, id, 'key.json'), 'utf8')))
     const wanted = options('first', { cache })

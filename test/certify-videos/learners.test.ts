@@ -97,7 +97,7 @@ describe.each([
     const { learners, set, test } = await prepared(learner)
     const directory = inFolder(`kept-${learner.kind}`)
     const first = await learners.train(set, { ...plan, directory })
-    // Deleting one video changes one learner; which of the others are trained beside it, or before, changes none.
+    // Deleting one video changes one learner; which of the others are trained next to it, or before, changes none.
     const fewer = await learners.train(without(set, 0), plan)
     const differing = first.records.filter(({ sha256 }, i) => sha256 !== fewer.records[i].sha256)
     expect(differing.map(({ learner: number }) => number)).toEqual([first.assignment.bucketOf[0]])
@@ -270,7 +270,7 @@ describe('an encoder for each group', () => {
       expect(certificate.runs[0]).toMatchObject({ rule: 'groups', groups: 2, learners: 6 })
       expect(certificate.threat.encoder.trust).toBe('per_group')
     })
-    // The audit trains a part of each encoder again: a poison then changes heads beside its own.
+    // The audit trains a part of each encoder again: a poison then changes heads next to its own.
     const { set, test, learners } = await prepareGroups(grouped, wanted, 2)
     expect(test.perGroup).toHaveLength(2)
     const audited = { by: 'content', partitions: 6, rule: 'groups', groups: 2, threads: 1 } as const

@@ -14,7 +14,7 @@ const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-many-partitions-'))
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-it('500 partitions of 12 videos: warned of on stderr, beside the table and in the certificate', async () => {
+it('500 partitions of 12 videos: warned of on stderr, next to the table and in the certificate', async () => {
   const classes = ['left', 'right'] as const
   await generateMotionDataset(inFolder('videos'), { clips: 12, size: 16, frames: 4, seed: 4, classes })
   const { code, stdout, stderr } = await videomae(

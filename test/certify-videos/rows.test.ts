@@ -155,7 +155,7 @@ describe('the white-box certificate, which is about labels that become another c
       )
       checkPlan(planned, 'content', [from === 'pixels' ? 'dpa' : 'groups'], 'general')
     }
-    // The videos to predict may lie in one: their labels are not the attacker's.
+    // The videos to predict may be in one: their labels are not the attacker's.
     const list_ = list(
       'labels.csv',
       'path,label',

@@ -74,7 +74,7 @@ describe('predicted videos of several clips', () => {
       }
     const forecast = await forecastCertification(job('unused'))
     expect(forecast.features?.items).toBe(clips * 20 + 6)
-    // All clips of a video lie in memory together, 900 more of 4 x 8 x 16 pixels here: four videos ahead, one in use, and its copy.
+    // All clips of a video are in memory together, 900 more of 4 x 8 x 16 pixels here: four videos ahead, one in use, and its copy.
     const many = await forecastCertification(job('unused', { testClips: 903 }))
     expect(many.memory.features!.data - forecast.memory.features!.data).toBe(6 * 900 * 4 * 8 * 16 * 3)
   })

@@ -22,7 +22,7 @@ describe('a run of an earlier program', () => {
     return files
   }
 
-  it('is known where its videos lie unchanged, and what was found is kept beside it', async () => {
+  it('is known where its videos are unchanged, and what was found is kept next to it', async () => {
     await old('whole', 20)
     const manifest = await known(location('whole-run'))
     expect(manifest.samples.size).toBe(6)
@@ -38,7 +38,7 @@ describe('a run of an earlier program', () => {
     expect([...(await known(location('whole-run'))).samples]).toEqual(others.sort())
   })
 
-  it('is known with files beside the weights that are none, as for weightsDigest', async () => {
+  it('is known with files next to the weights that are none, as for weightsDigest', async () => {
     await old('beside', 28)
     const step = location('beside-run', 'step-00000004')
     const digest = await weightsDigest(step)
@@ -63,7 +63,7 @@ describe('a run of an earlier program', () => {
     expect(await trainingManifestOf(checkpoint)).toMatchObject({ known: false })
   })
 
-  it('is unknown for weights that the state beside them does not name, and nothing is promised of these', async () => {
+  it('is unknown for weights that the state next to them does not name, and nothing is promised of these', async () => {
     await old('bound', 25)
     const [run, step] = [location('bound-run'), location('bound-run', 'step-00000004')]
     const foreign = location('foreign-weights')
@@ -93,7 +93,7 @@ describe('a run of an earlier program', () => {
     )
     rmSync(location('bound'), { recursive: true })
     expect(await trainingManifestOf(step)).toMatchObject({ known: false, why: expect.stringContaining('not where') })
-    // So are weights beside a state that names none, as an earlier program wrote it.
+    // So are weights next to a state that names none, as an earlier program wrote it.
     cpSync(foreign, step, { recursive: true })
     expect((await known(step)).samples.size).toBe(6)
     writeFileSync(file, JSON.stringify({ ...state, digests: {} }))
@@ -146,7 +146,7 @@ describe('a run of an earlier program', () => {
     const files = await dataset('split', 24)
     await finetuneOn(listOf('split.csv', files), location('split-run'), 'scratch')
     withoutManifests(location('split-run'))
-    // The chosen classifier has no state beside it that would name its weights.
+    // The chosen classifier has no state next to it that would name its weights.
     expect(await trainingManifestOf(location('split-run'))).toMatchObject({
       known: false,
       why: expect.stringContaining('nothing shows that the weights'),

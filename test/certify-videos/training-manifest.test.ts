@@ -36,7 +36,7 @@ const asked = (from: string): Promise<unknown>[] => [
 ]
 
 describe('a manifest', () => {
-  it('beside foreign weights, and beside weights that were edited, is refused by everything that trusts it', async () => {
+  it('next to foreign weights, and next to weights that were edited, is refused by everything that trusts it', async () => {
     await pretrainOn(location('inputs'), location('others-run'))
     const [foreign, edited] = [location('foreign'), location('edited')]
     cpSync(location('others-run', 'step-00000004'), foreign, { recursive: true })

@@ -321,7 +321,7 @@ describe('base learners that are trained again', () => {
     await expect(attestCertificate(copy)).rejects.toMatchObject({ exit: 'data' })
     rmSync(ensemble)
     expect((await verifyCertificate(certificate)).notChecked).toContain(
-      'ensemble-k3-d1.safetensors, which is not beside the certificate',
+      'ensemble-k3-d1.safetensors, which is not next to the certificate',
     )
     const { statement, missing } = await attestCertificate(copy)
     expect(missing).toEqual(['ensemble-k3-d1.safetensors'])

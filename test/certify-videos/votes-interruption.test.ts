@@ -25,7 +25,7 @@ function votesOf(inputs: number, learners: number): string {
 }
 
 it.skipIf(process.platform === 'win32')(
-  'ends with 130 at Ctrl-C, without a certificate, and goes on to the same bytes',
+  'ends with 130 at Ctrl-C, without a certificate, and continues to the same bytes',
   async () => {
     // Inputs that the search needs all of its work for.
     const [k, d] = [50, 16]

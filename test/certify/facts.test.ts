@@ -117,7 +117,7 @@ test('label flips of heads with many more samples than features are certified, w
   expect(Math.max(...(certified ?? []).map(({ radius }) => radius))).toBeGreaterThan(20)
 })
 
-test('certificates of inputs are those of certifyBallots, go on from known ones, and end when they are told to', async () => {
+test('certificates of inputs are those of certifyBallots, continue from known ones, and end when they are told to', async () => {
   const stream = new RandomStream('turns')
   const ballots = ballotsFromScores(
     Float64Array.from({ length: 40 * 12 * 3 }, () => stream.normal()),

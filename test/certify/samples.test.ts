@@ -1,4 +1,4 @@
-/** The records of samples beside a certificate: what they say, and that `verify` holds partitions, classes and inputs against them. */
+/** The records of samples next to a certificate: what they say, and that `verify` holds partitions, classes and inputs against them. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'

@@ -167,7 +167,7 @@ test.each([
   expect(result.error?.message).toContain(`Expected no ${name} `)
 })
 
-test('options of votes are refused without a file of votes, and DATA beside one', async () => {
+test('options of votes are refused without a file of votes, and DATA together with one', async () => {
   for (const more of [
     ['--kind', 'scores'],
     ['--learners', '3'],
@@ -226,7 +226,7 @@ test.each([
   ['a rule that a spread makes unsound', ['--rule', 'dpa', '--offsets', '0,3,7'], '3 learners for --rule'],
   ['one of several rules', ['--rule', 'fa,temporal', '--offsets', '0,3,7'], '3 learners for --rule'],
   ['a spread whose offsets are not named', ['--spread', '3'], '--offsets'],
-  ['a rule without a spread beside one', ['--rule', 'dpa', '--spread', '3'], '3 learners for --rule'],
+  ['a rule without a spread together with one', ['--rule', 'dpa', '--spread', '3'], '3 learners for --rule'],
   ['a rule that needs rankings', ['--rule', 'dpa,roe'], 'first choices'],
   ['an unknown rule', ['--rule', 'dpa,nonsense'], '--rule'],
 ] as const)('certify --votes refuses %s before anything is written', async (_, options, message) => {

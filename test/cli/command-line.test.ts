@@ -164,7 +164,7 @@ describe('videomae', () => {
     const { code, stdout } = await videomae('reconstruct', run, video, '--out', out, '--json')
     expect(code).toBe(0)
     const result = JSON.parse(stdout) as { visible: number; masked: number; loss: number; meanLoss: number }
-    // The ratio of the run, .75, not the usual .9.
+    // The ratio of the run, 0.75, not the usual 0.9.
     expect(result).toMatchObject({ visible: 8, masked: 24 })
     expect(Number.isFinite(result.loss)).toBe(true)
     expect(result.meanLoss).toBeGreaterThan(0.5)

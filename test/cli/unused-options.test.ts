@@ -27,7 +27,7 @@ const inLists = 'certify list.csv --groups 2 --stage groups'
 const pixels = 'an engine and training data are refused for features of pixels'
 const testShare: Use = {
   tests: [
-    [unitTests, 'a share to predict is refused beside videos to predict'],
+    [unitTests, 'a share to predict is refused together with videos to predict'],
     [unitTests, 'what splits videos is refused where something else does'],
   ],
 }
@@ -140,7 +140,9 @@ const table: Record<string, Record<string, Use>> = {
     ),
     ...refused(['finetune list.csv --from scratch'], ['--repeats 2']),
     ...refused(['finetune list.csv --from scratch --mode ridge'], ['--log-csv']),
-    '--folds': { tests: [['test/finetune/cross-validation.test.ts', 'is refused beside what it has no use for']] },
+    '--folds': {
+      tests: [['test/finetune/cross-validation.test.ts', 'is refused together with what it has no use for']],
+    },
   },
   evaluate: {
     ...used('--from', '--clips', '--crops', '--batch', '--out', '--workers', '--decoder'),
@@ -179,8 +181,8 @@ const table: Record<string, Record<string, Use>> = {
     ...used('--from', '--kind', '--window-step', '--stride', '--shard', '--out', '--cache', '--batch'),
     ...used('--engine', '--workers', '--decoder', '--json', '--quiet'),
     '--threads': { refused: ['features videos --from run --engine reference --threads 2'] },
-    '--clips': { tests: [[unitTests, 'views are refused beside sliding windows']] },
-    '--crops': { tests: [[unitTests, 'views are refused beside sliding windows']] },
+    '--clips': { tests: [[unitTests, 'views are refused together with sliding windows']] },
+    '--crops': { tests: [[unitTests, 'views are refused together with sliding windows']] },
     '--readout': { refused: ['features videos --from pixels --kind tokens --readout motion'] },
     '--fps': { tests: [['src/train/clip-timing.test.ts', 'are refused together in recipes and on the command line']] },
   },

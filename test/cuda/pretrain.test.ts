@@ -95,7 +95,7 @@ describe.skipIf(missing !== null)(
       expect(log.filter(({ what, number }) => what === 'on-device' && number === frameBytes).length).toBeGreaterThan(0)
     })
 
-    it('saves and ends with 130 at Ctrl-C while the device works, and goes on, recomputing, to the same losses', async () => {
+    it('saves and ends with 130 at Ctrl-C while the device works, and continues, recomputing, to the same losses', async () => {
       const recompute = ['--set', 'engine.recompute=blocks']
       const started = start('interrupted', { EMULATED_LATENCY: '300' }, ...recompute)
       await untilStep(started, 1)
@@ -113,7 +113,7 @@ describe.skipIf(missing !== null)(
       expect(written).toMatchObject({ engine: { name: 'cuda', recompute: 'blocks' }, engineUsed: 'cuda' })
     })
 
-    it('names the operation at which the device fails, keeps the last checkpoint, and goes on from it', async () => {
+    it('names the operation at which the device fails, keeps the last checkpoint, and continues from it', async () => {
       // In the middle of the last step.
       const [before, after] = log.flatMap(({ what, number }) => (what === 'done' ? [number] : [])).slice(-2)
       const failing = String(Math.floor((before + after) / 2))

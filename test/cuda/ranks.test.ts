@@ -96,7 +96,7 @@ describe.skipIf(missing !== null)(`ranks on emulated devices${missing === null ?
     },
   )
 
-  it('train the same without MPI, also where Ctrl-C has stopped them and --resume goes on', async () => {
+  it('train the same without MPI, also where Ctrl-C has stopped them and --resume continues', async () => {
     const stopped = start('nccl', under('none'))
     await untilStep(stopped, 1)
     const [, second] = processesOf(stopped)
@@ -127,7 +127,7 @@ describe.skipIf(missing !== null)(`ranks on emulated devices${missing === null ?
     process.kill(second, 'SIGKILL')
     const { code, stderr } = await running.ended
     expect(code, stderr).toBe(4)
-    expect(stderr).toMatch(/Expected rank 1 of 2 on \S+ to go on .* \[RANK_DIED\]/)
+    expect(stderr).toMatch(/Expected rank 1 of 2 on \S+ to continue .* \[RANK_DIED\]/)
     const { code: usage, stderr: why } = await refused.ended
     expect(why).toContain('[LAUNCHER_UNSUPPORTED]')
     expect(usage).toBe(2)

@@ -1,4 +1,4 @@
-/** What a CUDA session does beside computing: memory, prefetching, measured algorithms, profiles. Emulated. */
+/** What a CUDA session does next to computing: memory, prefetching, measured algorithms, profiles. Emulated. */
 import { mkdtempSync, readdirSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -66,7 +66,7 @@ describe.skipIf(missing !== null)(
       const need = { state: gib, workspace: 9 * gib, inputs: 0.5 * gib }
       const big = buildPretrainProgram({ configuration, batch: 64, ...counts, optimizer: {} })
       const error = await failure(() => requireMemory(device, big.programs, need))
-      // 64 clips take 10 GiB beside the state; 5 GiB less 32 MiB are left.
+      // 64 clips take 10 GiB next to the state; 5 GiB less 32 MiB are left.
       expect(error.hint).toContain('from 64 to at most 31')
       expect(error.hint).not.toContain('recompute')
       const leaner = await failure(() => requireMemory(device, big.programs, need, () => ({ ...need, workspace: gib })))

@@ -106,7 +106,7 @@ it.skipIf(launcher.missing !== null)('two ranks train, validate and test what on
   expect(stdout.match(/17 training/g)).toHaveLength(1)
   expect(stderr.match(/Unreadable: .*val\.mp4/g)).toHaveLength(1)
   expectSameRun(name)
-  // One process goes on where two ranks have saved, with the samples that would have come.
+  // One process continues where two ranks have saved, with the samples that would have come.
   rmSync(inFolder(name, 'step-00000005'), { recursive: true })
   const resumed = await videomae(...command(name, '--resume'))
   expect(resumed.code, resumed.stderr).toBe(0)

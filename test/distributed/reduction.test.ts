@@ -90,7 +90,7 @@ describe('mergedRanges', () => {
   const shown = (...ranges: Parameters<typeof mergedRanges>) =>
     mergedRanges(...ranges).map(({ address, count }) => [Number(address), count])
 
-  it('sums what overlaps once, and what lies side by side in one piece', () => {
+  it('sums what overlaps once, and what is side by side in one piece', () => {
     expect(shown([range(4096, 16), range(1024, 8), range(1032, 8), range(4100, 4), range(1024, 8)], 1)).toEqual([
       [1024, 4],
       [4096, 4],

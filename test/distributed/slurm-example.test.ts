@@ -27,7 +27,7 @@ function submit(code: number, ...args: readonly string[]) {
   return { status, asked: readFileSync(log, 'utf8').trimEnd().split('\n') }
 }
 
-it.skipIf(!bash)('starts one command on all nodes, and asks to go on where the run was saved', () => {
+it.skipIf(!bash)('starts one command on all nodes, and asks to continue where the run was saved', () => {
   const saved = submit(130, 'my videos', 'run')
   expect(saved.status).toBe(0)
   expect(saved.asked[1]).toBe('scontrol requeue 17')

@@ -86,7 +86,7 @@ describe.skipIf(installed.length === 0)('a run', () => {
   }
 
   it(
-    'goes on with four ranks where one process has stopped, with the samples that would have come',
+    'continues with four ranks where one process has stopped, with the samples that would have come',
     limit,
     async () => {
       cpSync(inFolder('alone'), inFolder('more'), { recursive: true })
@@ -99,7 +99,7 @@ describe.skipIf(installed.length === 0)('a run', () => {
     },
   )
 
-  describe('on ranks whose videos lie elsewhere', () => {
+  describe('on ranks whose videos are elsewhere', () => {
     const elsewhere = inFolder('elsewhere')
     beforeAll(() => cpSync(tiny.videos, path.join(elsewhere, 'videos'), { recursive: true }))
 

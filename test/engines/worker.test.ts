@@ -105,7 +105,7 @@ describe('a session in a thread', () => {
     expect([...pooled]).toEqual([5, 6, 7])
   })
 
-  it('brings announced inputs to the thread beside a run, once, as the arrays that the run then gets', async () => {
+  it('brings announced inputs to the thread next to a run, once, as the arrays that the run then gets', async () => {
     const session = await open()
     const [x, y, z] = [Float32Array.of(1, 2), Float32Array.of(3), Float32Array.of(4)]
     const running = session.run('announced', { x })
@@ -155,7 +155,7 @@ describe('a session in a thread', () => {
     await expect(session.run('any', {})).rejects.toMatchObject({ code: 'ENGINE_CLOSED' })
   })
 
-  it('passes errors on and goes on', async () => {
+  it('passes errors on and continues', async () => {
     const session = await open()
     const error = await session.run('throw', {}).catch((caught: unknown) => caught)
     expect(error).toMatchObject({ name: 'VideoMaeError', message: 'expected this', code: 'ENGINE_FAILED' })
@@ -203,7 +203,7 @@ describe('the thread of a session that was closed', () => {
     for (let i = 0; i < 3; i++) counts.push(await served(engine))
     expect(counts).toEqual([1, 2, 3])
     const open = await engine.open([programOf(2)])
-    expect(await served(engine), 'beside one that is open').toBe(1)
+    expect(await served(engine), 'next to one that is open').toBe(1)
     await open.close()
   })
 

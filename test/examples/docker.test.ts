@@ -16,7 +16,7 @@ interface Instruction {
   readonly text: string
 }
 
-/** Instructions of a Dockerfile: comments left out, lines that go on joined. */
+/** Instructions of a Dockerfile: comments left out, lines that continue joined. */
 function instructionsOf(text: string): Instruction[] {
   const lines = text
     .split('\n')

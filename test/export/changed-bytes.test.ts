@@ -1,4 +1,4 @@
-/** Exported files that were changed afterwards, without their description beside them. */
+/** Exported files that were changed afterwards, without their description next to them. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -55,14 +55,14 @@ describe('a changed bit', () => {
     expect(await unnoticedInModel(out)).toEqual([])
   })
 
-  it('of weights beside the model is noticed', async () => {
+  it('of weights next to the model is noticed', async () => {
     const out = at('outside.onnx')
     const model = await readModel(classifier)
     const [, data] = await writeModel(out, model, { externalData: 'always' })
     expect(data).toBe(`${out}.data`)
     expect(await unnoticed(data, spread(readFileSync(data).length, 30), () => readModel(out))).toEqual([])
     expect(await unnoticedInModel(out)).toEqual([])
-    // What is written again inside one file has nothing beside it.
+    // What is written again inside one file has nothing next to it.
     await writeModel(out, await readModel(out))
     expect(readFileSync(out)).toEqual(readFileSync(classifier))
   })

@@ -66,7 +66,7 @@ describe.each(Object.entries(kinds))('an exported %s', (kind, exported) => {
   })
 })
 
-describe('the description beside an exported file', () => {
+describe('the description next to an exported file', () => {
   const ensemble = (out: string) => exportEnsemble(at('nowhere'), { out })
   it.each(Object.entries({ ...kinds, ensemble }))('of %s replaces nothing of other origin', async (kind, exported) => {
     await mkdir(at('foreign', kind), { recursive: true })
@@ -81,7 +81,7 @@ describe('the description beside an exported file', () => {
     await expect(exported(at('foreign', kind, 'model.onnx'))).rejects.toMatchObject(taken)
   })
 
-  it('replaces an earlier one, and lies beside the file that a link names', async () => {
+  it('replaces an earlier one, and is next to the file that a link names', async () => {
     await mkdir(at('again', 'real'), { recursive: true })
     await symlink(path.join('real', 'target.ONNX'), at('again', 'link.onnx'))
     const first = await kinds.encoder(at('again', 'link.onnx'))

@@ -1,5 +1,5 @@
 /**
- * Exported files run with nothing but the description beside them: a program of examples/ makes the clip, ONNX Runtime runs the file.
+ * Exported files run with nothing but the description next to them: a program of examples/ makes the clip, ONNX Runtime runs the file.
  * Oracle: what `predict`, `features` and the certificate say of the same video.
  */
 import { createHash } from 'node:crypto'

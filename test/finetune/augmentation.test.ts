@@ -52,7 +52,7 @@ describe('drawOperations', () => {
     expect(mean(of('shear-x').map(Math.abs))).toBeCloseTo(0.21, 2)
     expect(mean(of('translate-y').map(Math.abs))).toBeCloseTo(0.315, 2)
     expect(mean(of('contrast').map((factor) => Math.abs(factor - 1)))).toBeCloseTo(0.63, 2)
-    // 256 - trunc(256 * .7) = 77 and trunc(110 * .7) = 76 with a deviation of about 13 and 5.5
+    // 256 - trunc(256 * 0.7) = 77 and trunc(110 * 0.7) = 76 with a deviation of about 13 and 5.5
     expect(Math.abs(mean(of('solarize')) - 77)).toBeLessThan(2)
     expect(Math.abs(mean(of('solarize-add')) - 76.5)).toBeLessThan(1)
     expect(new Set(of('posterize'))).toEqual(new Set([1, 2]))

@@ -156,7 +156,7 @@ describe('finetune --folds', () => {
   })
 
   it.each(['--resume', '--page', '--dry-run', '--print-config'])(
-    'is refused beside what it has no use for: %s',
+    'is refused together with what it has no use for: %s',
     async (option) => {
       const { document } = await runHere(
         'finetune',

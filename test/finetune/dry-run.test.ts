@@ -1,5 +1,5 @@
 /**
- * What fine-tuning and certification say and refuse before anything is allocated. Oracle: the folder beside the data, which must stay as it
+ * What fine-tuning and certification say and refuse before anything is allocated. Oracle: the folder next to the data, which must stay as it
  * is, and sizes that no machine has.
  */
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'

@@ -9,7 +9,7 @@ import { sampleClip } from '../../src/video/sampling.ts'
 
 /** Oracle of this file: the published code and paper. */
 describe('layer-wise learning rates', () => {
-  it('are .75^13 at the patch embedding of ViT-B, .75^12 to .75 in its blocks, 1 behind them', () => {
+  it('are 0.75^13 at the patch embedding of ViT-B, 0.75^12 to 0.75 in its blocks, 1 behind them', () => {
     const scale = layerWiseScale(12, 0.75)
     expect(scale('encoder.patch_embed.proj.weight')).toBeCloseTo(0.75 ** 13, 12)
     for (let i = 0; i < 12; i++) expect(scale(`encoder.blocks.${i}.mlp.fc1.weight`)).toBeCloseTo(0.75 ** (12 - i), 12)
@@ -66,13 +66,13 @@ describe('drop path', () => {
 describe('mixup and CutMix', () => {
   const draws = Array.from({ length: 6000 }, (_, i) => drawMix({}, 224, 224, new RandomStream(i, 'mix')))
 
-  it('are drawn equally often, with shares of Beta(.8, .8) and uniform area', () => {
+  it('are drawn equally often, with shares of Beta(0.8, 0.8) and uniform area', () => {
     const mixups = draws.filter((mix) => mix.kind === 'mixup')
     expect(Math.abs(mixups.length / draws.length - 0.5)).toBeLessThan(0.02)
     const mean = mixups.reduce((sum, { share }) => sum + share, 0) / mixups.length
     const variance = mixups.reduce((sum, { share }) => sum + (share - mean) ** 2, 0) / mixups.length
     expect(mean).toBeCloseTo(0.5, 1)
-    expect(Math.abs(variance - 1 / (4 * 2.6))).toBeLessThan(0.008) // ab / ((a+b)^2 (a+b+1)), a = b = .8
+    expect(Math.abs(variance - 1 / (4 * 2.6))).toBeLessThan(0.008) // ab / ((a+b)^2 (a+b+1)), a = b = 0.8
   })
 
   it('corrects the share to the box that was really cut', () => {
@@ -102,7 +102,7 @@ describe('mixup and CutMix', () => {
     }
   })
 
-  it('smooths targets: .1 / C off, .9 + .1 / C on', () => {
+  it('smooths targets: 0.1 / C off, 0.9 + 0.1 / C on', () => {
     const targets = mixTargets([0, 1, 1, 2], 4, 0.1, { kind: 'mixup', share: 0.7 })
     const [off, on] = [0.025, 0.925]
     const expected = [0.7 * on + 0.3 * off, off, 0.3 * on + 0.7 * off, off]

@@ -47,7 +47,7 @@ describe('a fine-tuning run', () => {
     ['full', 'split.csv'],
     ['full', 'best/mine.txt'],
     ['full', 'training-manifest.json'],
-    // Other programs write metrics.jsonl beside their configuration, too.
+    // Other programs write metrics.jsonl next to their configuration, too.
     ['full', 'config.json', 'metrics.jsonl'],
     ['full', 'split.csv', 'metrics.jsonl'],
     ['full', 'best/mine.txt', 'metrics.jsonl'],
@@ -150,7 +150,7 @@ describe('a fine-tuning run', () => {
     }
   })
 
-  it('can be stopped before training and in the test, and says how to go on', async () => {
+  it('can be stopped before training and in the test, and says how to continue', async () => {
     const configuration = finetuneConfiguration(input('full'))
     const seen: string[] = []
     const stopAt = (when: 'digests' | 'test', resume = false) => {

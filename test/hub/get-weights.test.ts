@@ -112,7 +112,7 @@ describe('get', () => {
     )
   })
 
-  it('goes on where the connection broke, however often', async () => {
+  it('continues where the connection broke, however often', async () => {
     server.fault.cuts = [1000, 2000, 3000, 100, 100, 100, 100, 100]
     await get('some/model')
     expect(readFileSync(inFolder('weights', 'model.safetensors')).equals(weights)).toBe(true)

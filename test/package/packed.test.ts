@@ -1,5 +1,5 @@
 /**
- * The packed package as a consumer has it: extracted in an empty project beside the packages that it declares, and no
+ * The packed package as a consumer has it: extracted in an empty project next to the packages that it declares, and no
  * others. `npm run check-install` does the same with a real install, which needs the registry.
  */
 import { spawnSync } from 'node:child_process'
@@ -122,7 +122,7 @@ describe('the packed package', () => {
     expect(report).toMatch(/node-av/)
   })
 
-  it('on a platform that it was not packed for takes the ONNX Runtime installed beside it, or says how to get it', () => {
+  it('on a platform that it was not packed for takes the ONNX Runtime installed next to it, or says how to get it', () => {
     const bundled = path.join(installed, 'dist/node_modules/onnxruntime-node/bin')
     renameSync(bundled, `${bundled}.away`)
     const beside = path.join(consumer, 'node_modules/onnxruntime-node')

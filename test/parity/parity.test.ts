@@ -1,5 +1,5 @@
 /**
- * Every engine against the original implementation in PyTorch, float32 (its numbers lie in the parity set): logits,
+ * Every engine against the original implementation in PyTorch, float32 (its numbers are in the parity set): logits,
  * losses, the gradient norm of every tensor, ten AdamW steps, classification logits. Any machine; a GPU where one is.
  */
 import { existsSync } from 'node:fs'

@@ -107,7 +107,7 @@ test('a video to predict whose original is protected counts as seen, and the rev
   expect(inputsInTraining({ train: [{ ...made, original: undefined }], test: [plain] })).toBe(0)
 })
 
-test('the records beside a certificate name the originals', () => {
+test('the records next to a certificate name the originals', () => {
   const videos = prepared.map((entry, i) => ({ ...entry, label: 'left', class: 0, digest: String(i).repeat(64) }))
   const [first, ...others] = videos
   const mixed = [{ ...first, original: undefined }, ...others]

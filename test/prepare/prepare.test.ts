@@ -112,7 +112,7 @@ test('a list is prepared: frames, times, labels, splits, groups and originals st
   expect(key).toEqual(times.map((_, i) => (i % 5 === 0 ? 1 : 0)))
 })
 
-test('the same call goes on: only what is not done, not whole or made of another content is prepared again', async () => {
+test('the same call continues: only what is not done, not whole or made of another content is prepared again', async () => {
   expect(await prepareVideos(good, out, small)).toMatchObject({ encoded: 0, before: 3 })
   const records = path.join(out, 'records/1-of-1/done.jsonl')
   // A kill: one file is in place and its record cut off, another half written under its temporary name.
@@ -190,7 +190,7 @@ test('shares together prepare everything; a constant rate repeats and drops fram
   expect(await prepareVideos(good, shared, options)).toMatchObject({ encoded: 0, before: 3 })
 })
 
-test('parts stay parts of one file; what is stopped leaves no half file and goes on', async () => {
+test('parts stay parts of one file; what is stopped leaves no half file and continues', async () => {
   const parts = path.join(source, 'parts.csv')
   writeFileSync(parts, 'path,start,end,label\nwalk/a.mp4,0,0.5,early\nwalk/a.mp4,0.5,,late\nwalk/a.mkv,,,walk\n')
   const target = path.join(folder, 'stopped')
@@ -219,7 +219,7 @@ test('parts stay parts of one file; what is stopped leaves no half file and goes
   expect(() => readVideos(target, { fixedForm: true })).toThrow(expect.objectContaining({ code: 'PREPARED_FOLDER' }))
 })
 
-test('a video whose times lie days apart is left out, and ends nothing', async () => {
+test('a video whose times are days apart is left out, and ends nothing', async () => {
   const location = path.join(folder, 'gaps')
   mkdirSync(location)
   encodeFixture(path.join(location, 'gap.mkv'), { times: [0, 40, 300_000_000] })

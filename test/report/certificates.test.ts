@@ -31,7 +31,7 @@ describe('pages', () => {
       const { problems, text } = checkPage(page)
       expect(problems, name).toEqual([])
       // All files are there, as they were written.
-      expect(text, name).not.toMatch(/Not beside the certificate|Not the files|missing/)
+      expect(text, name).not.toMatch(/Not next to the certificate|Not the files|missing/)
       expect(page).toContain(
         `content="default-src 'none'; img-src data:; style-src 'unsafe-inline'`.replaceAll("'", '&#39;'),
       )
@@ -146,7 +146,7 @@ describe('pages', () => {
 })
 
 describe('videomae report', () => {
-  it('writes a page beside a certificate, and replaces its own only', async () => {
+  it('writes a page next to a certificate, and replaces its own only', async () => {
     const location = path.dirname(certificates.general)
     const page = path.join(location, 'report.html')
     for (let time = 0; time < 2; time++) {
@@ -174,7 +174,7 @@ describe('videomae report', () => {
     expect(several.document.error?.message).toContain('imported-certificate-roe.json')
   })
 
-  it('says so where files beside a certificate are not those that it names', async () => {
+  it('says so where files next to a certificate are not those that it names', async () => {
     const location = path.dirname(certificates.votesOnly)
     const { runs } = JSON.parse(readFileSync(certificates.votesOnly, 'utf8')) as CertificateFile
     const ballots = path.join(location, runs[0].ballots?.file ?? '')
@@ -184,7 +184,9 @@ describe('videomae report', () => {
     writeFileSync(ballots, bytes)
     expect(checkPage(await pageOf(certificates.votesOnly, 'after.html')).text).toContain('Not the files')
     rmSync(ballots)
-    expect(checkPage(await pageOf(certificates.votesOnly, 'without.html')).text).toContain('Not beside the certificate')
+    expect(checkPage(await pageOf(certificates.votesOnly, 'without.html')).text).toContain(
+      'Not next to the certificate',
+    )
   })
 
   it('--no-pictures is refused for a certificate', async () => {

@@ -74,7 +74,7 @@ describe('the server', () => {
     expect(page.address).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/[0-9a-f]{32}\/$/)
   })
 
-  it('serves nothing without the secret, and no file of the run or beside it', async () => {
+  it('serves nothing without the secret, and no file of the run or next to it', async () => {
     const paths = ['/', '/events', `/${'0'.repeat(32)}/`, `${secret()}config.json`, `${secret()}../mine/config.json`]
     for (const location of [
       ...paths,

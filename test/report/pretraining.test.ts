@@ -21,7 +21,7 @@ const pageOf = async (location: string, options: { readonly pictures?: boolean }
 }
 
 describe('the page of a pretraining run', () => {
-  it('is well-formed, the same each time, and sets the loss beside that of predicting the mean', async () => {
+  it('is well-formed, the same each time, and sets the loss next to that of predicting the mean', async () => {
     const run = path.join(folder, 'run')
     makePretrainingRun(run, { bad: 2 })
     await makeReconstruction(path.join(run, 'reconstruction'))
@@ -115,7 +115,7 @@ describe('the page of a pretraining run', () => {
 })
 
 describe('videomae report', () => {
-  it('finds the run of a demo, with the reconstructions beside it', async () => {
+  it('finds the run of a demo, with the reconstructions next to it', async () => {
     const demo = path.join(folder, 'demo')
     makePretrainingRun(path.join(demo, 'run'))
     await makeReconstruction(path.join(demo, 'reconstruction-1'))

@@ -39,7 +39,7 @@ const tfjsOnCpu: Engine = {
   open: (programs, options) => inThreadTfjsEngine.open(programs, { ...options, device: 'cpu' }),
 }
 
-/** Engines beside the listed ones, always in the calling thread. */
+/** Engines next to the listed ones, always in the calling thread. */
 const additional = [graphsOnCpu, tfjsOnCpu]
 
 /** Declares the tests of `body` for every engine; those of an engine that cannot run here are skipped, with the reason. */

@@ -29,7 +29,7 @@ export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update
 const blobDigest = (bytes: Uint8Array): string =>
   createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex')
 
-/** Servers of the hub and of its storage: two hosts, as on the internet. Files named .safetensors lie in the storage. */
+/** Servers of the hub and of its storage: two hosts, as on the internet. Files named .safetensors are in the storage. */
 export class HubServer {
   readonly received: Received[] = []
   readonly fault: HubFault = { statuses: [], cuts: [], corrupt: false, noRanges: false, noDigests: false, token: null }

@@ -24,7 +24,7 @@ test('folders of runs that were killed are removed, with what Vitest made for it
     claimFolder(parent, { process: { ...ended, host: 'another machine' }, runner: null }),
     made('another-one'),
     made('videomae-tests-without-an-owner'),
-    made('elsewhere/not-beside'),
+    made('elsewhere/not-next to'),
   ]
   const misled = claimFolder(parent, { process: ended, runner: stays[4] })
   removeLeftovers(parent)
@@ -32,7 +32,7 @@ test('folders of runs that were killed are removed, with what Vitest made for it
   expect(stays.filter((folder) => !existsSync(folder))).toEqual([])
 })
 
-test('temporary folders of tests lie in that folder', () => {
+test('temporary folders of tests are in that folder', () => {
   expect(path.basename(os.tmpdir())).toMatch(/^videomae-tests-/)
   expect(existsSync(path.join(os.tmpdir(), '.owner.json'))).toBe(true)
 })

@@ -1,5 +1,5 @@
 /**
- * Runs once before all tests: their temporary files lie in one folder, which goes when they end, also those of workers that are
+ * Runs once before all tests: their temporary files are in one folder, which goes when they end, also those of workers that are
  * stopped. A run that was killed leaves its folder; the next run removes it. Tests that import ONNX Runtime by itself do not start its
  * telemetry.
  */
@@ -59,7 +59,7 @@ export function removeLeftovers(parent: string): void {
   }
 }
 
-/** Null where the folder does not say it: its run may go on. */
+/** Null where the folder does not say it: its run may continue. */
 function ownerOf(folder: string): Owner | null {
   try {
     return JSON.parse(readFileSync(path.join(folder, ownerFile), 'utf8')) as Owner

@@ -68,7 +68,7 @@ it.each([false, true])(
   120_000,
 )
 
-it('writes it beside the loss, and says so where a run is still there', async () => {
+it('writes it next to the loss, and says so where a run is still there', async () => {
   const result = await pretrain(input(false), { out: path.join(folder, 'run') })
   const lines = (await readFile(path.join(result.run, 'metrics.jsonl'), 'utf8')).trimEnd().split('\n')
   const values = lines.map((line) => (JSON.parse(line) as { meanLoss: number }).meanLoss)
@@ -88,7 +88,7 @@ it('warns of a loss within 2 % of predicting the mean, or above', () => {
 })
 
 it.each(['first', 'second', 'average'] as const)(
-  'does not go on from a checkpoint with a NaN among its %s moments, and names it',
+  'does not continue from a checkpoint with a NaN among its %s moments, and names it',
   async (kind) => {
     const out = path.join(folder, `not-finite-${kind}`)
     const finished = { ...input(false), optimizer: { ema: 0.9 }, log: { every: '1 step', tensorboard: false } }

@@ -1,5 +1,5 @@
 /**
- * A run that goes on from its folder alone, with other values, and for longer; and what it writes down as a recipe. Oracle: the
+ * A run that continues from its folder alone, with other values, and for longer; and what it writes down as a recipe. Oracle: the
  * same run without an interruption.
  */
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -41,7 +41,7 @@ async function stopAt(started: ReturnType<typeof startVideomae>, step: number, s
 
 describe('videomae pretrain --resume --out RUN', () => {
   it(
-    'goes on with the values of the run, to the same losses',
+    'continues with the values of the run, to the same losses',
     async () => {
       const run = path.join(folder, 'stopped')
       await stopAt(begin(run), 8, 'SIGKILL')
@@ -54,7 +54,7 @@ describe('videomae pretrain --resume --out RUN', () => {
   )
 
   it(
-    'goes on from another working folder, though its data and its start were named by relative paths',
+    'continues from another working folder, though its data and its start were named by relative paths',
     async () => {
       const elsewhere = path.join(folder, 'elsewhere')
       mkdirSync(elsewhere)
@@ -141,7 +141,7 @@ describe('videomae pretrain --resume --out RUN', () => {
   )
 
   it(
-    'says what is missing where there is nothing to go on from',
+    'says what is missing where there is nothing to continue from',
     async () => {
       const { code, stderr } = await resumeHere(path.join(folder, 'nothing'))
       expect([code, stderr]).toEqual([2, expect.stringMatching(/there is no config\.json[\s\S]*INVALID_ARGUMENT/)])

@@ -51,7 +51,7 @@ describe.skipIf(process.platform === 'win32')('a run saves and ends with 130', (
   })
 })
 
-it.skipIf(process.platform === 'win32')('a run goes on when nobody reads its progress any more', async () => {
+it.skipIf(process.platform === 'win32')('a run continues when nobody reads its progress any more', async () => {
   const run = path.join(folder, 'unread')
   const started = start(run)
   await untilStep(started, 3)

@@ -66,7 +66,7 @@ it('are measured at the start, at checkpoints and at the end, also by a run that
   await pretrain(run(16), { out: stopped, resume: true })
   expect(linesOf(stopped)).toEqual(lines)
 
-  // The table has the lines of metrics.jsonl, of a run that goes on, too.
+  // The table has the lines of metrics.jsonl, of a run that continues, too.
   for (const out of [whole, stopped]) {
     const [head, ...rows] = readFileSync(path.join(out, 'metrics.csv'), 'utf8').trimEnd().split('\n')
     const lines = readFileSync(path.join(out, 'metrics.jsonl'), 'utf8').trimEnd().split('\n')

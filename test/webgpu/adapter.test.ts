@@ -1,4 +1,4 @@
-/** What a WebGPU session does beside computing. Skipped where there is no adapter; a software adapter is enough. */
+/** What a WebGPU session does next to computing. Skipped where there is no adapter; a software adapter is enough. */
 import { describe, expect, test } from 'vitest'
 import { inThreadWebgpuEngine } from '../../src/engine/webgpu/index.ts'
 import { Graph } from '../../src/graph/graph.ts'

@@ -126,7 +126,7 @@ export function drawsOf(videos: readonly Video[], seed: number): readonly Int32A
   })
 }
 
-/** 95 % of a sample lie between. */
+/** 95 % of a sample are between. */
 export function interval(sample: readonly number[]): [number, number] {
   const sorted = [...sample].sort((a, b) => a - b)
   return [sorted[Math.floor(0.025 * sorted.length)], sorted[Math.ceil(0.975 * sorted.length) - 1]]

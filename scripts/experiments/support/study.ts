@@ -16,7 +16,7 @@ import { findCheckpoint } from '../../../src/train/checkpoint.ts'
 import { runSchema } from '../../../src/train/configuration.ts'
 import { RunDirectory } from '../../../src/train/run-directory.ts'
 
-/** One result; `key` names what was done, so that a study that was stopped goes on where it was. */
+/** One result; `key` names what was done, so that a study that was stopped continues where it was. */
 export interface Cell {
   readonly key: string
   readonly accuracy: number
@@ -247,7 +247,7 @@ export async function learningCurve(run: string): Promise<string> {
   return `clips: loss  ${shown.map(({ clips, loss }) => `${clips}: ${loss.toFixed(3)}`).join(', ')}`
 }
 
-/** No more than the first step, for learners that take only the sizes of a model; `pretrainOnce` goes on from there. */
+/** No more than the first step, for learners that take only the sizes of a model; `pretrainOnce` continues from there. */
 export async function beginPretraining(out: string, input: RunInput): Promise<void> {
   const stop = new AbortController()
   if ((await findCheckpoint(new RunDirectory(out)).catch(() => null)) !== null) stop.abort()

@@ -72,10 +72,10 @@ async function writeStudy(location: string): Promise<void> {
   await writeFileAtomic(location, JSON.stringify(await lethalDose([learner], { partitions: [2, 5], subsets: 10 })))
 }
 
-/** The certificate beside a file of it. */
+/** The certificate next to a file of it. */
 const verify = (location: string) => verifyVotes(path.join(path.dirname(location), 'certificate.json'))
 
-/** One file beside a certificate, which changes. */
+/** One file next to a certificate, which changes. */
 function beside(
   name: string,
   folder: string,

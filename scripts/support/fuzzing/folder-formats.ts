@@ -1,4 +1,4 @@
-/** Files by which folders of earlier commands are known, and those that training leaves beside weights. */
+/** Files by which folders of earlier commands are known, and those that training leaves next to weights. */
 import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -55,7 +55,7 @@ async function writeRun(folder: string): Promise<void> {
   json(path.join(folder, checkpoint, 'config.json'), { id2label: { 0: 'LABEL_0' } })
 }
 
-/** What is found is kept beside the run; here the next case has to find it anew. */
+/** What is found is kept next to the run; here the next case has to find it anew. */
 async function readRun(folder: string): Promise<void> {
   rmSync(path.join(folder, run, 'training-manifest.json'), { force: true })
   const found = await reconstructed(path.join(folder, checkpoint), 'the run', undefined)

@@ -65,7 +65,7 @@ async function makeRun(folder: string, configuration: object): Promise<void> {
   await writeSplitFile(path.join(folder, 'split.csv'), { train: videos, validation: [], test: videos })
 }
 
-/** A run beside which a reconstruction is. */
+/** A run next to which a reconstruction is. */
 async function makePictures(folder: string): Promise<void> {
   await makeRun(folder, { engineUsed: 'onnx', mask: { kind: 'tube', ratio: 0.9 } })
   const clip = new Uint8Array(2 * 8 * 8 * 3).fill(99)

@@ -68,7 +68,7 @@ function silence(): Buffer {
 const referencePath = ['moov', 'trak', 'mdia', 'minf', 'dinf', 'dref']
 
 /**
- * A QuickTime file whose samples lie, as it says, in another file of its folder. The movie header has to come after the samples.
+ * A QuickTime file whose samples are, as it says, in another file of its folder. The movie header has to come after the samples.
  *
  * @param name the other file
  */
@@ -197,7 +197,7 @@ function writeNames(folder: string, video: string): HostileFile[] {
   const names = [
     `${misleading.split('\n')[0]}.mp4`,
     `a\n${misleading.split('\n')[1]}\nb.mp4`,
-    'concat:beside.mp4',
+    'concat:next to.mp4',
     'fd:',
     'pipe:0',
     '-i',

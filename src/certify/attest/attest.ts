@@ -26,7 +26,7 @@ import { verifyCertificate } from '../videos/verify-videos.ts'
 
 /** What a statement says besides what the certificate says. */
 export interface AttestOptions {
-  /** `audit.json`, where it is not beside the certificate. */
+  /** `audit.json`, where it is not next to the certificate. */
   readonly audit?: string
   readonly signal?: AbortSignal
   readonly onProgress?: (stage: string, done: number, total: number) => void
@@ -35,14 +35,14 @@ export interface AttestOptions {
 /** An in-toto statement about a certificate, and the files that it leaves out. */
 export interface Attestation {
   readonly statement: CertificateStatement
-  /** Files that the certificate names and that are not beside it: the statement is not about these. */
+  /** Files that the certificate names and that are not next to it: the statement is not about these. */
   readonly missing: readonly string[]
   /** The file that was written. */
   readonly file: string
 }
 
 /**
- * Verifies a certificate and writes `statement.json` beside it: an in-toto Statement v1 with the SHA-256 of the certificate, of the files
+ * Verifies a certificate and writes `statement.json` next to it: an in-toto Statement v1 with the SHA-256 of the certificate, of the files
  * that it follows from, of its ensembles and of an audit. Signing it signs all of them (`cosign sign-blob statement.json`).
  *
  * @param location folder or `certificate.json`
@@ -85,7 +85,7 @@ export async function attestCertificate(location: string, options: AttestOptions
 }
 
 /**
- * Others write in-toto statements, too, and may sign them beside a certificate.
+ * Others write in-toto statements, too, and may sign them next to a certificate.
  *
  * @throws VideoMaeError `OUTPUT_TAKEN`
  */

@@ -93,7 +93,7 @@ export interface CertificateDiff {
 
 /**
  * Compares two certificates: what changed in the protected data, what that costs in units of the radius, which predictions and radii
- * changed, and whether the second certificate contradicts the claim of the first. Reads the files beside the certificates; needs
+ * changed, and whether the second certificate contradicts the claim of the first. Reads the files next to the certificates; needs
  * neither data nor encoder. It does not verify that a certificate follows from its votes (`verifyCertificate`).
  *
  * @param before folder or `certificate.json` of the first run

@@ -23,7 +23,7 @@ interface LearnerComparison {
 const headKinds: readonly string[] = ['ridge', 'nearest_mean', 'linear']
 
 /**
- * Null where the digests of learners, or what decides the partitions, are not beside both certificates, or another list of classes
+ * Null where the digests of learners, or what decides the partitions, are not next to both certificates, or another list of classes
  * changes all of them.
  */
 export async function compareLearners(

@@ -1,4 +1,4 @@
-/** A certificate of a comparison, with the records beside it. */
+/** A certificate of a comparison, with the records next to it. */
 import path from 'node:path'
 import { VideoMaeError } from '../../core/errors.ts'
 import type { RecordedSample } from '../files/sample-record.ts'
@@ -45,7 +45,7 @@ async function readRecord(
   const location = path.join(path.dirname(file), stored.file)
   const found = await readSamples(path.dirname(file), stored.file)
   if (found === null)
-    throw new VideoMaeError(`Expected ${stored.file} beside ${file}, but it is not there.`, {
+    throw new VideoMaeError(`Expected ${stored.file} next to ${file}, but it is not there.`, {
       code: 'CERTIFICATE_FILE_MISSING',
       exit: 'data',
       hint: 'Keep all files of a certificate in one folder.',

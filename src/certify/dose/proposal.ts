@@ -168,7 +168,7 @@ const isOfKind = (name: string, kind: string): boolean =>
 function learnerOf({ learners }: Study, { learner: wanted, kind }: ProposalOptions): StudyLearner {
   const found = learners.find(({ name }) => name === wanted)
   if (found !== undefined) return found
-  // An encoder may lie elsewhere by now: of a single one the digest is compared.
+  // An encoder may be elsewhere by now: of a single one the digest is compared.
   const [only] = learners
   const fits = kind === undefined ? wanted === undefined : isOfKind(only.name, kind)
   if (learners.length === 1 && fits) return only

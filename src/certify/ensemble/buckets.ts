@@ -40,7 +40,7 @@ export interface BucketAssignment {
   readonly order: Int32Array
 }
 
-/** Which bucket each training sample is in, as it is kept beside a certificate. */
+/** Which bucket each training sample is in, as it is kept next to a certificate. */
 export interface BucketManifest {
   readonly schema: 'videomae.buckets/1'
   readonly hash: string
@@ -144,7 +144,7 @@ const decides: Readonly<Record<Exclude<BucketKey, 'id'>, { readonly what: string
 }
 
 /**
- * Checks that a protected set says what one video is: rows that are called one video and lie in several buckets would make the
+ * Checks that a protected set says what one video is: rows that are called one video and are in several buckets would make the
  * radius count less than it says. Not a part of training, where the bucket of a row depends on no other: whoever inserts a row
  * under the id of another can have the set refused, but moves nothing.
  *
@@ -179,7 +179,7 @@ function compareRows(set: SampleSet | FeatureSet, a: number, b: number): number 
   return 0 // identical in every way: their order cannot matter
 }
 
-/** The record of a bucketing, to publish beside a certificate. */
+/** The record of a bucketing, to publish next to a certificate. */
 export function bucketManifest(set: SampleSet, assignment: BucketAssignment): BucketManifest {
   const { by, buckets, starts, periods, bucketOf } = assignment
   const videos = new Map<string, number>()

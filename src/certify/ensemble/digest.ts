@@ -20,7 +20,7 @@ export function digestOfPlan<Set extends SampleSet>(
 /**
  * SHA-256 of a trained learner. Certificates record it.
  *
- * @param of what names it beside its numbers: how it is trained, how many samples it has, and their classes by name
+ * @param of what names it next to its numbers: how it is trained, how many samples it has, and their classes by name
  * @param numbers its weights
  */
 export function digestOfLearner(

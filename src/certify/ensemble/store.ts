@@ -1,5 +1,5 @@
 /**
- * Trained learners on disk, a digest for each, so that a killed job goes on and an array of jobs shares the work:
+ * Trained learners on disk, a digest for each, so that a killed job continues and an array of jobs shares the work:
  *
  *   plan.json                              what the learners depend on; another plan is refused
  *   learners-00000-00063.safetensors       learners 0 to 63: weights `LEARNER/SEED/NAME`; in the metadata `learners`, their records, and

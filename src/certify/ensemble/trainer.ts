@@ -21,7 +21,7 @@ export interface LearnerTrainer<Set extends SampleSet, Inputs extends TestInputs
   readonly description: LearnerDescription
   /**
    * Raise it with every change after which the same description, samples and seed give other bytes (the order of samples, initial
-   * weights, a solver): learners of an earlier program that lie in a folder are then refused, and not mixed with new ones.
+   * weights, a solver): learners of an earlier program that are in a folder are then refused, and not mixed with new ones.
    */
   readonly version: number
   /** @throws VideoMaeError for a plan that these learners cannot have, or that does not fit into memory */

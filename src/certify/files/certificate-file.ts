@@ -84,7 +84,7 @@ export interface CertificateRun {
   readonly singleClassLearners: number
   /** Training rows of a learner. */
   readonly samples: EnsembleFacts['samples']
-  /** What makes the ensemble look stronger than it is; print them beside the radii. */
+  /** What makes the ensemble look stronger than it is; print them next to the radii. */
   readonly warnings: readonly string[]
   /** Share of single learners' first choices that are right. */
   readonly baseAccuracy: number
@@ -177,7 +177,7 @@ export function certificateTable(certificate: CertificateFile): string {
   ].join('\n')
 }
 
-/** What is beside the table: the accuracy to beat, and what makes an ensemble look stronger than it is. */
+/** What is next to the table: the accuracy to beat, and what makes an ensemble look stronger than it is. */
 export function certificateRemarks(certificate: CertificateFile): readonly string[] {
   const { name, accuracy } = certificate.mostFrequentClass
   return [
@@ -236,7 +236,7 @@ const writtenBefore =
 const bucketFile = /^buckets-\d+(-[0-9a-f]{12})?\.json$/
 
 /**
- * Files beside a certificate that are called like those of a certificate, and are not of this one: an earlier one with other numbers of
+ * Files next to a certificate that are called like those of a certificate, and are not of this one: an earlier one with other numbers of
  * partitions leaves them. They stay, as they may be of use.
  *
  * @param files paths of those that the certificate came with

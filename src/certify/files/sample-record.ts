@@ -42,7 +42,7 @@ export interface SampleRecord {
   readonly samples: readonly RecordedSample[]
 }
 
-/** The records that a certificate names, with the SHA-256 of the files; they lie beside it. */
+/** The records that a certificate names, with the SHA-256 of the files; they are next to it. */
 export interface SampleFiles {
   readonly protectedSet: StoredFile
   /** Null where the certificate lists no inputs, or their contents are not known. */
@@ -133,7 +133,7 @@ export async function requireOwnRecords(folder: string): Promise<void> {
 }
 
 /**
- * Writes a record beside a certificate.
+ * Writes a record next to a certificate.
  *
  * @throws VideoMaeError `OUTPUT_TAKEN` where a file of other origin has its name
  */

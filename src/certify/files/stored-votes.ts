@@ -1,5 +1,5 @@
 /**
- * What a certificate was computed from, kept beside it: the ballots of every input, and for white-box certificates the costs of
+ * What a certificate was computed from, kept next to it: the ballots of every input, and for white-box certificates the costs of
  * flips. NumPy files, written and read a few inputs at a time, each named in the certificate with its SHA-256.
  */
 import { createHash } from 'node:crypto'
@@ -94,7 +94,7 @@ async function writeArray<Result>(
 
 const pieceBytes = 2 ** 24
 
-/** SHA-256 of the ballots alone: a name by which ballots of several sources can lie in one folder. */
+/** SHA-256 of the ballots alone: a name by which ballots of several sources can be in one folder. */
 export function ballotsDigest({ ranks }: Pick<Ballots, 'ranks'>): string {
   const hash = createHash('sha256')
   const bytes = bytesOf(ranks)
@@ -142,7 +142,7 @@ class ArrayReader {
     const location = path.join(folder, name)
     const file = await openRegularFile(location).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error
-      throw new VideoMaeError(`Expected ${name} beside the certificate, but there is no ${location}.`, {
+      throw new VideoMaeError(`Expected ${name} next to the certificate, but there is no ${location}.`, {
         code: 'CERTIFICATE_FILE_MISSING',
         exit: 'data',
         hint: 'Ask for all files that the certificate names: they are published together.',

@@ -45,7 +45,7 @@ export function fullPrices(worth: Int32Array): Int32Array {
  * Subgradient steps (Polyak's length) from the given prices until the bound is below `gap`, does not fall any more, or the work is
  * used up.
  *
- * @param cover `prices` are from where to go on
+ * @param cover `prices` are from where to continue
  * @param offsets [d] bucket j reaches the learners (j + offset) mod learners
  */
 export function boundCover(

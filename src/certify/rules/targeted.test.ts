@@ -29,7 +29,7 @@ function statedCosts(ballots: readonly (readonly number[])[], classes: number, o
   return stated!.map(({ poisons }) => poisons ?? Number.POSITIVE_INFINITY)
 }
 
-/** Costs that the exhaustive adversary finds beside the stated ones, over all classes of many random elections. */
+/** Costs that the exhaustive adversary finds next to the stated ones, over all classes of many random elections. */
 function compare(
   cases: number,
   seed: number,

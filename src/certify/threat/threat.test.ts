@@ -43,7 +43,7 @@ test('one shared sample refuses the general claim and says that label flips hold
   expect(code).toBe('THREAT_NOT_CERTIFIED')
   expect(message).toMatch(/1 of the protected samples/)
   expect(hint).toMatch(/label_flip/)
-  // One content in many rows, and its original beside it, are one sample.
+  // One content in many rows, and its original next to it, are one sample.
   const prepared = { ...set, originals: set.digests.map((_, row) => (row === 3 ? 'original' : null)) }
   const both = encoder({ trainedOn: { manifest: 'm', samples: [...elsewhere.samples, 'original', set.digests[3]] } })
   const only = encoder({ trainedOn: { manifest: 'm', samples: [...elsewhere.samples, 'original'] } })

@@ -12,7 +12,7 @@ import type { Differences } from './differences.ts'
 import { invalidCertificate, readBeside } from './read-files.ts'
 import type { ReadCertificate } from './schema.ts'
 
-/** The file beside a certificate. */
+/** The file next to a certificate. */
 export const statementFile = 'statement.json'
 export const statementType = 'https://in-toto.io/Statement/v1'
 export const predicateType = 'urn:videomae:certificate:v1'
@@ -24,7 +24,7 @@ const statementSchema = z.strictObject({
   subject: z
     .array(
       z.strictObject({
-        // No folder: subjects lie beside the statement.
+        // No folder: subjects are next to the statement.
         name: z
           .string()
           .max(200)
@@ -94,7 +94,7 @@ export async function digestBeside(folder: string, name: string, signal?: AbortS
 }
 
 /**
- * Compares a statement beside a certificate with the files and with the certificate. The signature is not checked: it is in another file,
+ * Compares a statement next to a certificate with the files and with the certificate. The signature is not checked: it is in another file,
  * and whose it should be only the reader knows.
  *
  * @param file the certificate

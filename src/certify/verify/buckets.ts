@@ -1,4 +1,4 @@
-/** The facts of buckets that are published beside a certificate, checked against each other and against the votes. */
+/** The facts of buckets that are published next to a certificate, checked against each other and against the votes. */
 import { bucketRule, poisonUnit } from '../ensemble/buckets.ts'
 import { ensembleWarnings } from '../ensemble/ensemble-facts.ts'
 import { bucketOfDigest, sha256 } from '../ensemble/hash.ts'

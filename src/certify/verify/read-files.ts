@@ -46,7 +46,7 @@ export async function readCertificate(file: string): Promise<ReadCertificate | R
 }
 
 /**
- * The record of a bucketing beside a certificate (`bucketFileNames`); null where it is not there.
+ * The record of a bucketing next to a certificate (`bucketFileNames`); null where it is not there.
  *
  * @param digest of the record, as the run has it
  * @throws VideoMaeError `CERTIFICATE_INVALID`
@@ -74,7 +74,7 @@ function manifestOf(file: string, text: string, buckets: number): ReadBuckets {
 }
 
 /**
- * A record of samples beside a certificate, with the SHA-256 of the file; null where it is not there.
+ * A record of samples next to a certificate, with the SHA-256 of the file; null where it is not there.
  *
  * @throws VideoMaeError `CERTIFICATE_INVALID`
  */
@@ -87,12 +87,12 @@ export async function readSamples(
   return text === null ? null : { record: checked(file, samplesSchema, parsed(file, text)), sha256: sha256(text) }
 }
 
-/** The digests of learners beside a certificate, one in each line; null where they are not there. */
+/** The digests of learners next to a certificate, one in each line; null where they are not there. */
 export async function readLearnerDigests(folder: string, name: string): Promise<string | null> {
   return readRegularText(path.join(folder, name), { maxBytes: largestDocument }).catch(nullIfMissing)
 }
 
-/** A JSON document beside a certificate; null where it is not there. @throws VideoMaeError `CERTIFICATE_INVALID` */
+/** A JSON document next to a certificate; null where it is not there. @throws VideoMaeError `CERTIFICATE_INVALID` */
 export async function readBeside(folder: string, name: string): Promise<unknown> {
   const file = path.join(folder, name)
   const text = await readDocument(file)

@@ -1,4 +1,4 @@
-/** The records of samples beside a certificate, checked against its partitions, its classes and its inputs. */
+/** The records of samples next to a certificate, checked against its partitions, its classes and its inputs. */
 import path from 'node:path'
 import { VideoMaeError } from '../../core/errors.ts'
 import { assignBuckets, bucketManifest } from '../ensemble/buckets.ts'
@@ -37,7 +37,7 @@ export async function compareSamples(
     if (stored === null) continue
     const found = await readSamples(path.dirname(file), stored.file)
     if (found === null) {
-      notChecked.push(`${stored.file}, which is not beside the certificate`)
+      notChecked.push(`${stored.file}, which is not next to the certificate`)
       continue
     }
     differences.compare(`samples.${key}.sha256`, stored.sha256, found.sha256)

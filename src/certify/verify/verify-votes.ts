@@ -22,7 +22,7 @@ import type { ReadCertificate, ReadImportedCertificate, ReadRun } from './schema
 import { compareStatement } from './statement.ts'
 
 export interface VerifyVotesOptions {
-  /** Whether a statement beside the certificate is compared with it. Default true. */
+  /** Whether a statement next to the certificate is compared with it. Default true. */
   readonly statement?: boolean
   readonly signal?: AbortSignal
   /** Called with the name of a run and the inputs of it that are done. */
@@ -60,7 +60,7 @@ export interface VerificationReport {
 /** Among what is not checked: `verifyCertificate` does. */
 export const ensembleFiles = 'ensemble files'
 
-/** What a certificate of videos states and no file beside it repeats. */
+/** What a certificate of videos states and no file next to it repeats. */
 const notRepeated = [
   'how the data were read and divided: needs the data (--data)',
   'the number of clips, the stride and the trusted videos (options), and what made the certificate (provenance)',
@@ -69,7 +69,7 @@ const notRepeated = [
 const solvedAgain = 'collective bounds, solved again'
 
 /**
- * Verifies a certificate from the files beside it. Nothing is trained and no video is read.
+ * Verifies a certificate from the files next to it. Nothing is trained and no video is read.
  *
  * @param file `certificate.json` or `imported-certificate-RULE.json`
  * @throws VideoMaeError `CERTIFICATE_INVALID`, `CERTIFICATE_FILE_MISSING`, `FILE_TOO_LARGE`, `FILE_NOT_REGULAR`; differences are reported,
@@ -124,7 +124,7 @@ class Verifier {
         this.notChecked.add('the offsets of rules with a spread: no options.seed says how they were drawn')
       const found = await readBuckets(this.folder, bucketCount(run), run.bucketManifest)
       manifests.set(found?.name ?? String(bucketCount(run)), found?.manifest ?? null)
-      if (found === null) this.notChecked.add(`buckets-${bucketCount(run)}.json, which is not beside the certificate`)
+      if (found === null) this.notChecked.add(`buckets-${bucketCount(run)}.json, which is not next to the certificate`)
       else {
         compareBuckets({ run, name, at }, found, certificate, counted, differences)
         this.checked.add('the files of buckets: digests, sizes, and which learners have no training row')
@@ -321,7 +321,7 @@ class Verifier {
   ): Promise<void> {
     const text = learnersFile === null ? null : await readLearnerDigests(this.folder, learnersFile)
     if (text === null) {
-      this.notChecked.add('the digests of single learners, which are not beside the certificate')
+      this.notChecked.add('the digests of single learners, which are not next to the certificate')
       return
     }
     this.differences.compare(`${at}learnersDigest`, learnersDigest, sha256(text), { run })

@@ -40,7 +40,7 @@ export interface CertifyVideosJob
 /** What `certifyVideos` found and wrote. */
 export interface CertifiedVideos {
   readonly certificate: VideoCertificate
-  /** Paths of the files that were written: `certificate.json`, tables, buckets of each K, what `verify` reads beside them, ensembles. */
+  /** Paths of the files that were written: `certificate.json`, tables, buckets of each K, what `verify` reads next to them, ensembles. */
   readonly files: readonly string[]
   /** Inputs that were predicted. */
   readonly inputs: number
@@ -49,7 +49,7 @@ export interface CertifiedVideos {
 
 /**
  * Certifies predictions of an ensemble against poisoned training videos. What can be refused is refused before a video is
- * decoded. Finished features and learners are kept in `out`: the same call goes on after an interruption.
+ * decoded. Finished features and learners are kept in `out`: the same call continues after an interruption.
  *
  * Sources: DPA (Levine and Feizi, ICLR 2021), FA (Wang et al., ICML 2022), ROE (Rezaei et al., ICML 2023); docs/certificates.md.
  *

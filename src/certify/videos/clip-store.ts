@@ -23,7 +23,7 @@ export interface ClipStoreOptions {
 }
 
 export interface ClipKind {
-  /** What the stored rows depend on beside the content: plain JSON. */
+  /** What the stored rows depend on next to the content: plain JSON. */
   readonly key: Readonly<Record<string, unknown>>
   /** One clip each, all of the same number of frames; the middle of the picture, without augmentation. */
   readonly samplings: readonly ClipSampling[]

@@ -100,7 +100,7 @@ function compareTexts(a: string, b: string): number {
 }
 
 /**
- * Pretrains an encoder on each list, one after the other; finished ones are kept, an interrupted one goes on. The folder of a run is
+ * Pretrains an encoder on each list, one after the other; finished ones are kept, an interrupted one continues. The folder of a run is
  * named after the contents of its videos: where these change under the same names, no earlier run is gone on with.
  *
  * @returns the folders of the runs
@@ -120,7 +120,7 @@ export async function pretrainGroups(
     try {
       await pretrain({ ...configuration, data }, { out, resume: true, signal: options.signal })
     } catch (error) {
-      options.signal?.throwIfAborted() // the caller's words for going on
+      options.signal?.throwIfAborted() // the caller's words for continuing
       throw error
     }
     runs.push(out)
@@ -141,7 +141,7 @@ export async function groupProvenance(
   groupOf: Int32Array,
   options: { readonly scaledOn: readonly string[]; readonly labelsUsed?: boolean; readonly signal?: AbortSignal },
 ): Promise<EncoderProvenance> {
-  // Copies of one content may lie in several groups, where these are made by id or source.
+  // Copies of one content may be in several groups, where these are made by id or source.
   const groupsOfDigest = new Map<string, Set<number>>()
   for (const [i, video] of videos.entries()) {
     const digest = fileDigestOf(video)

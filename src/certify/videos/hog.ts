@@ -15,7 +15,7 @@ export const hogSize = 32
 const cell = 4
 const directions = 8
 const colorCells = 4
-/** Length of the colors beside that of the gradients, 1. */
+/** Length of the colors next to that of the gradients, 1. */
 const colorShare = 0.5
 
 export function isHogReadout(text: unknown): text is HogReadout {

@@ -18,7 +18,7 @@ import type { CertifyVideosOptions, CertifyVideosPlan } from './plan.ts'
 import { rowsPerVideo } from './rows-per-video.ts'
 import { readoutOf } from './video-certificate.ts'
 
-/** Resident memory of the program without an engine: an assumption, beside which features and learners count. */
+/** Resident memory of the program without an engine: an assumption, next to which features and learners count. */
 const programBytes = 100e6
 
 /** How large the ensemble is, where it is known before it is planned in full. */
@@ -137,7 +137,7 @@ export async function featureNeed(
   if (sources.length === 0 || isFrameKind(learner.kind)) return null
   const { name } = await chooseEngine(engine ?? null)
   const kind = isHeadKind(learner.kind) ? 'pooled' : 'tokens'
-  // All clips of a video lie in memory together.
+  // All clips of a video are in memory together.
   const clips = Math.max(rowsPerVideo(sources, options), inputClips(options))
   const held = sources.reduce((sum, source) => sum + bytesOfWeights(source.source), 0)
   const needs = sources.map((source) =>

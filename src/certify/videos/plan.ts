@@ -144,13 +144,13 @@ export async function planCertification(options: CertifyVideosOptions): Promise<
   return { ...shared, groupOf: null, encoder: provenance }
 }
 
-/** @throws VideoMaeError `INVALID_ARGUMENT` for unknown kinds, learners on tokens or frames, and beside several clips */
+/** @throws VideoMaeError `INVALID_ARGUMENT` for unknown kinds, learners on tokens or frames, and next to several clips */
 function requireAugmentation({ augment, clips = 1 }: CertifyVideosOptions, { kind }: LearnerOptions): void {
   if (augment === undefined) return
   checkAugmentation(augment)
   if (!isHeadKind(kind))
     throw unusedArgument('augment', `with ${kind} learners, which read tokens or frames`, augment.join(','))
-  if (clips !== 1) throw unusedArgument('clips', 'beside augment, whose kind "time" has further clips', clips)
+  if (clips !== 1) throw unusedArgument('clips', 'together with augment, whose kind "time" has further clips', clips)
 }
 
 /**

@@ -1,7 +1,7 @@
 /**
  * What a run was trained on, of which the run wrote only where its videos lay and what they were called: they are read now,
  * and nothing may show that they are not those of the training. It counts only for weights whose digests the run wrote into the
- * state beside them: any others could lie in its folder. What was found is kept beside the run, for the next time.
+ * state next to them: any others could be in its folder. What was found is kept next to the run, for the next time.
  */
 import { existsSync } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
@@ -69,7 +69,7 @@ export async function reconstructed(
   return { labeled, start, ...(await samplesOf(run, location, signal)) }
 }
 
-/** What weights beside a configuration say of labels, in the Hugging Face layout. */
+/** What weights next to a configuration say of labels, in the Hugging Face layout. */
 const headSchema = z.object({
   architectures: z.array(z.string()).nullish(),
   id2label: z.record(z.string(), z.unknown()).nullish(),
@@ -77,7 +77,7 @@ const headSchema = z.object({
 
 /**
  * Whether weights say themselves that labels took part, with nothing written down of their training: they have a last layer over
- * classes, or lie beside such a layer, or their configuration names classes.
+ * classes, or are next to such a layer, or their configuration names classes.
  */
 async function isOfClassifier(location: string): Promise<boolean> {
   const folder = folderOf(location)

@@ -140,7 +140,7 @@ async function retrainRuns(
     const compared = await retrainRun(at, certificate, { ...retraining, learners: mine }, differences)
     const name = `base classifiers ${mine.join(', ')} of K=${run.partitions}${run.spread > 1 ? ` d=${run.spread}` : ''}`
     if (compared.length > 0) checked.push(`${name}, trained again: ${compared.join(' and ')}`)
-    else notChecked.push(`${name}: neither digests nor weights are beside the certificate`)
+    else notChecked.push(`${name}: neither digests nor weights are next to the certificate`)
   }
   return { checked, notChecked }
 }

@@ -1,4 +1,4 @@
-/** The records of samples beside a certificate, compared with the videos themselves: contents, labels, sources and times. */
+/** The records of samples next to a certificate, compared with the videos themselves: contents, labels, sources and times. */
 import path from 'node:path'
 import type { LabeledVideo } from '../../dataset/dataset.ts'
 import { type RecordedSample, recordOfInputs, recordOfSet } from '../files/sample-record.ts'

@@ -39,12 +39,12 @@ export interface VerifyCertificateOptions extends VerifyVotesOptions {
   readonly retrain?: readonly number[]
   /** With `retrain`: the encoder. Default: where `certify` found it. */
   readonly from?: string
-  /** With `retrain`: folder of cached features. Default: `store` beside the certificate. */
+  /** With `retrain`: folder of cached features. Default: `store` next to the certificate. */
   readonly cache?: string
 }
 
 /**
- * Verifies a certificate from the files beside it. With `data` also which videos are protected and predicted, their labels, and the
+ * Verifies a certificate from the files next to it. With `data` also which videos are protected and predicted, their labels, and the
  * partition of each.
  *
  * @param location folder or `certificate.json` of `certify`, or `imported-certificate-RULE.json`
@@ -106,7 +106,7 @@ export async function verifyCertificate(
   }
 }
 
-/** The report with what the ensemble files beside the certificate say. */
+/** The report with what the ensemble files next to the certificate say. */
 async function withEnsembles(
   file: string,
   certificate: Awaited<ReturnType<typeof readCertificate>>,

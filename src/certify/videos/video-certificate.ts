@@ -1,4 +1,4 @@
-/** What a certificate of videos says beside the mathematics: the rows, the classes and the options that it is about. */
+/** What a certificate of videos says next to the mathematics: the rows, the classes and the options that it is about. */
 
 import { engineRecord } from '../../train/engine-choice.ts'
 import { decoderRecord } from '../../video/decoder.ts'
@@ -60,7 +60,7 @@ export interface VideoCertificate extends CertificateFile {
 /**
  * The content of `certificate.json` for videos.
  *
- * @param leftOut what preparing the learners left out, beside what the plan did
+ * @param leftOut what preparing the learners left out, next to what the plan did
  * @param manifests of all runs
  * @throws VideoMaeError `ROWS_WITHOUT_CLASS` for data in which a label decides whether a row is a sample, where that is not covered
  */

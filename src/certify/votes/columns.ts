@@ -126,7 +126,7 @@ function learnersOf(names: readonly string[], rest: readonly number[], options: 
   if (rest.length === 0) refuse('it has no column of a learner')
   if (learners !== undefined && rest.length !== learners * perLearner)
     refuse(
-      `${learners} learners have ${learners * perLearner} columns and ${rest.length} are left beside ids and true classes: ${shown}`,
+      `${learners} learners have ${learners * perLearner} columns and ${rest.length} are left besides ids and true classes: ${shown}`,
       'Name the other columns with --id-column and --label-column, or remove them.',
     )
   const parsed = rest.map((column) => parts(names[column]))

@@ -1,4 +1,4 @@
-/** Certificates of single inputs, kept while a rule is under way, so that an interrupted run goes on. */
+/** Certificates of single inputs, kept while a rule is under way, so that an interrupted run continues. */
 
 import { createHash } from 'node:crypto'
 import { appendFileSync } from 'node:fs'

@@ -144,7 +144,7 @@ function hasHeader(
     return false
   }
   if (counted.length === 0) return true
-  // pandas writes the numbers of columns it has no names for, beside names it has.
+  // pandas writes the numbers of columns it has no names for, next to names it has.
   if (isCount && others.every((name) => roleOf(name) !== undefined)) return true
   throw unclear('has numbers where the names of columns are expected')
 }

@@ -23,7 +23,7 @@ export interface CommandDefinition<Arguments extends ArgumentKinds, Options exte
   readonly options: Options
   /** Ends the help; the first line is the most common use. */
   readonly examples: readonly string[]
-  /** Whether an interrupted command goes on with `--resume`; else the same command is run again. */
+  /** Whether an interrupted command continues with `--resume`; else the same command is run again. */
   readonly resumes?: boolean
 }
 

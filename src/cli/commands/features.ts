@@ -10,7 +10,7 @@ export const features = defineCommand({
   summary: 'write the features of videos as .npy and safetensors',
   description:
     'Computes the features of every video once (they are kept by content in a store) and writes features.npy,\n' +
-    'features.safetensors and index.json. Stopped, it goes on where it was; shards may run side by side, and a last run\n' +
+    'features.safetensors and index.json. Stopped, it continues where it stopped; shards may run side by side, and a last run\n' +
     'without --shard puts them together.',
   arguments: { data: severalArguments('folders, lists or videos') },
   options: {

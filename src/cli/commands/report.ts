@@ -14,7 +14,7 @@ export const report = defineCommand({
     run: argument('certificate.json or its folder, the folder of a run, of a demo, or of `evaluate --out`'),
   },
   options: {
-    out: text('file', 'HTML file; default: report.html beside the result'),
+    out: text('file', 'HTML file; default: report.html next to the result'),
     pictures: unlessNo('leave out frames of videos: wrongly classified clips, reconstructions'),
     ...jsonOption,
   },

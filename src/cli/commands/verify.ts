@@ -6,7 +6,7 @@ export const verify = defineCommand({
   name: 'verify',
   summary: 'recompute a certificate from the votes that come with it',
   description:
-    'Recomputes every prediction, radius, summary and bound of a certificate, and its claim, from the files beside it.\n' +
+    'Recomputes every prediction, radius, summary and bound of a certificate, and its claim, from the files next to it.\n' +
     'Nothing is trained (but see --retrain) and no video is needed. Ends with 9 and names each value that differs; with 7 when a run has no\n' +
     'votes to verify it from. Says what it did not check.',
   arguments: {
@@ -20,7 +20,7 @@ export const verify = defineCommand({
       'with --data: numbers of base classifiers (heads), e.g. 0,7, that are trained again and compared byte for byte',
     ),
     from: text('encoder', 'with --retrain: the encoder; default: where `certify` found it'),
-    cache: text('folder', 'with --retrain: folder of cached features; default: store beside the certificate'),
+    cache: text('folder', 'with --retrain: folder of cached features; default: store next to the certificate'),
     ...requireOption,
     ...outputOptions,
   },

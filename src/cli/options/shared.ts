@@ -23,7 +23,7 @@ export const decoderOption = {
 export const workersOption = { workers: count('workers', 'decoding processes; default: one per core') }
 
 export const baseOption = {
-  base: text('folder', 'where relative paths of a list start from; default: the folder the list lies in'),
+  base: text('folder', 'where relative paths of a list start from; default: the folder the list is in'),
 }
 
 /** A classifier of any kind. */
@@ -45,7 +45,7 @@ export const setOption = { set: texts('key=value', 'override one value of the re
 
 /** @param where the modes whose metrics can be written as a table, in brackets */
 export const trainingOptions = (where = '') => ({
-  page: flag('serve a live page on this machine while the run goes on'),
+  page: flag('serve a live page on this machine while the run continues'),
   logCsv: flag(`${where}write the metrics as a table, too: metrics.csv in the run folder`),
   force: flag('start even if the estimated memory exceeds the available memory'),
 })

@@ -6,7 +6,7 @@ import type { AnnotationFiles } from './sources.ts'
 export interface AnnotatedVideo {
   /** Name of its file without extension. */
   readonly stem: string
-  /** Folders that it may lie in, by name, where several files have its name. */
+  /** Folders that it may be in, by name, where several files have its name. */
   readonly folders: readonly string[]
   readonly label: string
   readonly split: SplitName

@@ -54,7 +54,7 @@ const header = 'path,label,start,end,group,split'
  * Writes a list for each official split (path,label,start,end,group,split; paths are absolute), `classes.txt` in the official order,
  * `missing.txt` if videos are missing, and `dataset.json`.
  *
- * @param folder where the videos lie, in any subfolders
+ * @param folder where the videos are, in any subfolders
  * @throws VideoMaeError `DATASET_INCOMPLETE` for a missing annotation file, or where not one video is there; `DATASET_INVALID`, also for
  *   a video of two classes or two parts;
  *   `OUTPUT_TAKEN` where files of other origin would be replaced

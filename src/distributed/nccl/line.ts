@@ -47,7 +47,7 @@ export class Line implements RankLine {
 
   private lose(peer: Peer, name: string): void {
     if (this.over || !this.peers.delete(peer)) return
-    const error = new VideoMaeError(`Expected ${name} to go on or to say why it ends, but its connection is gone.`, {
+    const error = new VideoMaeError(`Expected ${name} to continue or to say why it ends, but its connection is gone.`, {
       code: 'RANK_DIED',
       exit: 'environment',
       hint: 'Its process was killed or crashed, or its machine is down: look there. Continue from the last checkpoint with --resume.',

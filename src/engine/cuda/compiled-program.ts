@@ -25,7 +25,7 @@ export interface Placement {
   copyOf(state: string): DeviceAddress | null
 }
 
-/** How a program sums over the ranks: beside its own stream. */
+/** How a program sums over the ranks: next to its own stream. */
 export interface Exchange {
   readonly reducer: Pick<DeviceReducer, 'sum' | 'waiting'>
   readonly stream: Stream

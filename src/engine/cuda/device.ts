@@ -22,7 +22,7 @@ export interface DeviceBuffer {
   free(): void
 }
 
-/** Page-locked memory of the host: copies to and from it run beside the program. */
+/** Page-locked memory of the host: copies to and from it run next to the program. */
 export interface HostBuffer {
   readonly data: Uint8Array
   readonly address: bigint

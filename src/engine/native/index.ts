@@ -85,7 +85,7 @@ export async function openNativeSession(
   })
 }
 
-/** The engine in the calling thread; a run is beside its event loop all the same. */
+/** The engine in the calling thread; a run is next to its event loop all the same. */
 export const inThreadNativeEngine: Engine = {
   name: 'native',
   probe: () => probe(),

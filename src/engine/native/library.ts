@@ -180,7 +180,7 @@ export class NativeLibrary {
     this.calls.native_pool_close(pool)
   }
 
-  /** Runs a program beside the event loop; see program.c for the result. */
+  /** Runs a program next to the event loop; see program.c for the result. */
   run(pool: bigint, program: bigint, scratch: NativeMemory, scratchBytes: number): Promise<number> {
     return new Promise((resolve, reject) => {
       this.calls.native_run.async(

@@ -56,7 +56,7 @@ export function planSession(
   }
 }
 
-/** Gradients lie one behind the other, as the backward pass finishes them: they can be reduced in few pieces. */
+/** Gradients are one behind the other, as the backward pass finishes them: they can be reduced in few pieces. */
 function planArena(schedule: Schedule): MemoryPlan {
   const lives = lifetimes(schedule, stepValues)
   const order = new Map(schedule.gradients.map((value, i) => [value, i]))

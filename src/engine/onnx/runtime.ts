@@ -9,7 +9,7 @@ export interface OnnxRuntime {
   readonly version: string
   readonly providers: readonly string[]
   readonly Tensor: TensorConstructor
-  /** @param model bytes of a model, or its path (then external data beside it is found) */
+  /** @param model bytes of a model, or its path (then external data next to it is found) */
   create(model: Uint8Array | string, options?: InferenceSession.SessionOptions): Promise<InferenceSession>
 }
 
@@ -39,13 +39,13 @@ export async function loadRuntime(): Promise<OnnxRuntime> {
     throw new VideoMaeError(`Expected onnxruntime-node to load on ${process.platform}-${process.arch}: ${reason}.`, {
       code: 'ENGINE_UNAVAILABLE',
       exit: 'environment',
-      hint: 'It has builds for Linux (x64, arm64; glibc), macOS (arm64) and Windows (x64, arm64). An installed videomae carries the one of the platform that packed it; on another, run `npm install --ignore-scripts onnxruntime-node@1.30` beside it. In a clone run `npm ci --ignore-scripts`.',
+      hint: 'It has builds for Linux (x64, arm64; glibc), macOS (arm64) and Windows (x64, arm64). An installed videomae carries the one of the platform that packed it; on another, run `npm install --ignore-scripts onnxruntime-node@1.30` next to it. In a clone run `npm ci --ignore-scripts`.',
       cause,
     })
   }
 }
 
-/** The copy that comes with this package; where that is of another platform, the one installed beside the package. */
+/** The copy that comes with this package; where that is of another platform, the one installed next to the package. */
 async function importRuntime(): Promise<typeof import('onnxruntime-node')> {
   try {
     return await import('onnxruntime-node')

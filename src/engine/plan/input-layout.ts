@@ -11,7 +11,7 @@ export interface InputSlot {
   readonly bytes: number
 }
 
-/** Where the inputs of a program lie in the block that its runs read. */
+/** Where the inputs of a program are in the block that its runs read. */
 export class InputLayout {
   readonly bytes: number
   private readonly slots: readonly InputSlot[]

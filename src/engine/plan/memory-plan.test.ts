@@ -19,7 +19,7 @@ function expectNoOverlap(list: readonly Lifetime[]): void {
   const overlapping: string[] = []
   for (const a of list) {
     const at = plan.offsets.get(a.value) ?? Number.NaN
-    if (at % alignment !== 0 || !(at + a.bytes <= plan.bytes)) overlapping.push(`${a.value} lies at ${at}`)
+    if (at % alignment !== 0 || !(at + a.bytes <= plan.bytes)) overlapping.push(`${a.value} is at ${at}`)
     for (const b of list) {
       if (a.value >= b.value || !overlapInTime(a, b)) continue
       const other = plan.offsets.get(b.value) ?? Number.NaN

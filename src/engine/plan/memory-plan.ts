@@ -50,7 +50,7 @@ export function lifetimes<Step>(schedule: ScheduleOf<Step>, valuesOf: (step: Ste
  * Places values so that no two that live at the same time overlap: largest first, each at the lowest offset that is
  * free for its whole life. Not optimal (that is NP-hard), but within a few per cent of the most that live at once.
  *
- * @param together values that come first and lie one behind the other, in this order
+ * @param together values that come first and are one behind the other, in this order
  */
 export function planMemory(lives: readonly Lifetime[], together: readonly Lifetime[] = []): MemoryPlan {
   const placed: { readonly life: Lifetime; readonly offset: number; readonly end: number }[] = []

@@ -1,7 +1,7 @@
 import type { NativeValues } from '../../distributed/reducer.ts'
 
 /**
- * Floats in as few pieces as they lie in: what overlaps or is side by side becomes one, so that nothing is summed twice.
+ * Floats in as few pieces as they are in: what overlaps or is side by side becomes one, so that nothing is summed twice.
  *
  * @param within bytes between two pieces, less than this, that belong to the first one and mean nothing
  */

@@ -1,6 +1,6 @@
 /**
  * The largest of some numbers, and the sum of `exp(x - largest)`: nothing overflows, and probabilities `exp(x - largest) / sum` are
- * right for numbers of any size, where `exp(x - logSumExp)` loses what is small beside the largest.
+ * right for numbers of any size, where `exp(x - logSumExp)` loses what is small next to the largest.
  */
 export function sumExponentials(x: Float64Array): { readonly largest: number; readonly sum: number } {
   let largest = Number.NEGATIVE_INFINITY

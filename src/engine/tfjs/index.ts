@@ -13,7 +13,7 @@ export const inThreadTfjsEngine: Engine = {
   async probe() {
     const installed = installedBackends()
     if (installed.length === 0) {
-      const detail = `no backend of TensorFlow.js (${backendNames.join(', ')}) is installed beside videomae`
+      const detail = `no backend of TensorFlow.js (${backendNames.join(', ')}) is installed next to videomae`
       return { available: false, detail }
     }
     const list = installed.map(({ name, package: from, version }) => `${name} (${from} ${version})`)

@@ -7,7 +7,7 @@ export interface Transposed {
 }
 
 /**
- * Product of two matrices. WebAssembly multiplies matrices as they lie 6 to 11 times as fast as transposed ones (XNNPACK against
+ * Product of two matrices. WebAssembly multiplies matrices as they are 6 to 11 times as fast as transposed ones (XNNPACK against
  * plain loops), so it is given transposed copies.
  */
 export function matmul(tf: Tfjs, a: Tensor, b: Tensor, transposed: Transposed = {}): Tensor {

@@ -3,7 +3,7 @@ import type { OperationName, operations } from '../../graph/operations/index.ts'
 import type { Attributes, TensorSpec } from '../../graph/program.ts'
 import type { Tensor, Tfjs } from './runtime.ts'
 
-/** What a rule may ask beside its tensors: bytes are int32 in TensorFlow.js. */
+/** What a rule may ask next to its tensors: bytes are int32 in TensorFlow.js. */
 export interface NodeSpecs {
   readonly inputs: readonly TensorSpec[]
   readonly outputs: readonly TensorSpec[]

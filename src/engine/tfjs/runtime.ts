@@ -36,7 +36,7 @@ export interface Packages {
   load(name: string): Promise<unknown>
 }
 
-/** Packages beside this one, where npm puts optional peers. */
+/** Packages next to this one, where npm puts optional peers. */
 export const installedPackages: Packages = {
   versionOf(name) {
     try {
@@ -123,7 +123,7 @@ function notInstalled(device: string | undefined, installed: readonly InstalledB
   return new VideoMaeError(message, {
     code: 'ENGINE_UNAVAILABLE',
     exit: 'environment',
-    hint: `Run \`npm install ${install}\` beside videomae.`,
+    hint: `Run \`npm install ${install}\` next to videomae.`,
   })
 }
 

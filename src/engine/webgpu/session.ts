@@ -112,7 +112,7 @@ export class WebgpuSession implements EngineSession {
     })
   }
 
-  /** What ONNX Runtime holds beside the states is not known. */
+  /** What ONNX Runtime holds next to the states is not known. */
   memory(): Promise<MemoryUse> {
     return this.use.run(() => ({ state: stateBytes(this.shapes), workspace: 0 }))
   }

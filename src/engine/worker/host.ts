@@ -16,7 +16,7 @@ export interface ThreadedEngineOptions {
 
 /**
  * An engine whose sessions live in worker threads, one each, so that no run blocks the caller's event loop. Inputs are
- * copied once, unless they lie in shared memory; outputs and state that is read move over without a copy. The thread of a
+ * copied once, unless they are in shared memory; outputs and state that is read move over without a copy. The thread of a
  * session that was closed waits some seconds for the next one.
  *
  * A thread that ends by itself makes the call under way and every later one fail with `ENGINE_DIED`. An idle session

@@ -1,4 +1,4 @@
-/** Operations that move numbers and compute none, each beside the one that is its gradient. */
+/** Operations that move numbers and compute none, each next to the one that is its gradient. */
 import type { Operation, Tensor } from '../graph.ts'
 import { elementCount } from '../program.ts'
 import { expectShape, isAxis, spec } from '../shape-rules.ts'

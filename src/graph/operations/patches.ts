@@ -56,7 +56,7 @@ export function patchGrid(
   return { batch, frames, height, width, channels, grid, tokens, values: tubelet * patch * patch * channels }
 }
 
-/** `mean` and `std` are per channel on [0, 1] pixels; `layout` says how the frames lie in memory. */
+/** `mean` and `std` are per channel on [0, 1] pixels; `layout` says how the frames are in memory. */
 export type PatchifyAttributes = PatchAttributes & {
   readonly mean: readonly number[]
   readonly std: readonly number[]

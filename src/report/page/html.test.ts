@@ -30,7 +30,7 @@ describe('text', () => {
     expect(shortened('abc', 3)).toBe('abc')
   })
 
-  it('from right to left does not reorder what stands beside it', () => {
+  it('from right to left does not reorder what stands next to it', () => {
     expect(renderHtml(isolated('חתול'))).toBe('<bdi>חתול</bdi>')
   })
 

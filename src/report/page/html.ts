@@ -65,7 +65,7 @@ export function shortened(text: string, length: number): string {
   return characters.length <= length ? characters.join('') : `${characters.slice(0, length - 1).join('')}…`
 }
 
-/** A name from a file: isolated, so that text from right to left in it does not reorder what is beside it. */
+/** A name from a file: isolated, so that text from right to left in it does not reorder what is next to it. */
 export function isolated(text: string): Html {
   return html`<bdi>${text}</bdi>`
 }

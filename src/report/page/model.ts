@@ -83,10 +83,10 @@ export interface DrawnFigure {
   readonly caption: Part
 }
 
-/** Pictures beside each other. */
+/** Pictures next to each other. */
 export interface PictureFigure {
   readonly kind: 'pictures'
-  /** One below the other. Default: beside each other. */
+  /** One below the other. Default: next to each other. */
   readonly large?: boolean
   readonly pictures: readonly Picture[]
   readonly caption: Part

@@ -37,7 +37,7 @@ export async function findResult(location: string): Promise<FoundResult> {
   if (names.includes('evaluation.json')) return { kind: 'classifier', run: null, evaluation: location }
   const run = await runAt(location, names)
   if (run !== null) return run
-  // The folder of a demo has its run in a folder, and its reconstructions beside that.
+  // The folder of a demo has its run in a folder, and its reconstructions next to that.
   const inside = path.join(location, 'run')
   const demo = names.includes('.videomae-demo')
     ? await runAt(inside, (await readdir(inside).catch(nullIfMissing)) ?? [])

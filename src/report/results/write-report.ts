@@ -16,7 +16,7 @@ import { type FoundResult, findResult } from './find-result.ts'
 import { pretrainingPage } from './pretraining/pretraining-page.ts'
 
 export interface ReportOptions {
-  /** HTML file to write. Default: `report.html` beside the result. */
+  /** HTML file to write. Default: `report.html` next to the result. */
   readonly out?: string
   /** Whether frames of videos may be in the page: wrongly classified clips, reconstructions. Default true. */
   readonly pictures?: boolean

@@ -28,7 +28,7 @@ export interface RunSignsOptions extends ProbeOptions, Pick<RunOptions, 'out' | 
   readonly every: number
 }
 
-/** What features can be like that nothing is measured on them. Training may go on: it looks at its own numbers. */
+/** What features can be like that nothing is measured on them. Training may continue: it looks at its own numbers. */
 const ofFeatures: ReadonlySet<string> = new Set(['OUTPUT_NOT_FINITE', 'RIDGE_SINGULAR'])
 
 /** Measures before the first step, at every checkpoint of the schedule and behind the last step. The first rank measures; the others wait. */
@@ -56,7 +56,7 @@ export class RunSigns {
   }
 
   /**
-   * A measurement where one is due and there is none yet: a run that was stopped in one makes up for it when it goes on. Collective.
+   * A measurement where one is due and there is none yet: a run that was stopped in one makes up for it when it continues. Collective.
    *
    * @throws VideoMaeError what the decoder and the engine throw
    */
@@ -102,7 +102,7 @@ function describeSigns({ step, arrowOfTime, flowDirection, effectiveRank, videos
   )
 }
 
-/** Below this effective rank, features have collapsed: all clips lie on a line, but for little. */
+/** Below this effective rank, features have collapsed: all clips are on a line, but for little. */
 const collapsedBelow = 2
 
 /** What the signs after the last step say against the run; nothing where the start or the end was not measured. */

@@ -132,7 +132,7 @@ export function roleOf(name: string): { readonly role: Role; readonly rank: numb
   return known.get(normalizedName(name))
 }
 
-/** Whether a record is a header: it names a path, or an id beside something else, or only columns that are known; and no video. */
+/** Whether a record is a header: it names a path, or an id next to something else, or only columns that are known; and no video. */
 export function isHeader(fields: readonly string[], exists: (path: string) => boolean): boolean {
   const found = fields.map((field) => roleOf(field)?.role)
   const beside = found.some((role) => role !== undefined && role !== 'id')

@@ -50,7 +50,7 @@ describe('dialects', () => {
     ['NumPy header', '# label,path\nred,v/a.mp4\nbright blue,v/b.mp4\n'],
     ['old Mac line ends', 'path,label\rv/a.mp4,red\rv/b.mp4,bright blue\r'],
     ['both quoted, blanks', '"v/a.mp4" "red"\n"v/b.mp4" "bright blue"\n'],
-    ['a name column beside', 'clip_name,clip_path,label\na,v/a.mp4,red\nb,v/b.mp4,bright blue\n'],
+    ['a name column next to', 'clip_name,clip_path,label\na,v/a.mp4,red\nb,v/b.mp4,bright blue\n'],
     ['a comment and empty lines', '# made by hand\n\npath,label\nv/a.mp4,red\n\nv/b.mp4,bright blue\n\n'],
     ['an unknown name for the path', 'where_it_is,label\nv/a.mp4,red\nv/b.mp4,bright blue\n'],
     ['an unknown name for the path, blanks', 'where_it_is label\nv/a.mp4 red\nv/b.mp4 "bright blue"\n'],
@@ -190,7 +190,7 @@ describe('columns', () => {
     // Frames 10 to 19 of 10 frames a second: from half a frame before the tenth.
     expect(part('start_frame;end_frame;fps', '10;20;10')).toEqual([0.95, 1.95])
     expect(part('start_frame;num_frames;fps', '0;20;10')).toEqual([0, 1.95])
-    expect(messageOf('path,start_frame\nv/a.mp4,3')).toMatch(/list:1: expected a column fps beside start_frame/)
+    expect(messageOf('path,start_frame\nv/a.mp4,3')).toMatch(/list:1: expected a column fps next to start_frame/)
     expect(messageOf('path,start\nv/a.mp4,soon')).toMatch(/list:2: expected start in seconds/)
     expect(unusedOf('path,duration,num_frames,fps\nv/a.mp4,3,75,25')).toEqual(['fps', 'duration', 'num_frames'])
   })
@@ -210,7 +210,7 @@ describe('columns', () => {
     expect(warnings).toEqual([])
   })
 
-  test('beside a split, whatever a column of folds says is a fold', () => {
+  test('together with a split, whatever a column of folds says is a fold', () => {
     const beside = 'path,split,fold\nv/a.mp4,train,test\nv/b.mp4,test,2'
     expect(rowsOf(beside).map(({ split, fold }) => [split, fold])).toEqual([
       ['train', 'test'],

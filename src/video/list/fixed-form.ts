@@ -58,7 +58,7 @@ export function requireFixedForm(content: string, file: string, table: ListTable
   if (long !== undefined)
     refuse(
       long.line,
-      `a quoted field goes on to line ${long.lastLine}: rows between two quotes of an attacker would be one field`,
+      `a quoted field continues to line ${long.lastLine}: rows between two quotes of an attacker would be one field`,
       'Write each row on a line of its own.',
     )
   const columns = 'Remove the columns that are not meant (or are empty) from the list.'

@@ -46,7 +46,7 @@ function keysOfFirst(content: string): string[] {
     try {
       return Object.keys(JSON.parse(head.slice(0, end + 1)) as object)
     } catch {
-      // The object goes on.
+      // The object continues.
     }
   }
   return []

@@ -133,7 +133,7 @@ function fromHeader(
 }
 
 function missingPath(names: readonly string[]): string {
-  return `expected a column with the paths of videos (path, file_name, video_path, ...) in this header, but found ${names.join(', ')} (an id is enough where ID.mp4, ID.webm, ... exists; beside a start and an end in whole seconds also ID_000010_000020.mp4, as Kinetics is stored, in the folder of the list or in folders of parts and classes there)`
+  return `expected a column with the paths of videos (path, file_name, video_path, ...) in this header, but found ${names.join(', ')} (an id is enough where ID.mp4, ID.webm, ... exists; together with a start and an end in whole seconds also ID_000010_000020.mp4, as Kinetics is stored, in the folder of the list or in folders of parts and classes there)`
 }
 
 /**
@@ -183,7 +183,7 @@ function sameValues(records: readonly CsvRecord[], a: number, b: number): boolea
 }
 
 /**
- * Columns that mean something only beside others, or only with certain values.
+ * Columns that mean something only next to others, or only with certain values.
  *
  * @param byRows false: as if no column were empty
  */
@@ -219,7 +219,7 @@ function settle(
   if (frames.length > 0 && !filled(roleIn('fps'))) {
     report(
       line,
-      `expected a column fps beside ${frames[0]!.name}, which counts frames: add it, or give start and end in seconds`,
+      `expected a column fps next to ${frames[0]!.name}, which counts frames: add it, or give start and end in seconds`,
     )
   }
   if (frames.length === 0) drop(roleIn('fps'), 'no part is given in frames')

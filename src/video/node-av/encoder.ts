@@ -149,7 +149,7 @@ export class VideoWriter {
       const received = this.codec.receivePacketSync(this.packet)
       if (received === AVERROR_EAGAIN || received === AVERROR_EOF) return
       check(received, 'encoding')
-      // Packets come in the order of the frames. Without a duration the last one would lie behind the end of the file, and not be shown.
+      // Packets come in the order of the frames. Without a duration the last one would be behind the end of the file, and not be shown.
       this.packet.duration = BigInt(this.durationOf(this.written++))
       this.packet.streamIndex = this.stream.index
       this.packet.rescaleTs(this.unit, this.stream.timeBase)

@@ -41,7 +41,7 @@ export function buildEmulatedLibraries(): string {
 
 /**
  * A folder that looks like one of CUDA libraries: set VIDEOMAE_CUDA_LIBRARIES to it, and the engine runs emulated.
- * Compiled kernels are shared objects in that folder, so VIDEOMAE_CACHE should lie there too: `emulatedCache`.
+ * Compiled kernels are shared objects in that folder, so VIDEOMAE_CACHE should be there too: `emulatedCache`.
  */
 export function buildEmulatedToolkit(): string {
   const libraries = buildEmulatedLibraries()

@@ -220,7 +220,7 @@ void emulated_wait_for_copies(unsigned pending) {
   Copies& own = copies[current];
   std::vector<Copy> left;
   for (const Copy& copy : own.list) {
-    // The groups group - pending .. group - 1 may go on; copies of a group not yet ended are not waited for.
+    // The groups group - pending .. group - 1 may continue; copies of a group not yet ended are not waited for.
     if (copy.group + pending >= own.group) left.push_back(copy);
     else if (copy.from == nullptr) memset(copy.to, 0, 16);
     else memcpy(copy.to, copy.from, 16);
@@ -261,7 +261,7 @@ bool emulated_launch(const EmulatedKernel& kernel, dim3 grid, dim3 block, size_t
   kernelArguments = arguments;
   emulated_grid_size = grid;
   emulated_block_size = block;
-  // Allocated for every launch and exactly as large as asked for: the address sanitizer sees what lies beyond.
+  // Allocated for every launch and exactly as large as asked for: the address sanitizer sees what is beyond.
   void* shared = nullptr;
   if (posix_memalign(&shared, 128, sharedBytes) != 0) {
     fail("no memory for the shared memory of a block");

@@ -1,4 +1,4 @@
-/** All kinds of heads. A new one is a file beside this, an entry here, and its name in `names.ts`. */
+/** All kinds of heads. A new one is a file next to this, an entry here, and its name in `names.ts`. */
 import { invalidArgument } from '../../../core/errors.ts'
 import type { HeadKind } from './head-kind.ts'
 import { type HeadName, headNames } from './names.ts'

@@ -1,4 +1,4 @@
-/** A list or folder of videos that an attacker may change, written anew for each attack, with files of his own beside it. */
+/** A list or folder of videos that an attacker may change, written anew for each attack, with files of his own next to it. */
 import { createHash } from 'node:crypto'
 import { readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
@@ -12,7 +12,7 @@ import { sha256 } from '../../ensemble/hash.ts'
 /** A row of a list, or a file in a folder: `id` is the name of a link to it, relative to the folder of all links. */
 export interface DataRow
   extends Pick<VideoEntry, 'id' | 'path' | 'label' | 'start' | 'end' | 'group' | 'split' | 'time'> {
-  /** In a list, the link is beside the list, so that the row begins with `id`. */
+  /** In a list, the link is next to the list, so that the row begins with `id`. */
   readonly beside?: boolean
   /** In a list, the row is written without quotes, whatever is in it. */
   readonly unquoted?: boolean

@@ -1,4 +1,4 @@
-/** The ensemble files beside a certificate, compared with it: their digest, their description, and the digests of their heads. */
+/** The ensemble files next to a certificate, compared with it: their digest, their description, and the digests of their heads. */
 import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import { nullIfMissing } from '../../../format/missing.ts'
@@ -51,7 +51,7 @@ export async function compareEnsembleFiles(
             'ensemble files: their digests, what they say of rules, partitions, classes, claim and options, and their weights',
           ]
         : [],
-    notChecked: missing.map((name) => `${name}, which is not beside the certificate`),
+    notChecked: missing.map((name) => `${name}, which is not next to the certificate`),
   }
 }
 

@@ -1,4 +1,4 @@
-/** The description beside an exported ensemble: how its input is made, what its votes are, and what they are counted for. */
+/** The description next to an exported ensemble: how its input is made, what its votes are, and what they are counted for. */
 import type { ExportInput } from '../../../export/check.ts'
 import { modelName } from '../../../export/model-name.ts'
 import { describeExport, type OnnxSidecar, type SidecarTensor } from '../../../export/sidecar.ts'

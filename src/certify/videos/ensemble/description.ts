@@ -1,4 +1,4 @@
-/** What an ensemble file says beside the numbers of its heads: everything that prediction and radius depend on, and the claim. */
+/** What an ensemble file says in addition to the numbers of its heads: everything that prediction and radius depend on, and the claim. */
 import { z } from 'zod'
 import { largestCounts } from '../../../core/counts.ts'
 import { VideoMaeError } from '../../../core/errors.ts'

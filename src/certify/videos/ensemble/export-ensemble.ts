@@ -53,7 +53,7 @@ export interface EnsembleExport {
   readonly files: readonly string[]
   /** Of the model. */
   readonly bytes: number
-  /** What the description says, `NAME.json` beside `NAME.onnx`. */
+  /** What the description says, `NAME.json` next to `NAME.onnx`. */
   readonly sidecar: OnnxSidecar
   readonly input: EnsembleInput
   /** Of the ensemble, as `certificate.json` names it. */
@@ -75,7 +75,7 @@ export interface EnsembleExport {
 /**
  * Writes an ensemble with its encoder, or those of all groups, as one ONNX file (opset 17, standard operators, any batch size): `scores` float32
  * [batch, learners, classes] and `votes` int64 [batch, learners], the number of classes where a learner abstains. The written file
- * is run, and its votes are compared with those of this program. Only then does it take its place, with its description beside it.
+ * is run, and its votes are compared with those of this program. Only then does it take its place, with its description next to it.
  *
  * The rules are not in the file: they count the votes, and `certifyBallots` or `certify --votes` does that.
  *

@@ -34,7 +34,7 @@ const certificateSchema = z.object({
  *
  * @param where an ensemble file, `certificate.json`, or the folder of a certification with one ensemble
  * @throws VideoMaeError `ENSEMBLE_NOT_FOUND`, `LEARNER_NOT_KEPT` for learners that are no matrices on features, `ENSEMBLE_MISMATCH`
- *   where the file beside a certificate is another one; as `readEnsemble`
+ *   where the file next to a certificate is another one; as `readEnsemble`
  */
 export async function locateEnsemble(
   where: string,
@@ -81,7 +81,7 @@ function parse(file: string, text: string): z.output<typeof certificateSchema> {
 
 function notFound(
   message: string,
-  hint = '`videomae certify` writes ensemble-*.safetensors beside certificate.json.',
+  hint = '`videomae certify` writes ensemble-*.safetensors next to certificate.json.',
 ): VideoMaeError {
   return new VideoMaeError(message, { code: 'ENSEMBLE_NOT_FOUND', exit: 'data', hint })
 }
@@ -92,7 +92,7 @@ const keptKinds: readonly string[] = ['ridge', 'nearest_mean', 'softmax']
 function notKept(certificate: string, kind: string): VideoMaeError {
   if (keptKinds.includes(kind))
     return notFound(
-      `Expected an ensemble beside ${certificate}, which names none: an earlier version wrote it.`,
+      `Expected an ensemble next to ${certificate}, which names none: an earlier version wrote it.`,
       'Run the same `videomae certify` again: finished learners are kept.',
     )
   return new VideoMaeError(

@@ -109,7 +109,7 @@ class EngineTraining implements LearnerTraining<VideoInputs> {
       try {
         states.push(await this.trainer.train(samples, seedOf(this.seed, learner, s), folder, context))
       } catch (error) {
-        context.signal?.throwIfAborted() // the caller's words for going on, not those of the run inside
+        context.signal?.throwIfAborted() // the caller's words for continuing, not those of the run inside
         throw error
       } finally {
         await remove()

@@ -67,7 +67,7 @@ export class FrameStore {
   private readonly frames: number
   private readonly size: Size
 
-  /** Names everything that stored frames depend on beside the videos. */
+  /** Names everything that stored frames depend on next to the videos. */
   get id(): string {
     return this.store.id
   }

@@ -53,7 +53,7 @@ export interface TableStep {
   readonly arguments: readonly StepArgument[]
 }
 
-/** Sums values over the ranks, in place, beside the steps that follow, up to the next `join`. */
+/** Sums values over the ranks, in place, next to the steps that follow, up to the next `join`. */
 export interface SumStep {
   readonly kind: 'sum'
   readonly label: string

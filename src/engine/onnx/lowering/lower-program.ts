@@ -39,7 +39,7 @@ export interface DeviceLowering {
   }
 }
 
-/** What the engine needs to know beside the model. */
+/** What the engine needs to know next to the model. */
 export interface LoweredProgram {
   readonly model: OnnxModel
   /** Name of the model's output for every tensor that an update reads. */

@@ -6,7 +6,7 @@ import { largestMemoryPages } from './kernels.ts'
 const pageBytes = 65_536
 const alignment = 64
 
-/** Buffers that have to lie in one memory, because one update works on all of them. Sizes are numbers of floats. */
+/** Buffers that have to be in one memory, because one update works on all of them. Sizes are numbers of floats. */
 export type BufferGroup = ReadonlyMap<string, number>
 
 /** Where a buffer is. */

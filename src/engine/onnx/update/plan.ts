@@ -25,7 +25,7 @@ export interface BufferPlan {
 }
 
 /**
- * Which buffers there are and which have to lie together. Programs of a session run one at a time, so the gradients that
+ * Which buffers there are and which have to be together. Programs of a session run one at a time, so the gradients that
  * two programs have of one parameter share a buffer.
  */
 export function planBuffers(programs: readonly Program[], states: ReadonlyMap<string, readonly number[]>): BufferPlan {

@@ -91,12 +91,12 @@ export const attentionGradient: KernelOf<'attentionGradient'> = ([dO, o, _logSum
         const row = (b * queries + i) * width + h * headWidth
         let rowSum = 0
         for (let c = 0; c < headWidth; c++) rowSum += dos[row + c] * o.data[row + c]
-        // Not from the logarithm that the forward pass kept: it loses the number of equal keys beside a large score.
+        // Not from the logarithm that the forward pass kept: it loses the number of equal keys next to a large score.
         for (let j = 0; j < keys; j++) scores[j] = score(forward, b, h, i, j)
         const { largest, sum } = sumExponentials(scores)
         for (let j = 0; j < keys; j++) {
           const p = Math.exp(scores[j] - largest) / sum
-          // Gradients lie where the values themselves lie.
+          // Gradients are where the values themselves are.
           const [qAt, kAt, vAt] = [q.at(b, i, h), k.at(b, j, h), v.at(b, j, h)]
           let dP = 0
           for (let c = 0; c < headWidth; c++) {

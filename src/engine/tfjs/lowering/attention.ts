@@ -45,7 +45,7 @@ export const attention: RuleOf<'attention'> = (tf, packed, { heads }, specs) => 
 export const attentionGradient: RuleOf<'attentionGradient'> = (tf, [dO, o, , ...packed], { heads }, specs) => {
   const sizes = attentionSizes('attentionGradient', specs.inputs.slice(3), heads)
   const split = splitHeads(tf, packed, heads, sizes)
-  // Not from the logarithm that the forward pass kept: it loses the number of equal keys beside a large score.
+  // Not from the logarithm that the forward pass kept: it loses the number of equal keys next to a large score.
   const { probabilities: p } = softmaxOf(tf, scoresOf(tf, split, sizes))
   const dOutput = splitPart(tf, dO, 0, heads, sizes)
   const rowSum = tf.sum(tf.mul(dOutput, splitPart(tf, o, 0, heads, sizes)), 3, true)

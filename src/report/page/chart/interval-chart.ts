@@ -1,4 +1,4 @@
-/** Shares with their intervals, one below the other, beside levels to compare them with. */
+/** Shares with their intervals, one below the other, next to levels to compare them with. */
 import { type Html, html, shortened } from '../html.ts'
 import type { Layout, Level } from './line-chart.ts'
 

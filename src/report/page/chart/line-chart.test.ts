@@ -119,7 +119,7 @@ it('scales begin at zero unless they are to be tight', () => {
   expect(scaleOf([0.00004], { label: '' }, 0, 1).ticks.map(({ text }) => text)).toContain('1e-5')
 })
 
-it('intervals lie between the marks of their axis', () => {
+it('intervals are between the marks of their axis', () => {
   const row = { name: 'top-1', value: 0.5, low: 0.25, high: 0.75, text: '50 %' }
   const svg = renderHtml(drawIntervals([row], [{ name: 'chance', value: 0.25 }], 'text', 'wide'))
   const mark = (share: number) => new RegExp(`<text x="([\\d.]+)"[^>]*>${share} %<`).exec(svg)?.[1]

@@ -67,7 +67,7 @@ interface Label {
 }
 
 /**
- * Draws a chart. Curves are labeled where they end, or above the chart where there is no room beside it; a single one is what its axis
+ * Draws a chart. Curves are labeled where they end, or above the chart where there is no room next to it; a single one is what its axis
  * says.
  *
  * @param text what the picture shows, for those who do not see it

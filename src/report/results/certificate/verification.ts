@@ -52,7 +52,7 @@ export function verifySection(facts: CertificateFacts): Section {
       ? [
           {
             kind: 'warning',
-            text: ['Not beside the certificate: ', listed(missing), '. Without them it cannot be verified.'],
+            text: ['Not next to the certificate: ', listed(missing), '. Without them it cannot be verified.'],
           } as const,
         ]
       : []),

@@ -13,7 +13,7 @@ import { splitSection } from './split.ts'
 import { trainingSection, validationFigure } from './training.ts'
 
 export interface ClassifierPageOptions {
-  /** Where the files of predictions may be, beside those of the split. */
+  /** Where the files of predictions may be, next to those of the split. */
   readonly videos: readonly VideoEntry[]
   /** Whether frames of videos may be in the page. */
   readonly pictures: boolean

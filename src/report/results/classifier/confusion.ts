@@ -46,7 +46,7 @@ function heatBlocks(labels: readonly string[], shares: readonly (readonly number
   const mean = found.reduce((a, b) => a + b, 0) / found.length
   const wide = drawHeatMap(
     shares,
-    `Confusion matrix of ${labels.length} classes. On average ${percent(mean)} of a class lie on the diagonal. The table below has the most frequent confusions.`,
+    `Confusion matrix of ${labels.length} classes. On average ${percent(mean)} of a class are on the diagonal. The table below has the most frequent confusions.`,
   )
   if (wide === null) return []
   return [

@@ -1,4 +1,4 @@
-/** Animations that `reconstruct` or `demo` have left beside a run. */
+/** Animations that `reconstruct` or `demo` have left next to a run. */
 import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import sharp from 'sharp'
@@ -37,7 +37,7 @@ export async function reconstructionBlocks(
       {
         kind: 'text',
         text: [
-          'There are no reconstructions beside the run. ',
+          'There are no reconstructions next to the run. ',
           code('videomae reconstruct RUN VIDEO --out RUN/reconstruction'),
           ' makes one for this page.',
         ],
@@ -52,7 +52,7 @@ export async function reconstructionBlocks(
       kind: 'pictures',
       large: true,
       pictures,
-      caption: `Reconstructions that lie beside the run. The files do not say which checkpoint made them.${left === 0 ? '' : ` ${left} more left out to keep the page small.`}`,
+      caption: `Reconstructions that are next to the run. The files do not say which checkpoint made them.${left === 0 ? '' : ` ${left} more left out to keep the page small.`}`,
     },
   ]
 }

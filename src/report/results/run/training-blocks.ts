@@ -7,7 +7,7 @@ import type { Configuration, MeasuredLine, TrainingFacts } from './training-fact
 
 const steps = { label: 'step', values: 'whole' } as const
 
-/** Loss beside that of predicting the mean, where there is one. */
+/** Loss next to that of predicting the mean, where there is one. */
 export function lossFigure(lines: readonly MeasuredLine[]): ChartFigure {
   const mean = lines.flatMap(({ step, meanLoss }) => (meanLoss === undefined ? [] : [[step, meanLoss] as const]))
   const [first, last] = [lines[0], lines[lines.length - 1]]
