@@ -10,7 +10,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { certifyVotes } from '../src/cli/certify-votes.ts'
+import { certifyVotesCommand } from '../src/cli/certify-votes.ts'
 import { certify } from '../src/cli/commands/certify.ts'
 import { exitCodes } from '../src/index.ts'
 import { RandomStream } from '../src/model.ts'
@@ -83,7 +83,7 @@ try {
     const out = path.join(folder, 'out')
     process.stdout.write = () => true
     try {
-      await certifyVotes(file, optionsWith(certify, { ...options, ...collective, out, quiet: true, json: true }))
+      await certifyVotesCommand(file, optionsWith(certify, { ...options, ...collective, out, quiet: true, json: true }))
     } catch (error) {
       print(`seed ${seed}, case ${number}: ${String(error)}\n  ${given.join(' ')}\n`)
       throw error

@@ -11,6 +11,7 @@ export {
   type EnsembleToKeep,
   trainShare,
 } from './certify/certify-plan.ts'
+export { type CertifiedVotes, type CertifyVotesOptions, certifyVotes } from './certify/certify-votes.ts'
 export type { ChangedUnit, UnitChange } from './certify/diff/changes.ts'
 export type { ClaimDifference } from './certify/diff/claims.ts'
 export {

@@ -1,15 +1,11 @@
 import path from 'node:path'
-import { checkRules } from '../certify/certify-plan.ts'
-import { ballotsDigest, type StoredBallots, writeBallots } from '../certify/files/stored-votes.ts'
-import { importedCollective } from '../certify/import-collective.ts'
+import { type CertifiedVotes, certifyVotes } from '../certify/certify-votes.ts'
 import {
   type ImportedBallots,
   type ImportedCertificate,
   type ImportOptions,
   importBallots,
-  importedCertificate,
 } from '../certify/import-votes.ts'
-import { certifyInputs, type RuleOptions } from '../certify/rules/certify-ballots.ts'
 import type { CollectiveRow } from '../certify/rules/collective.ts'
 import {
   defaultRules,
@@ -22,12 +18,8 @@ import {
 } from '../certify/rules/list.ts'
 import { checkRequirements, noTrueClasses, parseRequirements } from '../certify/rules/requirement.ts'
 import { targetsNamed } from '../certify/rules/targeted-summary.ts'
-import { KeptCertificates } from '../certify/votes/kept-certificates.ts'
 import { describeReading } from '../certify/votes/reading.ts'
 import { invalidArgument, unusedArgument } from '../core/errors.ts'
-import { makeFolder } from '../core/make-folder.ts'
-import { writeFileAtomic } from '../format/atomic.ts'
-import { requireOwnResults } from '../format/own-results.ts'
 import { budgetsOf, listOf, noteOf, numbersOf, progressOf, rulesOf } from './certify-options.ts'
 import { endAsRequired, showRequirements } from './certify-requirements.ts'
 import type { CertifyCommandOptions } from './commands/certify.ts'
@@ -40,8 +32,8 @@ import { targetsOf, targetText } from './target-option.ts'
  *
  * @throws VideoMaeError `INVALID_ARGUMENT`, `RULES_NOT_COMBINED`, `INTERRUPTED`, and what `importBallots` throws
  */
-export async function certifyVotes(file: string, options: CertifyCommandOptions): Promise<void> {
-  const { kind = 'votes', groups, coverage, out, json = false, quiet = false, perInput = true } = options
+export async function certifyVotesCommand(file: string, options: CertifyCommandOptions): Promise<void> {
+  const { kind = 'votes', groups, coverage, out, quiet = false, perInput = true } = options
   const { number, names } = classesOf(options.classes)
   // Classes without names are called what they are in the file.
   const shownNames = names ?? Array.from({ length: number }, (_, c) => String(c + (options.firstClass ?? 0)))
@@ -49,15 +41,7 @@ export async function certifyVotes(file: string, options: CertifyCommandOptions)
   const requirements = parseRequirements(options.require ?? [], '--require')
   const offsets = options.offsets === undefined ? undefined : numbersOf('--offsets', options.offsets, 'learners', 0)
   const rules = rulesFor(options.rule, kind, offsets?.length ?? options.spread ?? 1)
-  if (offsets === undefined && rules.some(needsSpread))
-    throw invalidArgument(
-      '--offsets',
-      'the learners that bucket 0 reached, such as 0,3,7: rules with a spread count by them',
-      offsets,
-    )
-  if (groups !== undefined && !rules.some(needsGroups)) throw unusedArgument('--groups', 'without rule groups', groups)
-  if (coverage !== undefined && !rules.some(needsPeriods))
-    throw unusedArgument('--coverage', 'without rule temporal', coverage)
+  requireFitting(rules, offsets, options)
   const imported = await importBallots(file, importOptions(options, kind, number, names))
   const { inputs, learners } = imported.ballots
   const known = imported.labels?.filter((label) => label !== null).length ?? 0
@@ -70,49 +54,75 @@ export async function certifyVotes(file: string, options: CertifyCommandOptions)
       collective.join(),
     )
   if (offsets !== undefined) checkOffsets(offsets, options.spread, learners)
-  const by = rules.some(needsPeriods) ? 'time' : 'content' // what stands for the columns
-  checkRules({ rules, partitions: learners, groups, by, collective })
-  const { reading } = imported
-  if (reading !== undefined && !json) process.stdout.write(`${describeReading(reading)}\n`)
-  for (const note of reading?.notes ?? []) noteOf(quiet)(`note: ${note}`)
-  for (const rule of rules)
-    await requireOwnResults(out, {
-      what: 'an earlier certificate',
-      isWritten: (name) => name === `imported-certificate-${rule}.json`,
-      main: `imported-certificate-${rule}.json`,
-      begins: /^\{"schema":"videomae\.imported-certificate\//,
-    })
+  const rulesAsked = rules.map((rule) => ({
+    ...{ rule, offsets },
+    ...(needsGroups(rule) && groups !== undefined ? { groups } : {}),
+    ...(needsPeriods(rule) ? { coverage: coverage ?? 1 } : {}),
+    ...(targets.length > 0 ? { targets } : {}),
+  }))
+  tellReading(imported, options)
   for (const rule of rules) await requirePage(options.report, out, `report-${rule}.html`)
-  makeFolder(out)
-  const results = await certifyRules(
-    imported,
-    rules.map((rule) => ({
-      ...{ rule, offsets },
-      ...(needsGroups(rule) && groups !== undefined ? { groups } : {}),
-      ...(needsPeriods(rule) ? { coverage: coverage ?? 1 } : {}),
-      ...(targets.length > 0 ? { targets } : {}),
-    })),
-    { out, quiet, perInput, names, collective },
-  )
+  const interrupt = interruptSignal(`Run the same command again: certificates of finished inputs are kept in ${out}.`)
+  const results = await certifyVotes(imported, rulesAsked, {
+    ...{ out, perInput, collective, classNames: names, onProgress: progressOf(quiet), signal: interrupt.signal },
+  }).finally(() => interrupt.dispose())
   const pages: string[] = []
   for (const { written } of results) pages.push(...(await writePage(options.report, written)))
   const measured = results.map(({ certificate }) => ({
     ...{ run: certificate.rule.rule, inputs, summary: certificate.summary },
   }))
-  const required = checkRequirements(measured, requirements)
+  tell(results, { imported, shownNames, pages }, checkRequirements(measured, requirements), options)
+}
+
+/** Refuses options that no rule uses, and rules that lack one. */
+function requireFitting(
+  rules: readonly Rule[],
+  offsets: readonly number[] | undefined,
+  { groups, coverage }: CertifyCommandOptions,
+): void {
+  if (offsets === undefined && rules.some(needsSpread))
+    throw invalidArgument(
+      '--offsets',
+      'the learners that bucket 0 reached, such as 0,3,7: rules with a spread count by them',
+      offsets,
+    )
+  if (groups !== undefined && !rules.some(needsGroups)) throw unusedArgument('--groups', 'without rule groups', groups)
+  if (coverage !== undefined && !rules.some(needsPeriods))
+    throw unusedArgument('--coverage', 'without rule temporal', coverage)
+}
+
+/** Says how the file was read. */
+function tellReading({ reading }: ImportedBallots, { json = false, quiet = false }: CertifyCommandOptions): void {
+  if (reading !== undefined && !json) process.stdout.write(`${describeReading(reading)}\n`)
+  for (const note of reading?.notes ?? []) noteOf(quiet)(`note: ${note}`)
+}
+
+/** Prints what was certified. */
+function tell(
+  results: readonly CertifiedVotes[],
+  about: {
+    readonly imported: ImportedBallots
+    readonly shownNames: readonly string[]
+    readonly pages: readonly string[]
+  },
+  required: ReturnType<typeof checkRequirements>,
+  { json = false, out }: CertifyCommandOptions,
+): void {
+  const { imported, shownNames, pages } = about
+  const { learners, inputs } = imported.ballots
   const conditions = [...new Set(results.flatMap(({ certificate }) => certificate.conditions))]
   if (json) {
-    const shown = results.map(({ certificate, written, radii: _ }) => {
+    const shown = results.map(({ certificate, written }) => {
       const { rule, summary, exactRadii, targeted, collective: bounds } = certificate
       return { rule: rule.rule, learners, inputs, summary, exactRadii, targeted, collective: bounds, file: written }
     })
-    endAsRequired({ read: reading, runs: shown, conditions, pages }, required)
+    endAsRequired({ read: imported.reading, runs: shown, conditions, pages }, required)
     return
   }
   for (const result of results) {
     const { targeted = [], collective: bounds = [] } = result.certificate
     const lines = [
-      textOf(result, imported),
+      textOf(result.certificate, imported),
       ...targeted.map((target) => targetText(target, shownNames)),
       ...bounds.map(collectiveText),
     ]
@@ -149,67 +159,6 @@ function importOptions(
   }
 }
 
-interface RuleResult {
-  readonly certificate: ImportedCertificate
-  readonly radii: readonly number[]
-  readonly written: string
-}
-
-/** Rule by rule. What is finished is kept next to the certificates until all rules are done, so that the same command continues. */
-async function certifyRules(
-  imported: ImportedBallots,
-  rules: readonly RuleOptions[],
-  about: {
-    readonly out: string
-    readonly quiet: boolean
-    readonly perInput: boolean
-    readonly names: readonly string[] | null
-    readonly collective: readonly number[] | undefined
-  },
-): Promise<RuleResult[]> {
-  const { out, quiet, perInput, names, collective } = about
-  const progress = progressOf(quiet)
-  const interrupt = interruptSignal(`Run the same command again: certificates of finished inputs are kept in ${out}.`)
-  const results: RuleResult[] = []
-  const kept: KeptCertificates[] = []
-  try {
-    let stored: StoredBallots | null = null
-    for (const rule of rules) {
-      const name = path.join(out, `imported-certificate-${rule.rule}`)
-      const keep = await KeptCertificates.open(`${name}.part.jsonl`, imported.ballots, rule)
-      kept.push(keep)
-      const certified = await certifyInputs(imported.ballots, rule, {
-        signal: interrupt.signal,
-        known: keep.known,
-        onCertificate: (certificate) => keep.add(certificate),
-        onProgress: (done, total) => progress(`${rule.rule}: inputs`, done, total),
-      }).finally(() => keep.flush())
-      // With the first certificate, so that an interrupted command leaves none of them.
-      if (perInput) stored ??= await storeBallots(out, imported)
-      const bounds = await importedCollective(imported, rule, certified, collective, interrupt.signal)
-      const certificate: ImportedCertificate = {
-        ...importedCertificate(imported, rule, certified),
-        ...(bounds === undefined ? {} : { collective: bounds }),
-        ...{ classNames: names, ballots: stored },
-      }
-      const radii = certified.map(({ radius }) => radius).sort((a, b) => a - b)
-      const shown = perInput ? certificate : { ...certificate, inputs: null }
-      await writeFileAtomic(`${name}.json`, `${JSON.stringify(shown)}\n`)
-      results.push({ certificate, radii, written: `${name}.json` })
-    }
-    for (const keep of kept) await keep.remove()
-    return results
-  } finally {
-    interrupt.dispose()
-  }
-}
-
-/** Keeps the ballots in a file that is named by what is in it. */
-async function storeBallots(out: string, { ballots }: ImportedBallots): Promise<StoredBallots> {
-  const name = `imported-${ballotsDigest(ballots).slice(0, 12)}`
-  return (await writeBallots(out, name, ballots, (add) => add(ballots))).stored
-}
-
 /** One line on one budget. */
 function collectiveText({ budget, changedAtMost, certifiedAccuracy }: CollectiveRow): string {
   const share = (100 * certifiedAccuracy).toFixed(1)
@@ -217,8 +166,9 @@ function collectiveText({ budget, changedAtMost, certifiedAccuracy }: Collective
 }
 
 /** What is printed of one rule. */
-function textOf({ certificate, radii }: RuleResult, { ballots, reading }: ImportedBallots): string {
+function textOf(certificate: ImportedCertificate, { ballots, reading }: ImportedBallots): string {
   const { rule, summary, exactRadii } = certificate
+  const radii = certificate.inputs.map(({ radius }) => radius).sort((a, b) => a - b)
   const { inputs, learners } = ballots
   const unknown = reading?.unknownLabels ?? 0
   const scored =

@@ -36,7 +36,7 @@ import {
   videoOptions,
 } from './certify-options.ts'
 import { endAsRequired, showRequirements } from './certify-requirements.ts'
-import { certifyVotes } from './certify-votes.ts'
+import { certifyVotesCommand } from './certify-votes.ts'
 import type { CertifyCommandOptions } from './commands/certify.ts'
 import { parseShard } from './features.ts'
 import { interruptSignal } from './interrupt.ts'
@@ -51,7 +51,7 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
   const alone =
     votes !== undefined ? '--votes' : plan === true ? '--plan' : stage === 'groups' ? '--stage groups' : null
   if (alone !== null) requireOneProcess(`certify ${alone}`)
-  if (votes !== undefined) return certifyVotes(votes, given)
+  if (votes !== undefined) return certifyVotesCommand(votes, given)
   if (shard !== undefined || stage !== undefined || plan === true) return certifyOn(Ranks.alone(), data, given)
   return onRanks('certify', given, (ranks) => certifyOn(ranks, data, given))
 }

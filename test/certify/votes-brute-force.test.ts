@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { certifyVotes } from '../../src/cli/certify-votes.ts'
+import { certifyVotesCommand } from '../../src/cli/certify-votes.ts'
 import { certify } from '../../src/cli/commands/certify.ts'
 import { RandomStream } from '../../src/core/random.ts'
 import { optionsWith } from '../support/options-with.ts'
@@ -36,7 +36,7 @@ test('no radius and no budget of a target is larger than what the adversary leav
     seen.add(drawn.rule).add(drawn.dialect)
     const { file, options } = await writeCase(drawn, folder)
     const out = path.join(folder, 'out')
-    await certifyVotes(file, optionsWith(certify, { ...options, out, quiet: true, json: true }))
+    await certifyVotesCommand(file, optionsWith(certify, { ...options, out, quiet: true, json: true }))
     const text = readFileSync(path.join(out, `imported-certificate-${drawn.rule}.json`), 'utf8')
     const { inputs } = JSON.parse(text) as Written
     for (const [t, { prediction, radius, limit, earliness, target }] of trueCertificates(drawn).entries()) {
@@ -67,7 +67,7 @@ test('no bound on all inputs together is below what one attack on all of them ch
     seen.add(drawn.rule)
     const { file, options } = await writeCase(drawn, folder)
     const out = path.join(folder, 'together')
-    await certifyVotes(
+    await certifyVotesCommand(
       file,
       optionsWith(certify, { ...options, collective: budgets.join(','), out, quiet: true, json: true }),
     )
