@@ -207,7 +207,7 @@ export const engineSchema = z
       .enum(recomputeModes)
       .default('none')
       .describe(
-        'Memory for time, on native and cuda: what the backward pass computes again instead of keeping it. cheap: norms, GELUs and patches; blocks: whole blocks, a quarter more arithmetic.',
+        'Memory for time, on native and cuda: what the backward pass computes again instead of keeping it. cheap: norms, GELUs and patches; blocks: whole blocks, which is about 1.3 times the arithmetic of a step.',
       ),
   })
   .describe('What does the arithmetic.')
