@@ -1,23 +1,37 @@
 /**
- * Renders the tables of dev/results.md from the files in dev/results/.
+ * Renders the tables of dev/results.md from the files in dev/results/, and the pictures of the documents from dev/results/figures/.
  *
- *   npm run results               writes the page
- *   npm run results -- --check    fails where the page is not what would be written
+ *   npm run results               writes the page and the pictures
+ *   npm run results -- --check    fails where one is not what would be written
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { renderFigure } from './support/figures.ts'
 import { renderResults } from './support/results-page.ts'
 
-const folder = path.join(import.meta.dirname, '../dev')
-const file = path.join(folder, 'results.md')
-const page = readFileSync(file, 'utf8')
-const rendered = renderResults(page, (name) => readFileSync(path.join(folder, 'results', name), 'utf8'))
-if (rendered === page) {
-  console.log('dev/results.md is what dev/results/ says.')
-} else if (process.argv.includes('--check')) {
-  console.error('Expected dev/results.md to be what dev/results/ says. Run `npm run results`.')
-  process.exitCode = 1
-} else {
-  writeFileSync(file, rendered)
-  console.log('Wrote dev/results.md.')
+const root = path.join(import.meta.dirname, '..')
+const results = path.join(root, 'dev/results')
+const check = process.argv.includes('--check')
+
+/** Writes what differs, or says so. */
+function render(name: string, text: string): void {
+  const file = path.join(root, name)
+  if (existsSync(file) && readFileSync(file, 'utf8') === text) return
+  if (check) {
+    console.error(`Expected ${name} to be what dev/results/ says. Run \`npm run results\`.`)
+    process.exitCode = 1
+  } else {
+    writeFileSync(file, text)
+    console.log(`Wrote ${name}.`)
+  }
+}
+
+const page = readFileSync(path.join(root, 'dev/results.md'), 'utf8')
+render(
+  'dev/results.md',
+  renderResults(page, (name) => readFileSync(path.join(results, name), 'utf8')),
+)
+for (const name of readdirSync(path.join(results, 'figures'))) {
+  const { image, svg } = renderFigure(name, readFileSync(path.join(results, 'figures', name), 'utf8'))
+  render(image, svg)
 }

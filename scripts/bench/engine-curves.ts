@@ -10,7 +10,6 @@
  */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { renderChart } from '../../src/certify.ts'
 import { invalidArgument } from '../../src/core/errors.ts'
 import { inThreadCudaEngine } from '../../src/engine/cuda/index.ts'
 import type { Engine, EngineSession } from '../../src/engine/engine.ts'
@@ -18,6 +17,7 @@ import { inThreadNativeEngine } from '../../src/engine/native/index.ts'
 import { inThreadOnnxEngine } from '../../src/engine/onnx/index.ts'
 import { exitCodes } from '../../src/index.ts'
 import { buildPretrainProgram, initialize } from '../../src/model.ts'
+import { writeFigure } from '../support/figures.ts'
 import { openRealData } from './support/gpu-data.ts'
 
 const { values, positionals } = parseArgs({
@@ -103,7 +103,7 @@ for (const [name, curve] of curves) {
 if (values.figure !== undefined) {
   const points = (curve: readonly number[]) => curve.map((loss, i) => [i + 1, loss] as const)
   const strokes = ['solid', 'dashed', 'dotted', 'mixed'] as const
-  const figure = renderChart({
+  writeFigure(values.figure, {
     title: 'Loss of the same steps',
     xLabel: 'step',
     yLabel: 'loss',
@@ -113,7 +113,6 @@ if (values.figure !== undefined) {
       stroke: strokes[i % strokes.length],
     })),
   })
-  writeFileSync(values.figure, figure)
 }
 if (values.json !== undefined) writeFileSync(values.json, JSON.stringify(Object.fromEntries(curves)))
 if (failed) process.exit(exitCodes.checkFailed)

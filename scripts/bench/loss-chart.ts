@@ -5,12 +5,11 @@
  *
  * `docs/images/loss.svg` is that of `videomae demo`; `docs/images/reconstruction.png` is its `reconstruction-1.png`.
  */
-import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { renderChart } from '../../src/certify.ts'
 import { invalidArgument } from '../../src/core/errors.ts'
 import { readHistory } from '../../src/train/history.ts'
+import { writeFigure } from '../support/figures.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -32,7 +31,7 @@ const loss = pointsOf('loss')
 if (loss.length === 0) throw invalidArgument('run', 'a folder with a metrics.jsonl that has losses', run)
 const mean = pointsOf('meanLoss')
 const highest = Math.max(...loss.map(([, value]) => value), ...mean.map(([, value]) => value))
-const svg = renderChart({
+const chart = {
   title: values.title,
   xLabel: 'step',
   yLabel: 'loss',
@@ -40,8 +39,8 @@ const svg = renderChart({
     { name: 'training loss', points: loss },
     ...(mean.length === 0 ? [] : [{ name: 'mean prediction', points: mean, stroke: 'dashed' as const }]),
   ],
-  yRange: [0, highest],
+  yRange: [0, highest] as const,
   height: 320,
-})
-writeFileSync(values.out, svg)
+}
+writeFigure(values.out, chart, 'docs/images/loss.svg')
 process.stdout.write(`wrote ${values.out}: ${loss.length} points\n`)

@@ -6,10 +6,11 @@
 // --render: the figure from the CSV, without computing. About a minute of one core.
 //
 // A changed or relabeled sample counts as one poison, as with partitions by id. Learners abstain where they know nothing of the input.
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { certifyTally, renderChart } from '../../src/certify.ts'
+import { certifyTally } from '../../src/certify.ts'
 import { RandomStream } from '../../src/model.ts'
+import { writeFigure } from '../support/figures.ts'
 import { writeResults } from '../support/results-file.ts'
 
 const { values } = parseArgs({
@@ -223,16 +224,13 @@ const curvesOf = (name: string, color: number) => {
   ]
 }
 const names = [...new Set(rows.map(({ task }) => String(task)))]
-writeFileSync(
-  values.figure,
-  renderChart({
-    title: `Lethal dose, N = ${rows[0].N}: what is certified, and what defeats every learner`,
-    xLabel: 'N / n, n: samples with which one learner is right in 3 of 4 cases',
-    yLabel: 'poisoned samples',
-    xScale: 'log',
-    yScale: 'log',
-    curves: names.flatMap(curvesOf),
-    width: 860,
-  }),
-)
+writeFigure(values.figure, {
+  title: `Lethal dose, N = ${rows[0].N}: what is certified, and what defeats every learner`,
+  xLabel: 'N / n, n: samples with which one learner is right in 3 of 4 cases',
+  yLabel: 'poisoned samples',
+  xScale: 'log',
+  yScale: 'log',
+  curves: names.flatMap(curvesOf),
+  width: 860,
+})
 console.log(`${values.out}, ${values.figure}`)

@@ -23,8 +23,8 @@ import {
   headLearners,
   needsSpread,
   type Rule,
-  renderChart,
 } from '../../src/certify.ts'
+import { writeFigure } from '../support/figures.ts'
 import { trainedSpread } from './support/certify-learners.ts'
 import { imageEncoder } from './support/mnist/encoder-features.ts'
 import {
@@ -226,9 +226,9 @@ const medians = names.map((name, color) => ({
     .map((row) => [row.partitions, row.summary.medianRadius ?? 0] as const),
 }))
 const publishedPoints = published.map((row) => [row.partitions, row.printed - 1] as const)
-writeFileSync(
+writeFigure(
   path.join(values.out, 'median.svg'),
-  renderChart({
+  {
     title: 'MNIST, DPA: median certified radius',
     xLabel: 'partitions K',
     yLabel: 'median radius (insertions + deletions)',
@@ -239,13 +239,14 @@ writeFileSync(
         .map((curve) => (curve.points.length === 1 ? { ...curve, shape: 'points' as const } : curve)),
       { name: 'published (NiN)', points: publishedPoints, shape: 'points', color: names.length },
     ],
-  }),
+  },
+  'dev/images/mnist-median.svg',
 )
 const certified = rows.map((row) => row.partitions)
 const largest = certified.includes(1200) ? 1200 : Math.max(...certified)
-writeFileSync(
+writeFigure(
   path.join(values.out, 'certified-accuracy.svg'),
-  renderChart({
+  {
     title: `MNIST, K = ${largest}: certified accuracy`,
     xLabel: 'poisons (insertions + deletions)',
     yLabel: 'certified accuracy',
@@ -258,6 +259,7 @@ writeFileSync(
         stroke: ruleNamed(row.rule).stroke,
       })),
     width: 860,
-  }),
+  },
+  `dev/images/mnist-certified-${largest}.svg`,
 )
 console.log(`\n${table}\nwritten to ${values.out}`)

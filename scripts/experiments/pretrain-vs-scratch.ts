@@ -11,9 +11,9 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
-import { type Curve, renderChart } from '../../src/certify.ts'
-import { writeFileAtomic } from '../../src/format/atomic.ts'
+import type { Curve } from '../../src/certify.ts'
 import type { FinetuneInput, RunInput } from '../../src/index.ts'
+import { writeFigure } from '../support/figures.ts'
 import {
   Cells,
   learningCurve,
@@ -207,16 +207,17 @@ for (const mode of modes) {
 }
 // A part of the cells makes no picture.
 if (modes.length > 0 && shotsList.length > 1 && starts.length > 1) {
-  await writeFileAtomic(
+  writeFigure(
     path.join(out, 'accuracy.svg'),
-    renderChart({
+    {
       title: `${values.data}: accuracy with and without pretraining`,
       xLabel: 'labeled videos per class',
       yLabel: motion ? 'top-1, %' : 'balanced accuracy, %',
       xScale: 'log',
       yRange: [0, 100],
       curves,
-    }),
+    },
+    `docs/images/${values.data}-accuracy.svg`,
   )
 }
 console.log(

@@ -9,6 +9,9 @@ export type ResultRow = Readonly<Record<string, string | number>>
 /** The arguments of this process behind the name of the script, as a shell takes them. */
 const quoted = (argument: string): string => (/^[\w./:=,-]+$/.test(argument) ? argument : `'${argument}'`)
 
+/** @returns the command of this process, as it can be run again from the root of the repository */
+export const commandOf = (script: string): string => ['npx tsx', script, ...process.argv.slice(2).map(quoted)].join(' ')
+
 /**
  * @param file where to write, for instance dev/results/NAME.csv
  * @param script what ran, from the root of the repository; the arguments of this process follow it in the column `command`
@@ -16,7 +19,7 @@ const quoted = (argument: string): string => (/^[\w./:=,-]+$/.test(argument) ? a
  */
 export function writeResults(file: string, script: string, rows: readonly ResultRow[]): void {
   const columns = Object.keys(rows[0] ?? {})
-  const command = ['npx tsx', script, ...process.argv.slice(2).map(quoted)].join(' ')
+  const command = commandOf(script)
   const date = new Date().toISOString().slice(0, 10)
   const lines = rows.map((row) =>
     [date, command, '', ...columns.map((column) => row[column])].map((cell) => csvField(cell)).join(','),

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { renderFigure } from '../../scripts/support/figures.ts'
 import { renderResults, resultsOf } from '../../scripts/support/results-page.ts'
 
 const folder = path.join(import.meta.dirname, '../../dev')
@@ -14,8 +15,41 @@ describe('dev/results.md', () => {
 
   test('renders every file of dev/results/ once, and has no other table', () => {
     const named = resultsOf(page)
-    expect(named.toSorted()).toEqual(readdirSync(path.join(folder, 'results')).sort())
+    const files = readdirSync(path.join(folder, 'results')).filter((name) => name !== 'figures')
+    expect(named.toSorted()).toEqual(files.sort())
     expect(page.match(/^\|(-+\|)+$/gm)).toHaveLength(named.length)
+  })
+})
+
+describe('pictures of the documents', () => {
+  const figures = path.join(folder, 'results/figures')
+  const drawn = readdirSync(figures).map((name) => renderFigure(name, readFileSync(path.join(figures, name), 'utf8')))
+
+  test('are what `npm run results` draws, each from one file', () => {
+    for (const { image, svg } of drawn)
+      expect(readFileSync(path.join(folder, '..', image), 'utf8') === svg, image).toBe(true)
+    const pictures = ['dev/images', 'docs/images'].flatMap((each) =>
+      readdirSync(path.join(folder, '..', each)).map((name) => `${each}/${name}`),
+    )
+    const charts = pictures.filter((name) => name.endsWith('.svg'))
+    expect(drawn.map(({ image }) => image).sort()).toEqual(charts.sort())
+  })
+
+  const figure = {
+    date: '2026-11-22',
+    command: 'npx x',
+    image: 'dev/images/a.svg',
+    chart: { title: 'T', xLabel: 'x', yLabel: 'y', curves: [{ name: 'c', points: [[0, 1]] }] },
+  }
+
+  test.each([
+    [{ date: 'yesterday' }, /a\.json: expected a date/],
+    [{ command: '' }, /expected the command/],
+    [{ image: 'a.svg' }, /expected a picture NAME\.svg in dev\/images or docs\/images/],
+    [{ image: 'docs/images/../../a.svg' }, /expected a picture/],
+  ])('are refused where the file is wrong: %j', (change, message) => {
+    expect(renderFigure('a.json', JSON.stringify(figure)).svg).toContain('<title>T</title>')
+    expect(() => renderFigure('a.json', JSON.stringify({ ...figure, ...change }))).toThrow(message)
   })
 })
 

@@ -17,11 +17,11 @@ import {
   planCertification,
   prepareLearners,
   type Rule,
-  renderChart,
   summarizeRadii,
   type Threat,
 } from '../../../src/certify.ts'
 import { writeFileAtomic } from '../../../src/format/atomic.ts'
+import { writeFigure } from '../../support/figures.ts'
 import type { StudyLearner } from './certify-learners.ts'
 
 /** What is certified: one division of the videos, or several folds that are pooled. */
@@ -226,22 +226,16 @@ export async function writeStudy(
   const [target] = targetsOf(rows)
   const equal = matched(rows, target).flatMap(({ row }) => (row === undefined ? [] : [row]))
   const draw = (file: string, title: string, shown: readonly Row[]) => writeChart(file, title, about.unit, rows, shown)
-  await draw(
+  draw(
     path.join(out, `at-k-${name}.svg`),
     `${about.title}, K = ${common}`,
     rows.filter((row) => row.partitions === common),
   )
-  await draw(path.join(out, `matched-${name}.svg`), `${about.title}, ensembles of at least ${percent(target)} %`, equal)
+  draw(path.join(out, `matched-${name}.svg`), `${about.title}, ensembles of at least ${percent(target)} %`, equal)
   return text
 }
 
-async function writeChart(
-  file: string,
-  title: string,
-  unit: string,
-  all: readonly Row[],
-  shown: readonly Row[],
-): Promise<void> {
+function writeChart(file: string, title: string, unit: string, all: readonly Row[], shown: readonly Row[]): void {
   const names = [...new Set(all.map((row) => row.learner))]
   const curves = shown.map((row) => ({
     ...certifiedAccuracyCurve(`${row.learner}, ${runName(row)}`, row.summary),
@@ -249,5 +243,5 @@ async function writeChart(
     stroke: ruleNamed(row.rule).stroke,
   }))
   const axes = { xLabel: `poisons (${unit})`, yLabel: 'certified accuracy', yRange: [0, 1] as const, width: 860 }
-  await writeFileAtomic(file, renderChart({ title, ...axes, curves }))
+  writeFigure(file, { title, ...axes, curves })
 }
