@@ -1,6 +1,6 @@
 // @ts-check
 /** Finds videos of a collection that are there twice: the same file, or nearly the same pictures. */
-import { computeFeatures, openEncoder } from 'videomae'
+import { openEncoder } from 'videomae'
 import { listVideos } from 'videomae/video'
 import { centered, cosine } from './vectors.mjs'
 
@@ -8,9 +8,10 @@ const [encoder, collection, threshold = '0.98', cache = 'features-cache'] = proc
 if (collection === undefined)
   throw new Error('Usage: node examples/duplicates.mjs ENCODER COLLECTION [THRESHOLD] [CACHE]')
 
-const source = await openEncoder(encoder)
+const opened = await openEncoder(encoder)
 // A grid says where in the picture things are, so two recordings of one scene differ more than two copies of a file.
-const { store, videos, failures } = await computeFeatures(source, listVideos(collection), { cache, readout: 'grid:2' })
+const { store, videos, failures } = await opened.features(listVideos(collection), { cache, readout: 'grid:2' })
+await opened.close()
 for (const { id, reason } of failures) console.log(`left out ${id}: ${reason}`)
 const rows = centered(await Promise.all(videos.map(({ digest }) => store.read(digest))))
 const pairs = []

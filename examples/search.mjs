@@ -1,16 +1,17 @@
 // @ts-check
 /** Embeds a collection of videos and lists those that are nearest to a query clip. */
-import { computeFeatures, openEncoder } from 'videomae'
+import { openEncoder } from 'videomae'
 import { listVideos } from 'videomae/video'
 import { centered, cosine } from './vectors.mjs'
 
 const [encoder, collection, query, cache = 'features-cache'] = process.argv.slice(2)
 if (query === undefined) throw new Error('Usage: node examples/search.mjs ENCODER COLLECTION QUERY [CACHE]')
 
-const source = await openEncoder(encoder)
+const opened = await openEncoder(encoder)
 // Features are kept by the content of the files, so a second search reads no video again.
 const entries = [...listVideos(collection), { path: query, id: query }]
-const { store, videos, failures } = await computeFeatures(source, entries, { cache })
+const { store, videos, failures } = await opened.features(entries, { cache })
+await opened.close()
 for (const { id, reason } of failures) console.log(`left out ${id}: ${reason}`)
 const asked = videos.find(({ video }) => video.id === query)
 if (asked === undefined) throw new Error(`${query} cannot be read.`)

@@ -7,7 +7,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { openAnyClassifier, predict } from 'videomae'
+import { openAnyClassifier } from 'videomae'
 
 const [from, port = '8080', megabytes = '100'] = process.argv.slice(2)
 if (from === undefined) throw new Error('Usage: node examples/serve.mjs CLASSIFIER [PORT] [MEGABYTES]')
@@ -34,7 +34,7 @@ async function answer(request) {
     }
     const file = path.join(folder, 'video')
     await writeFile(file, Buffer.concat(parts))
-    const [prediction] = await predict([file], { from: classifier, timeoutSeconds: 20 })
+    const [prediction] = await classifier.predict([file], { timeoutSeconds: 20 })
     if (!prediction.ok) return { status: 422, body: { error: prediction.reason, code: prediction.code } }
     return { status: 200, body: { classes: prediction.classes } }
   } finally {

@@ -27,10 +27,16 @@ export {
   loadFinetuneConfiguration,
 } from './finetune/configuration.ts'
 export { type FinetuneOptions, type FinetuneResult, finetune } from './finetune/finetune.ts'
-export { type EncoderSource, openEncoder } from './inference/encoder-source.ts'
+export { type EncoderSource, openEncoder } from './inference/encoder.ts'
 export { type Evaluation, evaluateVideos } from './inference/evaluate.ts'
 export { type ComputedFeatures, computeFeatures, type FeatureOptions } from './inference/features.ts'
-export { openAnyClassifier, type Prediction, type PredictOptions, predict } from './inference/predict.ts'
+export {
+  type OpenClassifier,
+  openAnyClassifier,
+  type Prediction,
+  type PredictOptions,
+  predict,
+} from './inference/predict.ts'
 export { type ReconstructOptions, type ReconstructResult, reconstruct } from './report/reconstruct.ts'
 export { writeReport } from './report/results/write-report.ts'
 export type { RunConfiguration, RunInput } from './train/configuration.ts'

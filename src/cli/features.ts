@@ -1,17 +1,11 @@
-import path from 'node:path'
 import { requireCount } from '../core/counts.ts'
-import { invalidArgument, VideoMaeError } from '../core/errors.ts'
-import { sortClasses } from '../dataset/dataset.ts'
+import { invalidArgument } from '../core/errors.ts'
 import { Ranks } from '../distributed/ranks.ts'
-import { openEncoder, patchSource, type TokenSource } from '../inference/encoder-source.ts'
-import { requireFeatureFolder, writeFeatureFiles } from '../inference/feature-files.ts'
-import { toldFailure } from '../inference/features.ts'
-import { computeFeaturesOnRanks } from '../inference/rank-features.ts'
-import { clipTiming } from '../train/clip-timing.ts'
+import { patchSource, readEncoder } from '../inference/encoder-source.ts'
+import { type WrittenFeatures, writeFeatures } from '../inference/write-features.ts'
 import { ProgressDisplay } from '../train/progress.ts'
 import { rankPart } from '../train/rank-resources.ts'
 import { readingLines } from '../video/reading.ts'
-import { readVideos } from '../video/source.ts'
 import type { FeaturesCommandOptions } from './commands/features.ts'
 import { refuseIgnoredThreads } from './ignored-threads.ts'
 import { interruptSignal } from './interrupt.ts'
@@ -24,105 +18,46 @@ export function featuresCommand(data: readonly string[], options: FeaturesComman
 }
 
 async function featuresOn(ranks: Ranks, data: readonly string[], options: FeaturesCommandOptions): Promise<void> {
-  const { json = false, out = 'features', from, engine, windowStep } = options
+  const { json = false, quiet = false, from, engine, shard, workers, threads, ...given } = options
   const first = ranks.rank === 0
   const part = rankPart(ranks)
-  refuseIgnoredThreads(engine, options.threads)
-  await ranks.agree(() => requireFeatureFolder(out))
+  refuseIgnoredThreads(engine, threads)
   const hint = 'Run the same command again: it continues where it stopped.'
   const interrupt = interruptSignal(hint, ranks.size > 1 ? ranks.rank : null)
-  const display = new ProgressDisplay({ stream: process.stderr, quiet: options.quiet === true || !first })
+  const display = new ProgressDisplay({ stream: process.stderr, quiet: quiet || !first })
   if (ranks.size > 1) display.note(formatRanks(ranks))
+  const open = () => (from === 'pixels' ? patchSource({ kind: 'dense', stride: 1, fps: null }) : readEncoder(from))
   try {
-    const opened = await ranks.agree<TokenSource>(() =>
-      from === 'pixels' ? patchSource({ kind: 'dense', stride: 1, fps: null }) : openEncoder(from),
-    )
-    for (const warning of opened.warnings) display.note(`warning: ${warning}`)
-    const { sampling } = opened
-    const source = { ...opened, sampling: { kind: sampling.kind, ...clipTiming(options, sampling) } }
-    const { entries, sources: read } = await ranks.agree(() => readVideos(data, { labelFromFolder: true }))
-    if (!json) for (const line of read.flatMap(readingLines)) display.note(line)
-    const { classes, videos, unlabeled } = withClasses(entries)
-    if (classes !== null && unlabeled > 0)
-      display.note(
-        `${unlabeled} of ${entries.length} videos ${unlabeled === 1 ? 'has' : 'have'} no label: -1 in labels of features.safetensors, null in index.json`,
-      )
-    const shard = options.shard === undefined ? null : parseShard(options.shard)
-    const { kind, readout, clips, crops, batch, decoder } = options
-    const computed = await computeFeaturesOnRanks(source, videos, {
+    const written = await writeFeatures(open, data, {
+      ...given,
       ranks,
-      kind,
-      readout,
-      cache: options.cache ?? path.join(out, 'store'),
-      clips,
-      crops,
-      windowStep: windowStep ?? null,
-      shard,
-      batch,
+      shard: shard === undefined ? null : parseShard(shard),
       engine: engine ?? null,
-      threads: options.threads ?? part,
-      decoder,
-      workers: options.workers ?? part,
+      threads: threads ?? part,
+      workers: workers ?? part,
       programs: ranks.onThisHost,
       signal: interrupt.signal,
       onProgress: display.counter('videos'),
+      onNote: (note) => display.note(note),
+      onSources(sources) {
+        if (!json) for (const line of sources.flatMap(readingLines)) display.note(line)
+      },
     })
-    if (computed === null) return
-    const { failures, shape } = computed
-    // A share without one is no reason to stop the others; putting them together says so where there is none at all.
-    if (shard === null && computed.videos.length === 0 && failures.length > 0) {
-      throw new VideoMaeError(
-        `Expected a readable video in ${data.join(', ')}, but none of ${failures.length} is: ${failures[0].reason}`,
-        {
-          code: 'VIDEO_UNREADABLE',
-          exit: 'data',
-          hint: '`videomae inspect` names all of them.',
-        },
-      )
-    }
-    const folder = shard === null ? out : path.join(out, `${shard.index + 1}-of-${shard.count}`)
-    const written = await writeFeatureFiles(folder, computed, classes)
-    const result = {
-      ...written,
-      videos: computed.videos.length,
-      computed: computed.computed,
-      encoder: computed.encoder,
-      readout: computed.readout,
-      failures: failures.map(toldFailure),
-      sources: read,
-    }
-    if (json) {
-      process.stdout.write(`${JSON.stringify(result)}\n`)
-      return
-    }
-    process.stdout.write(
-      `${result.videos} videos, ${written.rows} rows of [${shape.join(', ')}]; ${computed.computed} videos computed now\n` +
-        failures.map(({ reason }) => `unreadable: ${reason}\n`).join('') +
-        written.files.map((file) => `wrote  ${file}\n`).join(''),
-    )
+    if (written === null) return
+    if (json) process.stdout.write(`${JSON.stringify(written)}\n`)
+    else process.stdout.write(textOf(written))
   } finally {
     display.end()
     interrupt.dispose()
   }
 }
 
-/** Videos with the index of their class, where any has a label; one without a label has no class. */
-export function withClasses<Video extends { readonly label?: string }>(
-  entries: readonly Video[],
-): {
-  /** Sorted; null where no video has a label. */
-  readonly classes: readonly string[] | null
-  readonly videos: readonly (Video & { readonly class?: number })[]
-  readonly unlabeled: number
-} {
-  const labels = entries.flatMap(({ label }) => (label === undefined ? [] : [label]))
-  const unlabeled = entries.length - labels.length
-  if (labels.length === 0) return { classes: null, videos: entries, unlabeled }
-  const classes = sortClasses(new Set(labels))
-  const videos = entries.map((entry) =>
-    entry.label === undefined ? entry : { ...entry, class: classes.indexOf(entry.label) },
+function textOf({ videos, rows, shape, computed, failures, files }: WrittenFeatures): string {
+  return (
+    `${videos} videos, ${rows} rows of [${shape.join(', ')}]; ${computed} videos computed now\n` +
+    failures.map(({ reason }) => `unreadable: ${reason}\n`).join('') +
+    files.map((file) => `wrote  ${file}\n`).join('')
   )
-  return { classes, videos, unlabeled }
 }
 
 /** `3/16` -> number 2 of 16, counted from 0. */

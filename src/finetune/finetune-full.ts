@@ -1,7 +1,7 @@
 import { Ranks } from '../distributed/ranks.ts'
 import type { Engine } from '../engine/engine.ts'
 import { saveClassifier } from '../inference/classifier.ts'
-import type { EncoderSource } from '../inference/encoder-source.ts'
+import type { EncoderWeights } from '../inference/encoder-source.ts'
 import { initialize } from '../model/initialize.ts'
 import type { ModelState, ParameterShapes } from '../model/model-state.ts'
 import { durationSteps } from '../train/duration.ts'
@@ -140,7 +140,7 @@ function recordedOf(
 }
 
 /** Weights of the encoder where the source has them; a fresh last layer, and a fresh norm before it for a pretrained one. */
-export function startingWeights(parameters: ParameterShapes, source: EncoderSource, seed: number): ModelState {
+export function startingWeights(parameters: ParameterShapes, source: EncoderWeights, seed: number): ModelState {
   const fresh = initialize(parameters, seed, 'finetune')
   for (const name of parameters.keys()) {
     const known = name.startsWith('head.') ? undefined : source.state.get(name)

@@ -5,7 +5,7 @@ import { copyWarnings } from '../dataset/copies.ts'
 import { type DatasetOptions, type LabeledDataset, type LabeledVideo, openDataset } from '../dataset/dataset.ts'
 import { type Split, splitDataset, splitWarnings } from '../dataset/split.ts'
 import { partOf } from '../dataset/split-part.ts'
-import { type EncoderSource, freshEncoder, openEncoder } from '../inference/encoder-source.ts'
+import { type EncoderWeights, freshEncoder, readEncoder } from '../inference/encoder-source.ts'
 import { encoderWarnings } from '../inference/trained-on.ts'
 import type { TestSampling } from '../inference/views.ts'
 import { withPositionsFor } from '../model/positions.ts'
@@ -22,7 +22,7 @@ export interface PreparedFinetuning {
   readonly dataset: LabeledDataset
   readonly split: Split
   /** Where it starts, with the frames, resolution and sampling that the run asks for. */
-  readonly source: EncoderSource
+  readonly source: EncoderWeights
   /** What a user should know, one sentence each. */
   readonly warnings: readonly string[]
   /** What training clips (not validation clips) come from instead of decoding processes. */
@@ -32,7 +32,7 @@ export interface PreparedFinetuning {
 /**
  * Opens the data and the encoder of a run.
  *
- * @throws VideoMaeError `INVALID_ARGUMENT`, and what `openDataset`, `splitDataset` and `openEncoder` throw
+ * @throws VideoMaeError `INVALID_ARGUMENT`, and what `openDataset`, `splitDataset` and `readEncoder` throw
  */
 export async function prepareFinetuning(
   configuration: FinetuneConfiguration,
@@ -102,7 +102,7 @@ function saysMore(list: string): boolean {
 }
 
 /** The encoder that `model` and `clip` describe. */
-export async function openSource({ model, clip, seed }: FinetuneConfiguration): Promise<EncoderSource> {
+export async function openSource({ model, clip, seed }: FinetuneConfiguration): Promise<EncoderWeights> {
   const { from, like, ...sizes } = model
   if (from === null) {
     throw invalidArgument(
@@ -119,7 +119,7 @@ export async function openSource({ model, clip, seed }: FinetuneConfiguration): 
       like,
       '"model.from" brings its own sizes.',
     )
-  const opened = from === 'scratch' ? (like === null ? null : await openEncoder(like)) : await openEncoder(from)
+  const opened = from === 'scratch' ? (like === null ? null : await readEncoder(like)) : await readEncoder(from)
   const found: TestSampling = opened?.sampling ?? { kind: 'dense', ...defaultTiming }
   const sampling = { kind: clip.sampling ?? found.kind, ...clipTiming(clip, found) }
   const section = { ...sizes, from: opened === null ? null : (like ?? from) }

@@ -12,8 +12,8 @@ import { openCheckpoint } from '../train/open-checkpoint.ts'
 import { readSampling } from './classifier.ts'
 import type { TestSampling } from './views.ts'
 
-/** Where a classifier starts, or features come from. */
-export interface EncoderSource {
+/** The weights of an encoder: where a classifier starts, or features come from. */
+export interface EncoderWeights {
   readonly configuration: ModelConfiguration
   readonly kind: ModelKind
   readonly state: ModelState
@@ -24,11 +24,11 @@ export interface EncoderSource {
 }
 
 /**
- * Opens a checkpoint, a run folder or a Hugging Face directory, of whatever kind.
+ * Reads the encoder of a checkpoint, a run folder or a Hugging Face directory, of whatever kind.
  *
  * @throws VideoMaeError as `openCheckpoint`
  */
-export async function openEncoder(from: string): Promise<EncoderSource> {
+export async function readEncoder(from: string): Promise<EncoderWeights> {
   const { configuration, kind, state, path, clip, warnings } = await openCheckpoint(from)
   return { configuration, kind, state, from, warnings, sampling: await readSampling(path, clip) }
 }
@@ -44,7 +44,7 @@ export interface PatchSource {
 }
 
 /** What tokens of a clip come from. */
-export type TokenSource = EncoderSource | PatchSource
+export type TokenSource = EncoderWeights | PatchSource
 
 /** Patches as large as those of the recipe `laptop-pretrain`: tokens of 2 x 8 x 8 x 3 values, 4 x 6 x 6 of them. */
 export function patchSource(sampling: TestSampling): PatchSource {
@@ -53,7 +53,7 @@ export function patchSource(sampling: TestSampling): PatchSource {
 }
 
 /** An encoder that has learned nothing. Its weights are drawn when they are first asked for: a run that is refused needs none. */
-export function freshEncoder(configuration: ModelConfiguration, sampling: TestSampling, seed: number): EncoderSource {
+export function freshEncoder(configuration: ModelConfiguration, sampling: TestSampling, seed: number): EncoderWeights {
   let drawn: ModelState | undefined
   return {
     ...{ configuration, kind: 'encoder', sampling, from: 'scratch', warnings: [] },
@@ -141,12 +141,12 @@ export function planFeatures(source: TokenSource, kind: FeatureKind, batch: numb
   }
 }
 
-function encodeProgram(source: EncoderSource, kind: FeatureKind, batch: number, readout: string): Program {
+function encodeProgram(source: EncoderWeights, kind: FeatureKind, batch: number, readout: string): Program {
   const { configuration, modelKind } = modelOf(source, kind)
   return buildEncodeProgram({ configuration, kind: modelKind, batch, readout })
 }
 
-function modelOf(source: EncoderSource, kind: FeatureKind) {
+function modelOf(source: EncoderWeights, kind: FeatureKind) {
   const modelKind: ModelKind = kind === 'classifier' || source.kind === 'classify' ? 'classify' : 'encoder'
   const configuration = kind === 'classifier' ? { ...source.configuration, useMeanPooling: true } : source.configuration
   return { configuration, modelKind }
@@ -160,7 +160,7 @@ function patchDigest({ configuration }: PatchSource): string {
 
 const sizeOf = ({ tensors }: Program, tensor: number): number => tensors[tensor].shape.reduce((a, b) => a * b, 1)
 
-function weightsFor(program: Program, source: EncoderSource): ModelState {
+function weightsFor(program: Program, source: EncoderWeights): ModelState {
   return new Map(
     program.state.map(({ name, tensor }) => {
       const known = source.state.get(name)

@@ -13,6 +13,9 @@ export interface FeatureSession {
   close(): Promise<void>
 }
 
+/** How a session is opened. */
+export type OpenFeatureSession = typeof openFeatureSession
+
 /** @param clip clips in one run, as the program was built for, and bytes of one clip */
 export async function openFeatureSession(
   engine: Engine,
@@ -34,5 +37,29 @@ export async function openFeatureSession(
       return found[output]
     },
     close: () => session.close(),
+  }
+}
+
+/** Keeps the session of the last call open for the next one, which may ask for the same. */
+export class KeptFeatureSession {
+  private kept: { readonly key: string; readonly session: FeatureSession } | null = null
+
+  /** As `openFeatureSession`. `close` of the session leaves it open until another one or the end of all is asked for. */
+  readonly open: OpenFeatureSession = async (engine, plan, clip, options) => {
+    const { threads, device, precision } = options
+    // The weights are those of one encoder; what else there is of a session is in its program.
+    const key = JSON.stringify([engine.name, plan.program, plan.output, clip, { threads, device, precision }])
+    if (this.kept?.key !== key) {
+      await this.close()
+      this.kept = { key, session: await openFeatureSession(engine, plan, clip, options) }
+    }
+    const { session } = this.kept
+    return { features: (clips) => session.features(clips), close: async () => {} }
+  }
+
+  async close(): Promise<void> {
+    const { kept } = this
+    this.kept = null
+    await kept?.session.close()
   }
 }

@@ -24,7 +24,7 @@ import {
   type TokenSource,
 } from './encoder-source.ts'
 import { FeatureCollector, gatheredClips } from './feature-collector.ts'
-import { openFeatureSession } from './feature-session.ts'
+import { type OpenFeatureSession, openFeatureSession } from './feature-session.ts'
 import { FeatureStore, type FeatureView } from './feature-store.ts'
 import { clipBytesOf, clipRunNeed, requireClipRunMemory } from './memory.ts'
 import { spatialViews, temporalViews } from './views.ts'
@@ -167,11 +167,16 @@ export async function planFeatures(source: TokenSource, options: FeatureOptions)
   return { source, program, output, state, shape, key, encoder, readout, batch }
 }
 
-/** `computeFeatures` by a plan of the same options. */
+/**
+ * `computeFeatures` by a plan of the same options.
+ *
+ * @param openSession opens the session where videos are missing; it is closed in the end
+ */
 export async function computePlanned<Video extends VideoEntry & { readonly digest?: string | null }>(
   plan: FeaturePlan,
   videos: readonly Video[],
   options: FeatureOptions,
+  openSession: OpenFeatureSession = openFeatureSession,
 ): Promise<ComputedFeatures<Video>> {
   const { cache, shard = null, signal } = options
   const { source, key, encoder, readout, batch, shape } = plan
@@ -189,7 +194,7 @@ export async function computePlanned<Video extends VideoEntry & { readonly diges
     const clipBytes = clipBytesOf(source.configuration)
     if (options.checkMemory !== false)
       requireFeatureMemory(plan, options, { engine: engine.name, clipBytes, videos: missing.length })
-    const session = await openFeatureSession(engine, plan, { batch, clipBytes }, options)
+    const session = await openSession(engine, plan, { batch, clipBytes }, options)
     try {
       const collector = new FeatureCollector(store, (all) => session.features(all), batch)
       for await (const loaded of loadViews(

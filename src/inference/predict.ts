@@ -15,6 +15,17 @@ import { type ClassifierEngineOptions, type ClipClassifier, openClipClassifier }
 import { predictOnRanks, type RankPredictionOptions, requireSameWork } from './rank-predictions.ts'
 import { requireWindowSeconds, withWindows } from './windows.ts'
 
+/** A classifier that was opened: it predicts videos until it is closed. */
+export interface OpenClassifier extends ClipClassifier {
+  /**
+   * `predict` with this classifier, which stays open.
+   *
+   * @param videos videos, folders and lists
+   * @throws VideoMaeError as `predict`
+   */
+  predict(videos: readonly string[], options?: PredictVideosOptions): Promise<Prediction[]>
+}
+
 /**
  * Opens whatever a user may name as a classifier: an exported `.onnx` file, which is all that is needed then, or what
  * `openClassifier` opens.
@@ -22,7 +33,12 @@ import { requireWindowSeconds, withWindows } from './windows.ts'
  * @throws VideoMaeError `INVALID_ARGUMENT` for an option of engines with an exported file, and what `openOnnxClassifier`,
  *   `openClassifier` and the engine throw
  */
-export async function openAnyClassifier(from: string, options: ClassifierEngineOptions = {}): Promise<ClipClassifier> {
+export async function openAnyClassifier(from: string, options: ClassifierEngineOptions = {}): Promise<OpenClassifier> {
+  const opened = await openClips(from, options)
+  return { ...opened, predict: (videos, wanted = {}) => predict(videos, { ...wanted, from: opened }) }
+}
+
+async function openClips(from: string, options: ClassifierEngineOptions): Promise<ClipClassifier> {
   if (isExported(from)) {
     refuseEngineOptions(from, options)
     return openOnnxClassifier(from, { batch: options.batch, threads: options.threads, given: options.given })
@@ -49,10 +65,8 @@ function refuseEngineOptions(from: string, { engine, device, precision, recomput
       throw unusedArgument(option, `with the exported file ${from}, which has its own`, value, hint)
 }
 
-/** The classifier, and how it looks at each video. */
-export interface PredictOptions extends RankPredictionOptions, Omit<ClassifierEngineOptions, 'ranks'> {
-  /** A checkpoint, a run folder, a Hugging Face directory or an exported ONNX file; or what `openAnyClassifier` opened, which stays open. */
-  readonly from: string | ClipClassifier
+/** How a classifier looks at each video, and what is returned of it. */
+export interface PredictVideosOptions extends RankPredictionOptions {
   /** Classes that are returned, the most probable first. Default 5. */
   readonly top?: number
   /** Least probability of a class that counts as an answer, 0 to 1. Default 0: the most probable class always does. */
@@ -63,6 +77,12 @@ export interface PredictOptions extends RankPredictionOptions, Omit<ClassifierEn
   readonly onWarning?: (warning: string) => void
   /** Told how folders and lists were read, before the first prediction. */
   readonly onSources?: (sources: readonly SourceReading[]) => void
+}
+
+/** The classifier, and how it looks at each video. */
+export interface PredictOptions extends PredictVideosOptions, Omit<ClassifierEngineOptions, 'ranks'> {
+  /** A checkpoint, a run folder, a Hugging Face directory or an exported ONNX file; or what `openAnyClassifier` opened, which stays open. */
+  readonly from: string | ClipClassifier
 }
 
 /** `video` is the path; `part` says which seconds of it a list names. */

@@ -4,6 +4,7 @@ import { requireSharedFolder } from '../distributed/shared-folder.ts'
 import { entriesDigest } from '../train/pretrain-data.ts'
 import type { VideoEntry } from '../video/types.ts'
 import type { TokenSource } from './encoder-source.ts'
+import type { OpenFeatureSession } from './feature-session.ts'
 import { type ComputedFeatures, computePlanned, type FeatureOptions, planFeatures } from './features.ts'
 
 export interface RankFeatureOptions extends Omit<FeatureOptions, 'ranks'> {
@@ -14,6 +15,7 @@ export interface RankFeatureOptions extends Omit<FeatureOptions, 'ranks'> {
 /**
  * `computeFeatures` on all ranks. Rank r computes the videos r, r + ranks, and so on, into the store, which all ranks share. Collective.
  *
+ * @param openSession of a single process, as for `computePlanned`
  * @returns on rank 0 what `computeFeatures` returns for all videos; null elsewhere
  * @throws VideoMaeError `RANKS_DIFFER`, `FOLDER_NOT_SHARED`, and as `computeFeatures`, on all ranks
  */
@@ -21,9 +23,10 @@ export async function computeFeaturesOnRanks<Video extends VideoEntry & { readon
   source: TokenSource,
   videos: readonly Video[],
   { ranks = Ranks.alone(), ...options }: RankFeatureOptions,
+  openSession?: OpenFeatureSession,
 ): Promise<ComputedFeatures<Video> | null> {
   const plan = await ranks.agree(() => planFeatures(source, options))
-  if (ranks.size === 1) return computePlanned(plan, videos, options)
+  if (ranks.size === 1) return computePlanned(plan, videos, options, openSession)
   const { encoder, run, ...rest } = plan.key
   await ranks.requireSame({
     encoder: String(encoder).slice(0, 12),

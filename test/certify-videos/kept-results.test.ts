@@ -15,7 +15,7 @@ import { type CertifyVideosOptions, planCertification } from '../../src/certify/
 import { type Prepared, prepareLearners, prepareSets } from '../../src/certify/videos/prepare.ts'
 import { lethalDose } from '../../src/cli/commands/lethal-dose.ts'
 import { lethalDoseCommand } from '../../src/cli/lethal-dose.ts'
-import { openEncoder } from '../../src/inference/encoder-source.ts'
+import { readEncoder } from '../../src/inference/encoder-source.ts'
 import { computeFeatures } from '../../src/inference/features.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runSchema } from '../../src/train/configuration.ts'
@@ -98,7 +98,7 @@ describe('learners that are kept', () => {
 describe('features that are kept', () => {
   it('of clips that shared a run, or from another engine or decoder, are not those of a certificate', async () => {
     const cache = inFolder('shared-store')
-    const source = await openEncoder(inFolder('first'))
+    const source = await readEncoder(inFolder('first'))
     const entries = listVideos(videos)
     const many = { cache, threads: 1, workers: 1, processes: decoding }
     const computedBy = async (more: object) => (await computeFeatures(source, entries, { ...many, ...more })).computed

@@ -10,7 +10,7 @@ import { type CertifyVideosOptions, planCertification } from '../../src/certify/
 import { prepareLearners, prepareSets } from '../../src/certify/videos/prepare.ts'
 import { RandomStream } from '../../src/core/random.ts'
 import { fileDigest } from '../../src/format/file-digest.ts'
-import { featureProgram, openEncoder } from '../../src/inference/encoder-source.ts'
+import { featureProgram, readEncoder } from '../../src/inference/encoder-source.ts'
 import { computeFeatures } from '../../src/inference/features.ts'
 import { parameterShapes } from '../../src/model/parameters.ts'
 import { saveCheckpointDirectory } from '../../src/model/save-checkpoint.ts'
@@ -54,7 +54,7 @@ it('features are those of the encoder on the middle clip of each video', async (
   const given = options({ kind: 'ridge' })
   const plan = await planCertification(given)
   const { set } = await prepareSets(plan, given)
-  const encoder = await openEncoder(inFolder('checkpoint'))
+  const encoder = await readEncoder(inFolder('checkpoint'))
   const shared = {
     cache: inFolder('other-store'),
     threads: 1,
@@ -119,7 +119,7 @@ it.each(shown)(
   'learners on frames see the middle of a video of $video, in the proportions of the encoder',
   async (kind) => {
     const video = await colors(kind)
-    const encoder = await openEncoder(inFolder('checkpoint'))
+    const encoder = await readEncoder(inFolder('checkpoint'))
     const opened = await openFrames(encoder, [video], { cache: inFolder('colors'), workers: 1 })
     const content = { key: video.digest, noise: null }
     const sampling = { kind: 'dense', stride: 1, fps: null } as const
@@ -144,7 +144,7 @@ it.each(shown)(
 
 it.each(shown.slice(1))('learners on tokens see the same of a video of $video', async (kind) => {
   const video = await colors(kind)
-  const encoder = await openEncoder(inFolder('checkpoint'))
+  const encoder = await readEncoder(inFolder('checkpoint'))
   // What `attentive` learners read.
   const options = {
     ...{ cache: inFolder('colors'), workers: 1, threads: 1, engine: 'reference', clips: 1, processes: decoding },

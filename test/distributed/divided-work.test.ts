@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { certifyVideos } from '../../src/certify/videos/certify-videos.ts'
 import { finetuneConfiguration } from '../../src/finetune/configuration.ts'
 import { finetune } from '../../src/finetune/finetune.ts'
-import { openEncoder } from '../../src/inference/encoder-source.ts'
+import { readEncoder } from '../../src/inference/encoder-source.ts'
 import { writeFeatureFiles } from '../../src/inference/feature-files.ts'
 import { toldFailure } from '../../src/inference/features.ts'
 import { predict } from '../../src/inference/predict.ts'
@@ -54,7 +54,7 @@ function filesOf(name: string, but: RegExp): Record<string, string> {
 }
 
 it('features of three ranks are those of one process', async () => {
-  const source = await openEncoder(inFolder('encoder'))
+  const source = await readEncoder(inFolder('encoder'))
   const { entries } = readVideos([inFolder('list.csv')])
   const made = (name: string, size: number) =>
     valuesOnLocalRanks(size, async (ranks) => {

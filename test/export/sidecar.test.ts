@@ -18,7 +18,7 @@ import { type ClassifierExportOptions, exportClassifier } from '../../src/export
 import { exportEncoder } from '../../src/export/encoder.ts'
 import type { OnnxSidecar } from '../../src/export/sidecar.ts'
 import { type Classifier, classifierShapes, saveClassifier } from '../../src/inference/classifier.ts'
-import { openEncoder } from '../../src/inference/encoder-source.ts'
+import { readEncoder } from '../../src/inference/encoder-source.ts'
 import { computeFeatures } from '../../src/inference/features.ts'
 import { predict } from '../../src/inference/predict.ts'
 import { parameterShapes } from '../../src/model/parameters.ts'
@@ -135,7 +135,7 @@ describe('an encoder', () => {
       readout: 'mean',
     })
     requireFiles(files[1])
-    const source = await openEncoder(inFolder('encoder'))
+    const source = await readEncoder(inFolder('encoder'))
     const { store, videos } = await computeFeatures(source, [{ path: video, id: video }], {
       ...{ cache: inFolder('features'), workers: 1, threads: 1, processes: decoding },
     })

@@ -14,7 +14,7 @@ import { finetuneConfiguration } from '../../src/finetune/configuration.ts'
 import { finetune as finetuneAlone } from '../../src/finetune/finetune.ts'
 import { readModel } from '../../src/format/onnx.ts'
 import { saveClassifier } from '../../src/inference/classifier.ts'
-import { openEncoder, patchSource } from '../../src/inference/encoder-source.ts'
+import { patchSource, readEncoder } from '../../src/inference/encoder-source.ts'
 import { evaluateVideos } from '../../src/inference/evaluate.ts'
 import { writeFeatureFiles } from '../../src/inference/feature-files.ts'
 import { computeFeatures, type FeatureOptions } from '../../src/inference/features.ts'
@@ -148,7 +148,7 @@ describe('a classifier of 8 x 16 frames', () => {
   })
 
   it('gives the features that the reference computes, and exports its encoder', async () => {
-    const source = await openEncoder(inFolder('checkpoint'))
+    const source = await readEncoder(inFolder('checkpoint'))
     const entries = videos.map((file) => ({ path: file, id: file }))
     const computed = await computeFeatures(source, entries, {
       cache: inFolder('cache'),
@@ -180,7 +180,7 @@ describe('a classifier of 8 x 16 frames', () => {
     async (readout) => {
       const entries = videos.map((file) => ({ path: file, id: file }))
       const patches = { ...patchSource(sampling), configuration: { ...configuration } }
-      const whole = await openEncoder(inFolder('checkpoint'))
+      const whole = await readEncoder(inFolder('checkpoint'))
       for (const source of [whole, patches]) {
         const computed = await computeFeatures(source, entries, {
           readout,
@@ -211,7 +211,7 @@ describe('a classifier of 8 x 16 frames', () => {
   )
 
   it('has no readout of tokens that are kept whole, and none of more cells than tokens', async () => {
-    const source = await openEncoder(inFolder('checkpoint'))
+    const source = await readEncoder(inFolder('checkpoint'))
     const refused = (options: Partial<FeatureOptions>) =>
       computeFeatures(source, [], { cache: inFolder('cache'), ...options })
     await expect(refused({ kind: 'tokens', readout: 'motion' })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })

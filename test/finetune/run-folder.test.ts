@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type FinetuneInput, finetuneConfiguration } from '../../src/finetune/configuration.ts'
 import { checkFinetuning, finetune as finetuneAlone } from '../../src/finetune/finetune.ts'
 import { openClassifier } from '../../src/inference/classifier.ts'
-import { openEncoder } from '../../src/inference/encoder-source.ts'
+import { readEncoder } from '../../src/inference/encoder-source.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { decoding } from '../support/decoding.ts'
 
@@ -139,7 +139,7 @@ describe('a fine-tuning run', () => {
   })
 
   it.each(['head', 'full'])('is an encoder with the sampling of its training: %s', async (name) => {
-    const { kind, sampling } = await openEncoder(inFolder(name))
+    const { kind, sampling } = await readEncoder(inFolder(name))
     expect(kind).toBe('classify')
     expect(sampling).toEqual({ kind: 'dense', stride: 2, fps: null })
   })

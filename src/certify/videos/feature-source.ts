@@ -1,11 +1,11 @@
 /** What turns a video into features here: an encoder, one that has learned nothing, patches of pixels, or plain pixels. */
 import { invalidArgument, unusedArgument } from '../../core/errors.ts'
 import {
-  type EncoderSource,
+  type EncoderWeights,
   freshEncoder,
-  openEncoder,
   type PatchSource,
   patchSource,
+  readEncoder,
   type TokenSource,
 } from '../../inference/encoder-source.ts'
 import type { TestSampling } from '../../inference/views.ts'
@@ -21,14 +21,14 @@ export type FeatureSource =
   | {
       readonly kind: 'encoder'
       readonly name: string
-      readonly source: EncoderSource
+      readonly source: EncoderWeights
       readonly path: string
       readonly readout: string
     }
   /** The architecture of a checkpoint with fresh weights: a fixed function, no data took part in it. */
-  | { readonly kind: 'untrained'; readonly name: string; readonly source: EncoderSource; readonly readout: string }
+  | { readonly kind: 'untrained'; readonly name: string; readonly source: EncoderWeights; readonly readout: string }
   /** Only sizes: every base learner begins with fresh weights of its own. */
-  | { readonly kind: 'scratch'; readonly name: string; readonly source: EncoderSource }
+  | { readonly kind: 'scratch'; readonly name: string; readonly source: EncoderWeights }
   /** A readout of the patches themselves: a fixed function without an encoder. */
   | { readonly kind: 'patches'; readonly name: string; readonly source: PatchSource; readonly readout: string }
   /** Colors of a small clip, `size` x `size` x `frames`, or its gradients: a fixed function too. */
@@ -71,7 +71,7 @@ export function isTrained(from: string): boolean {
  *
  * @param from a run folder, checkpoint or Hugging Face directory; `untrained:CHECKPOINT` for fresh weights of the same
  *   sizes; `pixels` for no encoder at all
- * @throws VideoMaeError as `openEncoder` and `readoutWidth`; `INVALID_ARGUMENT`
+ * @throws VideoMaeError as `readEncoder` and `readoutWidth`; `INVALID_ARGUMENT`
  */
 export async function openFeatureSource(from: string, options: FeatureSourceOptions = {}): Promise<FeatureSource> {
   const { stride, seed = 0, scratch = false, frames = 8, readout: asked } = options
@@ -92,7 +92,7 @@ export async function openFeatureSource(from: string, options: FeatureSourceOpti
   const fresh = from.startsWith(untrained)
   const location = fresh ? from.slice(untrained.length) : from
   if (location === '') throw invalidArgument('from', `a checkpoint after "${untrained}", whose sizes are taken`, from)
-  const opened = await openEncoder(location)
+  const opened = await readEncoder(location)
   const sampling = { ...opened.sampling, ...clipTiming({ stride }, opened.sampling) }
   if (scratch) return { kind: 'scratch', name: from, source: { ...opened, sampling } }
   const readout = readoutName(asked ?? 'mean')

@@ -1,7 +1,7 @@
 /** Whether the features and the base learners of a certification fit into memory, before a video is decoded. */
 import { availableParallelism } from 'node:os'
 import { availableMemory } from '../../core/available-memory.ts'
-import { bytesOfWeights, type EncoderSource, planFeatures } from '../../inference/encoder-source.ts'
+import { bytesOfWeights, type EncoderWeights, planFeatures } from '../../inference/encoder-source.ts'
 import { gatheredClips } from '../../inference/feature-collector.ts'
 import { bytesOnTheWay, clipBytesOf } from '../../inference/memory.ts'
 import { chooseEngine } from '../../train/engine-choice.ts'
@@ -195,6 +195,6 @@ export function widthOf(source: FeatureSource): number {
   return shape[0]
 }
 
-function encodersOf(sources: readonly FeatureSource[]): EncoderSource[] {
+function encodersOf(sources: readonly FeatureSource[]): EncoderWeights[] {
   return sources.flatMap((source) => (source.kind === 'pixels' || source.kind === 'patches' ? [] : [source.source]))
 }

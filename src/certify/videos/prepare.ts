@@ -2,7 +2,7 @@
 
 import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
 import type { LabeledVideo } from '../../dataset/dataset.ts'
-import type { EncoderSource } from '../../inference/encoder-source.ts'
+import type { EncoderWeights } from '../../inference/encoder-source.ts'
 import { computeFeatures } from '../../inference/features.ts'
 import { chooseEngine } from '../../train/engine-choice.ts'
 import { withProcesses } from '../../video/idle-processes.ts'
@@ -268,12 +268,12 @@ async function shareOf(
 }
 
 /** Clips go through the engine one by one, as in `storeFeatures`. */
-function computeTokens(source: EncoderSource, videos: readonly LabeledVideo[], options: CertifyVideosOptions) {
+function computeTokens(source: EncoderWeights, videos: readonly LabeledVideo[], options: CertifyVideosOptions) {
   return computeFeatures(source, videos, { ...options, kind: 'tokens', batch: 1, clips: 1 })
 }
 
 /** `planCertification` has refused pixels for these learners. */
-function encoderOf(source: FeatureSource): EncoderSource {
+function encoderOf(source: FeatureSource): EncoderWeights {
   if (source.kind !== 'pixels' && source.kind !== 'patches') return source.source
   throw invalidArgument('from', 'a checkpoint for learners that read tokens or frames', source.name)
 }

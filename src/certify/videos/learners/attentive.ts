@@ -1,7 +1,7 @@
 /** Attentive heads on frozen tokens as base learners: a learned query reads all tokens of a clip. */
 
 import { headShape, probeProbabilities, probeSettings, trainProbe } from '../../../finetune/probe.ts'
-import { type EncoderSource, featureProgram, planFeatures } from '../../../inference/encoder-source.ts'
+import { type EncoderWeights, featureProgram, planFeatures } from '../../../inference/encoder-source.ts'
 import type { FeatureRows } from '../../../inference/feature-rows.ts'
 import type { FeatureStore } from '../../../inference/feature-store.ts'
 import { buildHeadProgram } from '../../../model/classify.ts'
@@ -38,7 +38,7 @@ const headOf = (width: number) => ({
  * @returns the need, and what each learner is
  */
 export function attentiveLearnerNeed(
-  source: EncoderSource,
+  source: EncoderWeights,
   options: {
     readonly engine: string
     readonly classes: number
@@ -82,7 +82,7 @@ export function attentiveLearnerNeed(
  * @param shape [N, D]
  */
 export function attentiveTrainer(
-  source: EncoderSource,
+  source: EncoderWeights,
   store: FeatureStore,
   shape: readonly number[],
   { epochs = 20, learningRate = 1e-3, engine = null, engineVariant = null }: AttentiveOptions,

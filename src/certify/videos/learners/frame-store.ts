@@ -3,7 +3,7 @@
  * hundreds of partitions. They stay on disk, so memory does not grow with the data.
  */
 import type { FrameSize } from '../../../core/frame-size.ts'
-import type { EncoderSource } from '../../../inference/encoder-source.ts'
+import type { EncoderWeights } from '../../../inference/encoder-source.ts'
 import type { FeatureStore } from '../../../inference/feature-store.ts'
 import { type TestSampling, temporalViews } from '../../../inference/views.ts'
 import { frameSize } from '../../../model/configuration.ts'
@@ -29,7 +29,7 @@ export function storedSampling({ kind }: TestSampling): TestSampling {
  * of the picture in the proportions of the encoder's frames.
  */
 export async function openFrames<Video extends VideoEntry & { readonly digest: string | null }>(
-  { configuration, sampling }: Pick<EncoderSource, 'configuration' | 'sampling'>,
+  { configuration, sampling }: Pick<EncoderWeights, 'configuration' | 'sampling'>,
   videos: readonly Video[],
   options: ClipStoreOptions,
 ) {
@@ -101,7 +101,7 @@ export class FrameStore {
   /** The middle clip of each content, as `loadClips` gives it for a video. */
   async *middleClips(
     contents: readonly Content[],
-    { configuration, sampling }: Pick<EncoderSource, 'configuration' | 'sampling'>,
+    { configuration, sampling }: Pick<EncoderWeights, 'configuration' | 'sampling'>,
   ): AsyncGenerator<LoadedVideo, void, undefined> {
     const [middle] = temporalViews(sampling, configuration.frames, 1)
     const reader = this.reader(new Map(contents.map((content, i) => [String(i), content])))

@@ -9,7 +9,7 @@ import {
 import { finetuneFull } from '../../../finetune/finetune-full.ts'
 import { planFull } from '../../../finetune/plan.ts'
 import { openClassifier } from '../../../inference/classifier.ts'
-import { type EncoderSource, freshEncoder } from '../../../inference/encoder-source.ts'
+import { type EncoderWeights, freshEncoder } from '../../../inference/encoder-source.ts'
 import { openClipClassifier, predictFrom } from '../../../inference/predict-videos.ts'
 import { stateDigest } from '../../../model/digest.ts'
 import { chooseEngine } from '../../../train/engine-choice.ts'
@@ -72,7 +72,7 @@ function configurationOf({ kind, recipe, epochs, engine = null }: FrameLearnerOp
  * @param classes most classes that a learner can have
  */
 export async function frameLearnerNeed(
-  source: EncoderSource,
+  source: EncoderWeights,
   options: FrameLearnerOptions,
   { classes, atOnce }: { readonly classes: number; readonly atOnce: number },
 ): Promise<{ readonly start: RunStart; readonly memory: MemoryNeed }> {
@@ -93,7 +93,7 @@ export async function frameLearnerNeed(
  * @param source for `full` the pretrained encoder; for the others only its sizes are used
  * @param frames stored for this source
  */
-export function frameTrainer(source: EncoderSource, frames: FrameStore, options: FrameLearnerOptions): LearnerTrainer {
+export function frameTrainer(source: EncoderWeights, frames: FrameStore, options: FrameLearnerOptions): LearnerTrainer {
   const configuration = configurationOf(options)
   const seen = { ...source, sampling: storedSampling(source.sampling) }
   const model = { ...source.configuration, useMeanPooling: true, encoderNorm: true }

@@ -3,10 +3,10 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { readSafetensors } from '../format/safetensors.ts'
-import { writeFeatureFiles } from '../inference/feature-files.ts'
-import type { ComputedFeatures } from '../inference/features.ts'
 import type { VideoEntry } from '../video/types.ts'
-import { withClasses } from './features.ts'
+import { writeFeatureFiles } from './feature-files.ts'
+import type { ComputedFeatures } from './features.ts'
+import { withClasses } from './write-features.ts'
 
 const folder = await mkdtemp(path.join(os.tmpdir(), 'videomae-features-'))
 afterAll(async () => await rm(folder, { recursive: true }))
