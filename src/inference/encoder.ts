@@ -89,7 +89,6 @@ export async function openEncoder(from: string): Promise<EncoderSource> {
 function alreadyClosed(from: string): VideoMaeError {
   return new VideoMaeError(`Expected an open encoder, but that of ${from} was closed.`, {
     code: 'ENGINE_CLOSED',
-    exit: 'usage',
     hint: 'Call close after the last call of features, or open the encoder again.',
   })
 }
