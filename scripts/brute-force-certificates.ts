@@ -15,14 +15,8 @@ import { certify } from '../src/cli/commands/certify.ts'
 import { exitCodes } from '../src/index.ts'
 import { RandomStream } from '../src/model.ts'
 import { optionsWith } from '../test/support/options-with.ts'
-import {
-  drawCase,
-  drawTogether,
-  trueCertificates,
-  trueTogether,
-  type VotesCase,
-  writeCase,
-} from '../test/support/votes-cases.ts'
+import { drawTogether, trueCertificates, trueTogether } from '../test/support/votes-adversary.ts'
+import { drawCase, type VotesCase, writeCase } from '../test/support/votes-cases.ts'
 
 const { values } = parseArgs({
   options: {

@@ -7,7 +7,8 @@ import { certifyVotesCommand } from '../../src/cli/certify-votes.ts'
 import { certify } from '../../src/cli/commands/certify.ts'
 import { RandomStream } from '../../src/core/random.ts'
 import { optionsWith } from '../support/options-with.ts'
-import { drawCase, drawTogether, trueCertificates, trueTogether, writeCase } from '../support/votes-cases.ts'
+import { drawTogether, trueCertificates, trueTogether } from '../support/votes-adversary.ts'
+import { drawCase, writeCase } from '../support/votes-cases.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-votes-cases-'))
 afterAll(() => rmSync(folder, { recursive: true }))

@@ -9,10 +9,10 @@ import { type KernelFile, kernelDirectory, kernelEntries } from '../../../src/en
 
 const here = path.dirname(fileURLToPath(import.meta.url))
 const common = ['-std=c++17', '-O2', '-fPIC', '-shared', '-fno-strict-aliasing', '-ffp-contract=off']
-const runtimeSources = ['runtime.cpp', 'driver.cpp', 'cublaslt.cpp', 'nvrtc.cpp', 'nccl.cpp'].map((name) =>
-  path.join(here, name),
+const runtimeSources = ['runtime.cpp', 'driver.cpp', 'memory.cpp', 'cublaslt.cpp', 'nvrtc.cpp', 'nccl.cpp'].map(
+  (name) => path.join(here, name),
 )
-const headers = ['cuda_emulation.h', 'runtime.h'].map((name) => path.join(here, name))
+const headers = ['cuda_emulation.h', 'runtime.h', 'driver.h'].map((name) => path.join(here, name))
 
 /** Kept between runs and shared by test processes: names carry the digest of what was compiled. */
 const outputDirectory = path.join(os.tmpdir(), `videomae-emulation-${os.userInfo().username}`)

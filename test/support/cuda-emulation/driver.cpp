@@ -1,40 +1,21 @@
-// The part of the CUDA driver API that the engine uses, with the CPU as the device: the engine's own bindings load this
-// instead of libcuda.so.1. Work on a stream is done as late as the interface allows, when something waits for it, so that
-// memory that is reused too early, or a wait that is missing, gives wrong numbers; while a stream is captured, its work is
-// recorded.
+// The part of the CUDA driver API that the engine uses for kernels, streams, events and graphs, with the CPU as the
+// device: the engine's own bindings load this instead of libcuda.so.1. Work on a stream is done as late as the interface
+// allows, when something waits for it, so that memory that is reused too early, or a wait that is missing, gives wrong
+// numbers; while a stream is captured, its work is recorded.
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include <deque>
 #include <functional>
-#include <map>
 #include <set>
 #include <thread>
 #include <vector>
 
-#include "runtime.h"
+#include "driver.h"
 
 namespace {
-enum {
-  success = 0,
-  invalidValue = 1,
-  outOfMemory = 2,
-  fileNotFound = 301,
-  invalidHandle = 400,
-  notFound = 500,
-  illegalState = 401,
-  notReady = 600,
-  illegalAddress = 700,
-  launchFailed = 719,
-  captureInvalidated = 901,
-  captureUnjoined = 904,
-};
-typedef unsigned long long Pointer;
-using Work = std::function<int()>;
-
 struct Graph {
   std::vector<Work> work;
   explicit Graph(std::vector<Work> recorded = {});
@@ -68,11 +49,7 @@ struct Function {
   int sharedLimit = 48 << 10;
 };
 
-std::map<Pointer, size_t> deviceMemory, hostMemory;
 std::set<Stream*> streams;
-size_t totalMemory = size_t(4) << 30, usedMemory = 0;
-/** Page-locked memory of the host. */
-size_t hostLimit = size_t(-1), usedHostMemory = 0;
 /** Graphs, executable or not, that have not been destroyed. */
 int liveGraphs = 0;
 unsigned long long launches = 0;
@@ -85,40 +62,6 @@ int failure = success;
 
 Graph::Graph(std::vector<Work> recorded) : work(std::move(recorded)) { liveGraphs++; }
 Graph::~Graph() { liveGraphs--; }
-
-bool inside(const std::map<Pointer, size_t>& memory, Pointer address, size_t bytes) {
-  auto after = memory.upper_bound(address);
-  if (after == memory.begin()) return bytes == 0;
-  --after;
-  return address >= after->first && address + bytes <= after->first + after->second;
-}
-
-/**
- * Large blocks that were freed, by their size, for the next allocation. Every session has a workspace of 32 MB for products; the
- * system hands out new memory page by page, which takes longer than most runs of a test.
- */
-std::multimap<size_t, void*> idleMemory;
-size_t idleBytes = 0;
-constexpr size_t smallestIdle = 1 << 20, mostIdle = 128 << 20;
-
-/** Null where none of this size is kept. */
-void* takeIdle(size_t bytes) {
-  auto found = idleMemory.find(bytes);
-  if (found == idleMemory.end()) return nullptr;
-  void* memory = found->second;
-  idleMemory.erase(found);
-  idleBytes -= bytes;
-  return memory;
-}
-
-/** Whether it is kept: not under the address sanitizer, which reports uses of memory that was freed. */
-bool keepIdle(void* memory, size_t bytes) {
-  static const bool sanitized = dlsym(RTLD_DEFAULT, "__asan_init") != nullptr;
-  if (sanitized || bytes < smallestIdle || idleBytes + bytes > mostIdle) return false;
-  idleMemory.emplace(bytes, memory);
-  idleBytes += bytes;
-  return true;
-}
 
 double now() {
   timespec time;
@@ -145,12 +88,15 @@ int workUpTo(Stream* stream, size_t position) {
   }
   return failure;
 }
-int workAll() {
+}  // namespace
+
+int emulated_work_all() {
   for (Stream* stream : streams)
     if (stream->owner == std::this_thread::get_id()) workUpTo(stream, stream->put);
   return failure;
 }
 
+namespace {
 int enqueue(const char* what, void* stream, size_t bytes, Work work) {
   if (stream == nullptr) return invalidHandle;  // the engine never uses the default stream
   if (failure != success) return failure;
@@ -169,104 +115,18 @@ int enqueue(const char* what, void* stream, size_t bytes, Work work) {
 
 /** Lets cublaslt.cpp put its products on the same streams. */
 int emulated_enqueue(void* stream, std::function<int()> work) { return enqueue("product", stream, 0, std::move(work)); }
-/** For nccl.cpp. */
-int emulated_put(const char* what, void* stream, size_t bytes, std::function<int()> work) {
+int emulated_put(const char* what, void* stream, size_t bytes, Work work) {
   return enqueue(what, stream, bytes, std::move(work));
 }
-bool emulated_on_device(Pointer address, size_t bytes) { return inside(deviceMemory, address, bytes); }
 
 extern "C" {
 // For tests.
-void emulated_set_memory(size_t bytes) { totalMemory = bytes; }
 unsigned long long emulated_launches() { return launches; }
-size_t emulated_used_memory() { return usedMemory; }
 void emulated_set_latency(double milliseconds) { latency = milliseconds; }
 void emulated_reset_error() { failure = success, failingLaunch = 0; }
-void emulated_set_host_memory(size_t bytes) { hostLimit = bytes; }
 int emulated_graphs() { return liveGraphs; }
 /** The n-th launch from now on fails. */
 void emulated_fail_after(unsigned long long n) { failingLaunch = launches + n; }
-
-int cuInit(unsigned flags) { return flags == 0 ? success : invalidValue; }
-int cuDriverGetVersion(int* version) { return *version = 13000, success; }
-int cuDeviceGetCount(int* count) { return *count = 1, success; }
-int cuDeviceGet(int* device, int ordinal) { return ordinal == 0 ? (*device = 0, success) : 101; }
-int cuDeviceGetName(char* name, int length, int) { return snprintf(name, length, "emulated device"), success; }
-int cuDeviceTotalMem_v2(size_t* bytes, int) { return *bytes = totalMemory, success; }
-int cuDeviceGetAttribute(int* value, int attribute, int) {
-  switch (attribute) {
-    case 16: return *value = 4, success;           // multiprocessors
-    case 75: return *value = 9, success;           // compute capability
-    case 76: return *value = 0, success;
-    case 97: return *value = 227 << 10, success;  // shared memory that a block may ask for
-    default: return invalidValue;
-  }
-}
-int cuDevicePrimaryCtxRetain(void** context, int) { return *context = &deviceMemory, success; }
-int cuDevicePrimaryCtxRelease_v2(int) { return success; }
-int cuCtxSetCurrent(void* context) { return context == &deviceMemory ? success : invalidValue; }
-int cuMemGetInfo_v2(size_t* free, size_t* total) {
-  *free = totalMemory - usedMemory;
-  *total = totalMemory;
-  return success;
-}
-int cuMemAlloc_v2(Pointer* address, size_t bytes) {
-  if (bytes == 0) return invalidValue;
-  if (usedMemory + bytes > totalMemory) return outOfMemory;
-  void* memory = takeIdle(bytes);
-  if (memory == nullptr && posix_memalign(&memory, 256, bytes) != 0) return outOfMemory;
-  memset(memory, 0xff, bytes);  // NaN: what nobody wrote is seen
-  *address = reinterpret_cast<Pointer>(memory);
-  deviceMemory[*address] = bytes;
-  usedMemory += bytes;
-  return success;
-}
-int cuMemFree_v2(Pointer address) {
-  workAll();  // as the driver waits
-  auto found = deviceMemory.find(address);
-  if (found == deviceMemory.end()) return invalidValue;
-  const size_t bytes = found->second;
-  usedMemory -= bytes;
-  deviceMemory.erase(found);
-  if (!keepIdle(reinterpret_cast<void*>(address), bytes)) free(reinterpret_cast<void*>(address));
-  return success;
-}
-int cuMemHostAlloc(void** address, size_t bytes, unsigned) {
-  if (bytes == 0) return invalidValue;
-  if (usedHostMemory + bytes > hostLimit || posix_memalign(address, 4096, bytes) != 0) return outOfMemory;
-  usedHostMemory += bytes;
-  hostMemory[reinterpret_cast<Pointer>(*address)] = bytes;
-  return success;
-}
-int cuMemFreeHost(void* address) {
-  workAll();
-  auto found = hostMemory.find(reinterpret_cast<Pointer>(address));
-  if (found == hostMemory.end()) return invalidValue;
-  usedHostMemory -= found->second;
-  hostMemory.erase(found);
-  free(address);
-  return success;
-}
-int cuMemcpyHtoDAsync_v2(Pointer to, const void* from, size_t bytes, void* stream) {
-  if (!inside(deviceMemory, to, bytes) || !inside(hostMemory, reinterpret_cast<Pointer>(from), bytes))
-    return invalidValue;
-  return enqueue("to-device", stream, bytes, [=] { return memcpy(reinterpret_cast<void*>(to), from, bytes), success; });
-}
-int cuMemcpyDtoHAsync_v2(void* to, Pointer from, size_t bytes, void* stream) {
-  if (!inside(deviceMemory, from, bytes) || !inside(hostMemory, reinterpret_cast<Pointer>(to), bytes))
-    return invalidValue;
-  return enqueue("to-host", stream, bytes, [=] { return memcpy(to, reinterpret_cast<void*>(from), bytes), success; });
-}
-int cuMemcpyDtoDAsync_v2(Pointer to, Pointer from, size_t bytes, void* stream) {
-  if (!inside(deviceMemory, to, bytes) || !inside(deviceMemory, from, bytes)) return invalidValue;
-  return enqueue("on-device", stream, bytes, [=] {
-    return memmove(reinterpret_cast<void*>(to), reinterpret_cast<void*>(from), bytes), success;
-  });
-}
-int cuMemsetD8Async(Pointer to, unsigned char byte, size_t bytes, void* stream) {
-  if (!inside(deviceMemory, to, bytes)) return invalidValue;
-  return enqueue("fill", stream, bytes, [=] { return memset(reinterpret_cast<void*>(to), byte, bytes), success; });
-}
 
 /** The image is the path of a shared object, made by the emulated compiler. */
 int cuModuleLoadData(void** module, const void* image) {
@@ -279,7 +139,7 @@ int cuModuleLoadData(void** module, const void* image) {
   return success;
 }
 int cuModuleUnload(void* module) {
-  workAll();
+  emulated_work_all();
   dlclose(static_cast<Module*>(module)->library);
   delete static_cast<Module*>(module);
   return success;
@@ -354,7 +214,7 @@ int cuStreamWaitEvent(void* stream, void* event, unsigned) {
   return enqueue("wait", stream, 0, [=] { return workUpTo(e.stream, e.position); });
 }
 int cuEventCreate(void** event, unsigned) { return *event = new Event(), success; }
-int cuEventDestroy_v2(void* event) { return workAll(), delete static_cast<Event*>(event), success; }
+int cuEventDestroy_v2(void* event) { return emulated_work_all(), delete static_cast<Event*>(event), success; }
 int cuEventRecord(void* event, void* stream) {
   Event* e = static_cast<Event*>(event);
   const int status = enqueue("record", stream, 0, [=] { return e->milliseconds = now(), success; });
@@ -404,7 +264,7 @@ int cuGraphInstantiateWithFlags(void** executable, void* graph, unsigned long lo
   return *executable = new Graph(static_cast<Graph*>(graph)->work), success;
 }
 int cuGraphDestroy(void* graph) { return delete static_cast<Graph*>(graph), success; }
-int cuGraphExecDestroy(void* executable) { return workAll(), delete static_cast<Graph*>(executable), success; }
+int cuGraphExecDestroy(void* executable) { return emulated_work_all(), delete static_cast<Graph*>(executable), success; }
 int cuGraphLaunch(void* executable, void* stream) {
   return enqueue("graph", stream, 0, [=] {
     for (const Work& work : static_cast<Graph*>(executable)->work) {
