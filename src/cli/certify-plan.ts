@@ -88,8 +88,8 @@ function planText(forecast: CertificationForecast): string {
         ].join(' | ')} |`,
     ),
     '',
-    'Numbers of samples are fewest, median, most; of a class: of the class with the fewest samples. Times of training and votes are those',
-    'of one thread, measured on some of the work. Rules are not measured; fa_exact and --collective can take longer than all of this.',
+    'Numbers of samples: fewest, median, most. "Of a class": the class with the fewest samples. Times of training and votes are for',
+    'one thread, measured on part of the work. Rules are not measured; fa_exact and --collective can take longer than all of this.',
     ...ensembles.flatMap(({ name, warnings }) => warnings.map((warning) => `warning    ${name}: ${warning}`)),
     `files      ${sizeOf(bytes)} in ${files.length} files`,
     ...files.map((file) => `           ${file.file}  ${file.exact ? '' : 'about '}${sizeOf(file.bytes)}`),
@@ -108,7 +108,7 @@ const needOf = (need: { readonly total: number; readonly available: number } | n
   need === null ? 'none' : `${formatBytes(need.total)} of ${formatBytes(need.available)}`
 
 function timeOf({ seconds: all, measured, items }: MeasuredWork, what: string): string {
-  return `about ${seconds(all)} for ${items} ${what}, measured on ${measured}; less what is in the cache`
+  return `about ${seconds(all)} for ${items} ${what}, measured on ${measured}; cached ones take no time`
 }
 
 function seconds(value: number): string {

@@ -39,7 +39,7 @@ export function refuseUnusedInCertify(
         unused.flag,
         'with --votes',
         unused.value,
-        'How the learners were made, and so what one poison is, was decided by the system that made the file.',
+        'The system that made the file decided how its learners were trained, and so what one poisoned sample is.',
       )
   }
   if (stage !== 'groups') return

@@ -50,7 +50,7 @@ export async function certifyVotesCommand(file: string, options: CertifyCommandO
   if (collective !== undefined && known === 0)
     throw unusedArgument(
       '--collective',
-      'with a file without true classes: the bound is on right predictions',
+      'with a file that has no true classes, because the bound counts right predictions',
       collective.join(),
     )
   if (offsets !== undefined) checkOffsets(offsets, options.spread, learners)
@@ -83,7 +83,7 @@ function requireFitting(
   if (offsets === undefined && rules.some(needsSpread))
     throw invalidArgument(
       '--offsets',
-      'the learners that bucket 0 reached, such as 0,3,7: rules with a spread count by them',
+      'the learners that bucket 0 reached, such as 0,3,7, because rules with a spread need them',
       offsets,
     )
   if (groups !== undefined && !rules.some(needsGroups)) throw unusedArgument('--groups', 'without rule groups', groups)
@@ -197,14 +197,14 @@ function rulesFor(asked: string | undefined, kind: 'votes' | 'scores', reach: nu
   const rules = asked === undefined ? usual.filter((rule) => kind === 'scores' || !needsRankings(rule)) : rulesOf(asked)
   const ranked = rules.find(needsRankings)
   if (ranked !== undefined && kind === 'votes')
-    throw invalidArgument('--rule', 'rules that first choices are enough for', ranked, `${ranked} needs --kind scores.`)
+    throw invalidArgument('--rule', 'rules that need only first choices', ranked, `${ranked} needs --kind scores.`)
   const disjoint = rules.find((rule) => !needsSpread(rule))
   if (disjoint !== undefined && spreads)
     throw invalidArgument(
       '--rule',
-      `fa, fa_exact or roe_fa where a bucket reached ${reach} learners`,
+      `fa, fa_exact or roe_fa, because a bucket reached ${reach} learners,`,
       disjoint,
-      `${disjoint} counts one vote for each poison.`,
+      `${disjoint} counts one vote per poisoned sample.`,
     )
   return rules
 }
@@ -214,7 +214,7 @@ function checkOffsets(offsets: readonly number[], spread: number | undefined, le
   if (new Set(offsets).size !== offsets.length || offsets.some((offset) => offset >= learners))
     throw invalidArgument('--offsets', `different numbers below ${learners}, the number of learners`, shown)
   if (spread !== undefined && spread !== offsets.length)
-    throw invalidArgument('--spread', `${offsets.length}, as many as there are --offsets`, spread)
+    throw invalidArgument('--spread', `${offsets.length}, the number of --offsets,`, spread)
   if (learners % offsets.length !== 0)
-    throw invalidArgument('--offsets', `as many numbers as divide ${learners} learners`, shown)
+    throw invalidArgument('--offsets', `a number of offsets that divides ${learners} learners`, shown)
 }

@@ -228,7 +228,7 @@ function reportCertificate(
   }
   const overlap = encoder.overlap === null ? '' : `, ${encoder.overlap} protected videos in its training`
   const origin = startsFresh(learner)
-    ? `none: each learner starts from fresh weights, of the sizes of ${from.join(', ')}`
+    ? `none: each learner starts from fresh weights, with the sizes of ${from.join(', ')}`
     : `${from.join(', ')} (${encoder.trust}${overlap})`
   process.stdout.write(
     `${certificate.trainingRows} rows of ${certificate.trainingVideos} training videos, ${test} to predict (${how})\n` +

@@ -19,7 +19,7 @@ export function refuseWithFolds(options: FinetuneCommandOptions, ranks: Ranks): 
     return
   }
   if (folds === 'column' && repeats !== undefined)
-    throw unusedArgument('--repeats', 'with --folds column, which is one division', repeats)
+    throw unusedArgument('--repeats', 'with --folds column, which is a single division', repeats)
   const others = { '--resume': resume, '--page': page, '--dry-run': dryRun, '--print-config': printConfig }
   for (const [name, value] of Object.entries(others))
     if (value === true) throw unusedArgument(name, 'with --folds, which trains several classifiers', true)
@@ -84,7 +84,7 @@ function summary({
         ]),
     ...(warning === null ? [] : [`warning: ${warning}`]),
     `results     ${path.join(folder, 'cross-validation.json')}`,
-    'The classifiers of the folds are for this measurement. For use, train one on all videos, without --folds.',
+    'The classifiers of the folds were not saved. To get a classifier, train on all videos without --folds.',
   ]
   return lines.map((line) => `${printable(line)}\n`).join('')
 }

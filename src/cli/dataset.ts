@@ -24,7 +24,7 @@ export async function datasetCommand(
   if (name === 'duplicates') return duplicatesCommand(folder, options)
   const { validation, test, seed, groups, folds } = options
   for (const [option, value] of Object.entries({ validation, test, seed, groups, folds }))
-    if (value !== undefined) throw unusedArgument(`--${option}`, `with ${name}, whose split is the official one`, value)
+    if (value !== undefined) throw unusedArgument(`--${option}`, `with ${name}, which has an official split`, value)
   const { json = false, out = `${name}-lists`, annotations } = options
   const dataset = await writeOfficialDataset(name, folder, { out, annotations })
   process.stdout.write(json ? `${JSON.stringify(dataset)}\n` : textOf(dataset))
@@ -32,13 +32,14 @@ export async function datasetCommand(
 
 async function splitCommand(source: string, options: DatasetCommandOptions): Promise<void> {
   const { json = false, out = 'split-lists', annotations, seed = 0, groups, folds, validation, test } = options
-  if (annotations !== undefined) throw unusedArgument('--annotations', 'with split, which reads none', annotations)
+  if (annotations !== undefined)
+    throw unusedArgument('--annotations', 'with split, which reads no annotation files', annotations)
   if (folds !== undefined)
     for (const [option, value] of Object.entries({ validation, test }))
       if (value !== undefined)
         throw unusedArgument(`--${option}`, 'with --folds, where each fold is tested once', value)
   if (folds === 'column' && options.seed !== undefined)
-    throw unusedArgument('--seed', 'with --folds column, where nothing is drawn', seed)
+    throw unusedArgument('--seed', 'with --folds column, which draws nothing at random', seed)
   const pattern = groups === undefined ? undefined : patternOf(groups)
   const split = await splitData(source, { out, seed, validation, test, folds, groups: pattern })
   process.stdout.write(json ? `${JSON.stringify(split)}\n` : splitText(split))
@@ -48,7 +49,7 @@ async function duplicatesCommand(source: string, options: DatasetCommandOptions)
   const { json = false, out = 'duplicates', ...others } = options
   const { annotations, validation, test, seed, groups, folds } = others
   for (const [option, value] of Object.entries({ annotations, validation, test, seed, groups, folds }))
-    if (value !== undefined) throw unusedArgument(`--${option}`, 'with duplicates, which divides nothing', value)
+    if (value !== undefined) throw unusedArgument(`--${option}`, 'with duplicates, which makes no split', value)
   const display = new ProgressDisplay({ stream: process.stderr, quiet: json })
   const interrupt = interruptSignal()
   try {
@@ -80,7 +81,7 @@ function duplicatesText({ similar, videos, unreadable, list, files, lines }: Dup
     ...(similar.length === 0
       ? []
       : [
-          `Nothing was changed. ${list} has them as groups, which stay on one side of a split. Look at them before you use it.`,
+          `Nothing was changed. In ${list} each set is a group, and a group stays on one side of a split. Look at the sets before you use the list.`,
           madeFromAll('groups'),
         ]),
   ]
@@ -124,7 +125,7 @@ function splitText({
     ...counted(withoutGroup, 'without a group in their name'),
     ...counted(
       duplicates.map((ids) => ids.join(' = ')),
-      `contents that are there more than once${warnings.length === 0 ? `, each ${folds === null ? 'on one side' : 'in one fold'}` : ''}`,
+      `contents that occur more than once${warnings.length === 0 ? `, each ${folds === null ? 'on one side' : 'in one fold'}` : ''}`,
     ),
     ...notes.map((note) => `note: ${note}`),
     ...warnings.map((warning) => `warning: ${warning}`),
@@ -137,7 +138,7 @@ function splitText({
 
 /** One inserted video may change the part or the group of many others, which a certificate of the list does not know of. */
 const madeFromAll = (what: 'parts' | 'groups'): string =>
-  `The ${what} depend on all videos together: a certificate covers changes of this list, not of the videos before it was made.`
+  `The ${what} depend on all videos together: a certificate covers changes of this list, but no changes of the videos before the list was made.`
 
 const foldText = ({ name, videos }: { readonly name: string; readonly videos: number }): string =>
   `fold ${name} with ${videos} video${videos === 1 ? '' : 's'}`
@@ -149,7 +150,7 @@ function textOf({ name, classes, lists, missing, unlisted, emptyClasses, notes, 
       const counts = Object.entries(parts).map(([part, count]) => `${count} ${part}`)
       return `${file}: ${counts.join(', ')}`
     }),
-    ...counted(missing, 'missing, or several files of this name'),
+    ...counted(missing, 'missing, or several files have this name'),
     ...counted(unlisted, 'in the folder, but in no list'),
     ...counted(emptyClasses, 'classes without a video'),
     ...notes.map((note) => `note: ${note}`),

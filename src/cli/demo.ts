@@ -41,7 +41,7 @@ export function certificateText({ train, test, partitions, classes, pretrained, 
   const clips = Math.floor(train / partitions)
   const best = pretrained.certified.findLastIndex((value) => value > 0)
   return [
-    `Certificate: ${partitions} classifiers, each on another ${clips} of ${train} labeled videos, vote on ${test} others (chance ${percent(1 / classes)}).`,
+    `Certificate: ${train} labeled videos are divided among ${partitions} classifiers, ${clips} for each, which vote on ${test} other videos (chance ${percent(1 / classes)}).`,
     `  ${''.padEnd(52)}${'pretrained'.padStart(10)}${'fresh weights'.padStart(16)}`,
     row(`one classifier, ${clips} labels`, ({ single }) => share(single)),
     row('the vote', ({ accuracy }) => share(accuracy)),
@@ -51,8 +51,8 @@ export function certificateText({ train, test, partitions, classes, pretrained, 
       ),
     ),
     row('mean certified radius', ({ meanRadius }) => meanRadius.toFixed(2)),
-    `The claim: an answer with radius r does not change when up to r poisoned videos are inserted into the labeled training videos or deleted${best > 0 ? `; the largest r here is ${best}` : ''}.`,
-    'A changed video counts as two. Conditions: the pages below.',
+    `The claim: an answer with radius r does not change when up to r videos are inserted into the labeled training videos or deleted from them${best > 0 ? `; the largest r here is ${best}` : ''}.`,
+    'A changed video counts as two. The pages below state the conditions.',
   ].join('\n')
 }
 

@@ -103,7 +103,7 @@ async function engines(): Promise<Finding[]> {
     part: 'engine auto',
     ok: chosen !== 'none',
     optional: true,
-    detail: `${chosen}, where none is named`,
+    detail: `${chosen}, if you name none`,
   })
   return findings
 }

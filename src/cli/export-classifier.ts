@@ -107,7 +107,7 @@ function precisionOf(options: ExportCommandOptions): ExportPrecision {
   const asked = fp16 ? 'float16' : int8 ? 'int8-dynamic' : (precision ?? 'float32')
   if (calibrate === undefined) {
     if (asked !== 'int8-static') return asked
-    throw invalidArgument('--calibrate', 'videos to measure the bounds of activations on', calibrate)
+    throw invalidArgument('--calibrate', 'videos to measure the ranges of activations on', calibrate)
   }
   if (asked === 'int8-static' || asked === 'int8' || int8) return 'int8-static'
   throw invalidArgument('--precision', 'int8-static together with --calibrate (or --int8)', asked)

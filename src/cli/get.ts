@@ -21,7 +21,7 @@ export async function getCommand(
   const reference = parseReference(name)
   if (folder === undefined)
     throw invalidArgument('the folder', 'where to put the weights', folder, `videomae get ${name} FOLDER`)
-  const interrupt = interruptSignal('Run the same command again: what has arrived is kept.')
+  const interrupt = interruptSignal('Run the same command again: it continues the download.')
   const display = new ProgressDisplay({ stream: process.stderr, quiet })
   try {
     const gotten = await getWeights(reference, folder, {
@@ -52,9 +52,9 @@ export function gottenLines(gotten: GottenWeights): string[] {
     `${repository} at commit ${commit.slice(0, 12)}: ${files.map(({ name }) => name).join(', ')}`,
     `${megabytesOf(received)} received, ${megabytesOf(bytes)} in ${shown}`,
     knownDigest
-      ? 'digests: as the hub names them, and that of the weights as in models/weights.json'
-      : 'digests: as the hub names them; not verified against a known digest, since models/weights.json has none for these weights',
-    `license: ${license ?? 'not named on its page'}${license?.includes('-nc') === true ? ' (no commercial use; classifiers that start from these weights are under it, too)' : ''}`,
+      ? 'digests: match those of the hub; that of the weights also matches models/weights.json'
+      : 'digests: match those of the hub; models/weights.json has no digest of these weights to compare with',
+    `license: ${license ?? 'not named on its page'}${license?.includes('-nc') === true ? ' (no commercial use; it also covers classifiers that start from these weights)' : ''}`,
   ]
 }
 

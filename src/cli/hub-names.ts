@@ -44,7 +44,7 @@ async function folderOf(name: string, quiet: boolean): Promise<string> {
       import('./interrupt.ts'),
     ])
   const reference = parseReference(name)
-  const interrupt = interruptSignal('Run the same command again: what has arrived is kept.')
+  const interrupt = interruptSignal('Run the same command again: it continues the download.')
   const display = new ProgressDisplay({ stream: process.stderr, quiet })
   try {
     return await weightsInCache(reference, {

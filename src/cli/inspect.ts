@@ -31,7 +31,7 @@ function adviceText(advice: PreparingAdvice | null, sources: readonly string[]):
   const { decodeShare, measured, shorterSide } = advice
   const source = sources.length === 1 ? printable(sources[0]) : 'SOURCE'
   return (
-    `Preparing would pay: decoding takes ${percent(decodeShare)} of the time of a training clip (measured on ${measured} ` +
+    `Preparing these videos would save time: decoding takes ${percent(decodeShare)} of the time of a training clip (measured on ${measured} ` +
     `${measured === 1 ? 'video' : 'videos'}: 16 frames, stride 4, 224 pixels), and the shorter side has ${shorterSide} pixels (median).\n` +
     `\`videomae prepare ${source} OUT --dry-run\` measures how much faster prepared videos are.\n`
   )

@@ -26,7 +26,7 @@ export function interruptSignal(
   const controller = new AbortController()
   const onSignal = (name: NodeJS.Signals): void => {
     if (controller.signal.aborted) quit()
-    process.stderr.write(`\n${name}: stopping; once more quits at once.\n`)
+    process.stderr.write(`\n${name}: stopping; a second one quits at once.\n`)
     controller.abort(
       new VideoMaeError(`Stopped by ${name}.`, {
         code: 'INTERRUPTED',

@@ -66,7 +66,7 @@ it('a part that every rank would do again is refused', async () => {
   for (const shard of [['--shard', '1/2'], ['--shard=1/2']])
     await expect(launchCommand(['certify', 'list.csv', ...shard], { ranks: 2, restarts: 0 })).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
-      message: expect.stringContaining('no --shard behind launch'),
+      message: expect.stringContaining('no --shard after launch'),
     })
 })
 
@@ -123,7 +123,7 @@ it('ranks that know nothing of each other are not started: each would write the 
   const given = { ranks: 2, restarts: 0, mpirun: launcher('exit 0') }
   await expect(launchCommand(['pretrain'], given)).rejects.toMatchObject({
     code: 'INVALID_ARGUMENT',
-    message: expect.stringContaining('VIDEOMAE_MPI=off makes each of the 2 a run of its own'),
+    message: expect.stringContaining('VIDEOMAE_MPI=off makes each of the 2 ranks a separate run'),
   })
   vi.unstubAllEnvs()
 })

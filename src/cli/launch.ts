@@ -30,14 +30,14 @@ export async function launchCommand(
   if (command === undefined || !rankCommands.includes(command))
     throw invalidArgument(
       'COMMAND',
-      `${rankCommands.slice(0, -1).join(', ')} or ${rankCommands.at(-1)} behind --, with its options`,
+      `${rankCommands.slice(0, -1).join(', ')} or ${rankCommands.at(-1)} after --, with its options`,
       args.join(' '),
     )
   const shard = args.find((each) => /^--shard(=|$)/.test(each))
   if (shard !== undefined)
     throw unusedArgument(
       '--shard',
-      'behind launch',
+      'after launch',
       shard,
       'Every rank would have the same part. Leave it out: the ranks divide the work among themselves.',
     )
@@ -45,7 +45,7 @@ export async function launchCommand(
     throw unusedArgument('--restarts', `with ${command}, which has no --resume`, restarts)
   if (process.env[libraryVariable] === 'off')
     throw new VideoMaeError(
-      `Expected ranks that work together, but ${libraryVariable}=off makes each of the ${ranks} a run of its own, in the same folder.`,
+      `Expected ranks that work together, but ${libraryVariable}=off makes each of the ${ranks} ranks a separate run in the same folder.`,
       {
         code: 'INVALID_ARGUMENT',
         exit: 'usage',
@@ -196,14 +196,11 @@ function passOn(running: Running, stopFile: string): { dispose(): void; quit(): 
 }
 
 function missing(mpirun: string | undefined): VideoMaeError {
-  const expected =
-    mpirun === undefined
-      ? 'a program of MPI that starts ranks on PATH (mpirun, mpiexec)'
-      : `${mpirun} to be a program of MPI that starts ranks`
+  const expected = mpirun === undefined ? 'an MPI launcher on PATH (mpirun, mpiexec)' : `the MPI launcher ${mpirun}`
   return new VideoMaeError(`Expected ${expected}, but found none.`, {
     code: 'LAUNCHER_MISSING',
     exit: 'environment',
-    hint: 'Install openmpi-bin or mpich (Debian, Ubuntu), load the module of the cluster, or name the program with --mpirun. Ranks with a GPU each need NCCL alone (package libnccl2).',
+    hint: 'Install openmpi-bin or mpich (Debian, Ubuntu), load the module of the cluster, or name the program with --mpirun. If each rank has a GPU, NCCL alone is enough (package libnccl2).',
   })
 }
 
@@ -213,7 +210,7 @@ function died(how: string): VideoMaeError {
     {
       code: 'RANK_DIED',
       exit: 'environment',
-      hint: 'The lines above may name the rank. Memory may have run out: `dmesg` says so. Continue from the last checkpoint with --resume.',
+      hint: 'The lines above may name the rank. If memory ran out, `dmesg` says so. Continue from the last checkpoint with --resume.',
     },
   )
 }

@@ -31,7 +31,7 @@ export async function writePage(
   const folder = location.endsWith('.json') ? path.dirname(location) : location
   if (wanted !== true) {
     const old = oldPage(folder)
-    if (old !== null) process.stderr.write(`note: ${old} was made before this result: videomae report makes it again\n`)
+    if (old !== null) process.stderr.write(`note: ${old} is older than this result: run videomae report to update it\n`)
     return []
   }
   const { writeReport } = await import('../report/results/write-report.ts')
@@ -45,13 +45,13 @@ function oldPage(folder: string): string | null {
 
 /** Where a live page is, for the terminal. */
 export function addressLine(address: string): string {
-  return `live page ${address} (this machine alone; whoever knows the address can use it)`
+  return `live page ${address} (on this machine only; anyone who knows the address can open it)`
 }
 
 /** How to get a page about a run. */
 export function pageHint(run: string): string {
   const shown = shownPath(run)
   const word = /^[\w@%+=:,./\\-]+$/.test(shown) ? shown : JSON.stringify(shown)
-  const before = oldPage(run) === null ? '' : ' (report.html there is from before)'
+  const before = oldPage(run) === null ? '' : ' (report.html there is older than the run)'
   return `a page      ${invocation()} report ${word}${before}\n`
 }

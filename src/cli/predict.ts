@@ -37,7 +37,7 @@ async function predictArriving(
 ): Promise<void> {
   requireOneProcess('predict --watch')
   refuseIgnoredThreads(engine, given.threads)
-  if (csv === '-') throw unusedArgument('--csv -', 'with --watch, which prints as videos come', csv)
+  if (csv === '-') throw unusedArgument('--csv -', 'with --watch, which prints each video as it arrives', csv)
   if (csv !== undefined) await requireOwnTable(csv, predictionCsvStart, 'the table of earlier predictions')
   const interrupt = interruptSignal('Run the command again.')
   const { signal } = interrupt
@@ -53,7 +53,7 @@ async function predictArriving(
   const write = csv === undefined ? null : growingTable(csv, Math.min(top, classifier.labels.length))
   try {
     for (const warning of classifier.warnings ?? []) process.stderr.write(`warning: ${printable(warning)}\n`)
-    process.stderr.write(`watching ${folders.map(printable).join(', ')}; Ctrl-C ends\n`)
+    process.stderr.write(`watching ${folders.map(printable).join(', ')}; press Ctrl-C to stop\n`)
     for await (const videos of arriving) {
       const predictions = await predict(videos, { ...given, from: classifier, windowSeconds: windows, signal })
       for (const one of predictions) process.stdout.write(json ? `${JSON.stringify(one)}\n` : textOf(one, threshold))
@@ -71,7 +71,7 @@ async function predictOn(ranks: Ranks, videos: readonly string[], options: Predi
   const { json = false, engine, windows, csv, ...given } = options
   refuseIgnoredThreads(engine, given.threads)
   const table = csv === undefined || csv === '-' ? null : csv
-  if (csv === '-' && json) throw unusedArgument('--csv -', 'with --json, which prints a document of its own', csv)
+  if (csv === '-' && json) throw unusedArgument('--csv -', 'with --json, which prints its own document', csv)
   // Before videos are read.
   const first = ranks.rank === 0
   await ranks.agree(async () => {

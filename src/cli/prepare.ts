@@ -96,7 +96,7 @@ function trialText(
       ? []
       : [
           `measured on ${tried} of them:`,
-          `  time      about ${formatSeconds(secondsLeft)} for the others, with ${jobs} ${jobs === 1 ? 'job' : 'jobs'} on a machine that does nothing else`,
+          `  time      about ${formatSeconds(secondsLeft)} for the others, with ${jobs} ${jobs === 1 ? 'job' : 'jobs'} on an idle machine`,
           `  bytes     ${growth.toFixed(2)} times those of the originals`,
           ...(speedup === null
             ? []

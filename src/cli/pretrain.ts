@@ -93,7 +93,7 @@ function summary(result: PretrainResult): string {
   const { run, steps, clips, seconds, clipsPerSecond, loss, meanLoss, videos, badFiles, checkpoint, engine, warnings } =
     result
   const unreadable = badFiles.length === 0 ? '' : `, ${badFiles.length} unreadable (bad-files.jsonl)`
-  const speed = clipsPerSecond === null ? '' : `, ${clipsPerSecond.toFixed(1)} clips/s behind the warm-up`
+  const speed = clipsPerSecond === null ? '' : `, ${clipsPerSecond.toFixed(1)} clips/s after the warm-up`
   return (
     `${steps} steps, ${clips} clips of ${videos} videos${unreadable} in ${formatSeconds(seconds)} on ${engine}${speed}\n` +
     `loss ${loss === null ? 'unknown' : loss.toFixed(4)}${meanLoss === null ? '' : ` (predicting the mean: ${meanLoss.toFixed(4)})`}\n` +

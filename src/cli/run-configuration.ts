@@ -59,7 +59,7 @@ export async function chooseConfiguration<T>(choice: ConfigurationChoice<T>): Pr
   return {
     configuration,
     own: true,
-    notes: differences.map((difference) => `Not as in ${file}: ${formatDifference(difference)}`),
+    notes: differences.map((difference) => `Different from ${file}: ${formatDifference(difference)}`),
   }
 }
 
@@ -95,8 +95,8 @@ export function requireData(data: unknown, command: string, out: string | null):
   if (data !== null) return
   const message =
     out === null || existsSync(path.join(out, 'config.json'))
-      ? 'Expected DATA, the videos to train on, but neither the command nor a recipe names any.'
-      : `Expected a run to continue in ${out}, but there is no config.json, and no DATA to begin one with.`
+      ? 'Expected DATA, the videos to train on, but neither the command nor a recipe names them.'
+      : `Expected a run to continue in ${out}, or DATA to start a new run, but the folder has no config.json and no DATA is given.`
   throw new VideoMaeError(message, {
     code: 'INVALID_ARGUMENT',
     exit: 'usage',

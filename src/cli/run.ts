@@ -69,6 +69,6 @@ export function reportError(thrown: unknown, { json = false }: CommonOptions, go
   }
   const shown = error instanceof Error ? (error.stack ?? error.message) : String(error)
   if (json) process.stdout.write(`${JSON.stringify({ error: { code: 'INTERNAL', message: shown } })}\n`)
-  else process.stderr.write(`videomae: a defect of the program, please report it:\n${shown}\n`)
+  else process.stderr.write(`videomae: a bug in the program, please report it:\n${shown}\n`)
   return exitCodes.internal
 }

@@ -70,7 +70,7 @@ export function overridesOf(options: TrainingCommandOptions, own: readonly Plain
 export function dryRunSummary({ opened, unreadable }: OpenedVideos): string {
   const failed = unreadable.map((reason) => `  ${reason}\n`).join('')
   const bad = unreadable.length === 0 ? '' : `; ${unreadable.length} cannot be read:\n${failed.trimEnd()}`
-  return `dry run   ${opened} videos opened${bad}\nThe run can begin. How long it takes is known after its first steps.\n`
+  return `dry run   ${opened} videos opened${bad}\nThe run can start. Its first steps will show how long it takes.\n`
 }
 
 async function livePageOf(folder: string, controls: LiveControls): Promise<LivePage> {

@@ -57,7 +57,7 @@ function textOf({ runs, compared, checked, notChecked, differences, differencesF
   const more = differencesFound - Math.min(mostPrinted, differences.length)
   return [
     ...runs.map(({ run, inputs, skipped }) =>
-      skipped === null ? `${run}: ${inputs} inputs counted again` : `${run}: NOT VERIFIED, ${skipped}`,
+      skipped === null ? `${run}: votes of ${inputs} inputs counted again` : `${run}: NOT VERIFIED, ${skipped}`,
     ),
     `${compared} values compared, ${differencesFound} differ`,
     ...differences.slice(0, mostPrinted).map((difference) => `  differs: ${describeDifference(difference)}`),

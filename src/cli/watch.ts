@@ -47,9 +47,9 @@ async function requireRun(folder: string): Promise<void> {
   })
   const isRun = found?.kind === 'pretraining' || (found?.kind === 'classifier' && found.run !== null)
   if (isRun || existsSync(path.join(folder, 'metrics.jsonl'))) return
-  throw new VideoMaeError(`Expected the folder of a training run at ${folder}, but it holds none.`, {
+  throw new VideoMaeError(`Expected the folder of a training run, but ${folder} is not one.`, {
     code: 'REPORT_NOTHING_FOUND',
     exit: 'data',
-    hint: 'Name the folder that --out of pretrain or finetune names. For a certificate or an evaluation, use `videomae report`.',
+    hint: 'Name the folder that you gave to pretrain or finetune as --out. For a certificate or an evaluation, use `videomae report`.',
   })
 }

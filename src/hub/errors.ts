@@ -22,7 +22,7 @@ export function unreachable(
   return new VideoMaeError(`Expected to reach ${settings.endpoint} for ${reference.repository}, but ${why}.`, {
     code: 'HUB_UNREACHABLE',
     exit: 'environment',
-    hint: `Check the connection and HTTPS_PROXY, and run the same command again: what has arrived is kept. ${byHand(reference, settings)}`,
+    hint: `Check the connection and HTTPS_PROXY, and run the same command again: it continues the download. ${byHand(reference, settings)}`,
     cause,
   })
 }

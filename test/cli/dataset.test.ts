@@ -19,7 +19,7 @@ it('dataset names what is missing, ten of each kind at most, and writes all', as
   const { code, text } = await runAsText('dataset ssv2', videos, '--annotations', folder, '--out', out)
   expect(code).toBe(0)
   expect(text).toContain(`${path.join(out, 'ssv2.csv')}: 1 train\n`)
-  expect(text).toMatch(/^12 missing, or several files of this name: 1, 10, 11, 12, 2, 3, 4, 5, 6, 7, and 2 more$/m)
+  expect(text).toMatch(/^12 missing, or several files have this name: 1, 10, 11, 12, 2, 3, 4, 5, 6, 7, and 2 more$/m)
   expect(text).toMatch(/^1 classes without a video: B$/m)
   expect(readFileSync(path.join(out, 'missing.txt'), 'utf8').trimEnd().split('\n')).toHaveLength(12)
   const { document } = await runHere('dataset ssv2', videos, '--annotations', folder, '--out', out)

@@ -35,8 +35,8 @@ describe('--report', () => {
     expect(await writePage(true, run)).toEqual([path.join(run, 'report.html')])
     expect(notes).not.toHaveBeenCalled()
     expect(await writePage(undefined, run)).toEqual([])
-    expect(notes.mock.calls.join()).toContain('report.html was made before this result')
-    expect(pageHint(run)).toContain('report.html there is from before')
+    expect(notes.mock.calls.join()).toContain('report.html is older than this result')
+    expect(pageHint(run)).toContain('report.html there is older than the run')
   })
 })
 

@@ -58,7 +58,7 @@ it('says the numbers of both, and the claim', () => {
     ...{ list: 'split.csv', train: 480, test: 160, partitions: 20, classes: 4, pretrained: ensemble, fresh },
   })
   expect(text).toMatch(
-    /^Certificate: 20 classifiers, each on another 24 of 480 labeled videos, vote on 160 others \(chance 25\.0 %\)\.$/m,
+    /^Certificate: 480 labeled videos are divided among 20 classifiers, 24 for each, which vote on 160 other videos \(chance 25\.0 %\)\.$/m,
   )
   expect(text).toMatch(/right, and proved against 1 poisoned video +35\.0 % +5\.0 %$/m)
   expect(text).toMatch(/right, and proved against 2 poisoned videos +14\.0 % +0\.0 %$/m)

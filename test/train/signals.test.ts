@@ -35,7 +35,7 @@ describe.skipIf(process.platform === 'win32')('a run saves and ends with 130', (
     started.process.kill(signal)
     const { code, stderr } = await started.ended
     expect(code, stderr).toBe(130)
-    expect(stderr).toContain(`${signal}: stopping; once more quits at once.`)
+    expect(stderr).toContain(`${signal}: stopping; a second one quits at once.`)
     expect(saved(run)).toBe(true)
   })
 

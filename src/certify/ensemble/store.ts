@@ -157,7 +157,7 @@ export class FolderStore implements LearnerStore {
       {
         code: 'LEARNER_DAMAGED',
         exit: 'data',
-        hint: 'Run the same command again: what is damaged is trained again. Two programs must not write to one folder but as shares of one plan.',
+        hint: 'Run the same command again: it trains the damaged parts again. Two programs may write to one folder only as shares of one plan.',
       },
     )
   }

@@ -54,7 +54,7 @@ export const certify = defineCommand({
     shard: text('i/n', 'run the i-th of n cluster jobs that share one --out; needs --stage'),
     stage: choice(
       'what',
-      'part to run and stop: features, then learners, in cluster jobs, before a final run without --stage; groups: write the\n' +
+      'run only this stage: features, then learners, in cluster jobs, then a final run without --stage; groups: write the\n' +
         'list of each encoder group',
       ['groups', 'features', 'learners'],
     ),

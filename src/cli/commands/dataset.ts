@@ -13,7 +13,7 @@ export const dataset = defineCommand({
     'Reads the official annotation files of UCF101, HMDB51, Something-Something V2 or Kinetics, but no videos. Writes a list\n' +
     'for each official split, with groups if the data set has them, and the classes in their official order. Says which\n' +
     'videos are missing.\n' +
-    'split: divides your own videos, stratified by class, and keeps groups and copies on one side.\n' +
+    'split: divides your own videos, stratified by class. A group, or copies of one file, stay on one side of the split.\n' +
     'duplicates: finds videos that look alike, even if encoded again or resized, and writes a list with them as groups.',
   arguments: {
     name: choiceArgument('the data set; split, duplicates: your own', datasets),
@@ -25,8 +25,11 @@ export const dataset = defineCommand({
     validation: number('share', '[split] share of the validation videos; default: 0.1', fraction),
     test: number('share', '[split] share of the test videos; default: 0.2', fraction),
     seed: number('n', '[split] seed of the split; default: 0', wholeNumber),
-    folds: foldsOption('[split] a list for each of k folds instead, or "column": for each fold of the list'),
-    groups: text('pattern', '[split] groups from names: a regular expression whose first (part) is the group'),
+    folds: foldsOption('[split] write a list for each of k folds instead; "column": for each fold of the list'),
+    groups: text(
+      'pattern',
+      '[split] groups from names: a regular expression, whose first capture group names the group',
+    ),
     ...jsonOption,
   },
   examples: [

@@ -8,13 +8,13 @@ export const demo = defineCommand({
   description:
     'Generates real video files whose motion is their class, pretrains a small model on them without labels, draws\n' +
     'reconstructions, exports the encoder and checks it. Then certifies one ensemble on the encoder and one on random\n' +
-    'weights, with other, labeled videos, and writes pages about the run and the certificate. On a terminal with a desktop it opens the latter.',
+    'weights, with other, labeled videos, and writes pages about the run and the certificate. On a desktop it opens the page about the certificate.',
   arguments: {},
   options: {
     out: withDefault(text('folder', 'folder of all results'), 'demo-output'),
     clips: count(
       'generatedVideos',
-      'videos to pretrain on; 1.6 times as many labeled ones are generated, too; default: 400',
+      'videos to pretrain on; also generates 1.6 times as many labeled videos; default: 400',
     ),
     steps: count('steps', 'training steps; default: 1500'),
     ...engineOption,

@@ -9,10 +9,10 @@ export const diff = defineCommand({
     'Says which protected videos were added, removed, relabeled or edited, how many units of poisoning that is, and which\n' +
     'predictions and radii changed. Checks the claim of the first certificate: an input whose radius covers the change\n' +
     'must have the same prediction in the second, and a base classifier without a changed video must be the same.\n' +
-    'Ends with 10 if not: then the recorded data are not all that changed. Ends with 7 if the claims cannot be compared.',
+    'Exits with 10 if not: then more changed than the recorded data. Exits with 7 if the claims cannot be compared.',
   arguments: {
     before: argument('folder or certificate.json of the first `certify`'),
-    after: argument('the same of the second'),
+    after: argument('folder or certificate.json of the second'),
   },
   options: { csv: text('file', 'also write one line for each run and input'), ...jsonOption },
   examples: ['diff checkpoints/certify-may checkpoints/certify-june --csv changes.csv'],

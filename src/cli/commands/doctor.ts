@@ -4,7 +4,7 @@ import { defineCommand, type OptionsOf } from './definition.ts'
 
 export const doctor = defineCommand({
   name: 'doctor',
-  summary: 'what this machine has, what is missing and how to get it',
+  summary: 'show what this machine has, what is missing and how to install it',
   arguments: {},
   options: {
     measure: flag('time one small training step on every engine, and say which is the fastest'),

@@ -29,7 +29,7 @@ export const evaluate = defineCommand({
     ]),
     clips: withDefault(count('clips', 'temporal views of every video'), usualViews.evaluation.clips),
     crops: withDefault(count('crops', 'spatial views'), usualViews.evaluation.crops),
-    batch: withDefault(count('batch', 'clips in one run'), usualBatch.classifier),
+    batch: withDefault(count('batch', 'clips in one forward pass'), usualBatch.classifier),
     out: text('folder', 'also write scores, predictions and the confusion matrix (JSON, SVG, PNG) there'),
     report: flag('also write a page about the result, report.html in --out'),
     ...engineOption,

@@ -7,7 +7,7 @@ export const exporting = defineCommand({
   summary: 'write the encoder as an ONNX file and check it',
   description:
     'Writes a standard ONNX file: frames in, tokens and pooled features out, any batch size. Runs it with ONNX Runtime\n' +
-    'on a clip and compares it with the training engine; ends with 6 when they differ by more than 1e-4.\n' +
+    'on a clip and compares it with the training engine; exits with 6 if they differ by more than 1e-4.\n' +
     'With --certified: frames in, the scores and votes of all learners of an ensemble of `certify` out.',
   arguments: { checkpoint: argument('a checkpoint folder, or a run folder (its newest checkpoint)') },
   options: {
@@ -20,7 +20,7 @@ export const exporting = defineCommand({
     ),
     check: text('video', 'clip to compare on; default: two generated ones'),
     ...engineOption,
-    classifier: flag('write the whole classifier of a fine-tuning run, labels and preprocessing inside'),
+    classifier: flag('write the whole classifier of a fine-tuning run, including labels and preprocessing'),
     certified: text('path', 'write the encoder with an ensemble: its file, certificate.json or its folder'),
     precision: choice('kind', 'of a classifier; default: float32', [
       'float32',
@@ -31,8 +31,8 @@ export const exporting = defineCommand({
     ]),
     fp16: flag('short for --precision float16'),
     int8: flag('short for --precision int8-static with --calibrate, int8-dynamic without'),
-    calibrate: text('source', 'videos on which the bounds of activations are measured, for --int8'),
-    calibrationClips: count('calibrationClips', 'how many of them; default: 32'),
+    calibrate: text('source', 'calibration videos for --int8: the ranges of activations are measured on them'),
+    calibrationClips: count('calibrationClips', 'number of calibration videos; default: 32'),
     format: choice('format', 'huggingface: a directory in the layout of Python transformers (classifier)', [
       'onnx',
       'huggingface',

@@ -10,13 +10,13 @@ export const features = defineCommand({
   summary: 'write the features of videos as .npy and safetensors',
   description:
     'Computes the features of every video once (they are kept by content in a store) and writes features.npy,\n' +
-    'features.safetensors and index.json. Stopped, it continues where it stopped; shards may run side by side, and a last run\n' +
-    'without --shard puts them together.',
+    'features.safetensors and index.json. Run it again to continue after a stop. Shards may run in parallel; a last run\n' +
+    'without --shard merges them.',
   arguments: { data: severalArguments('folders, lists or videos') },
   options: {
     from: mandatory(text('path', 'run folder, checkpoint or Hugging Face directory; "pixels" for patches alone')),
     kind: withDefault(
-      choice('kind', 'pooled: a readout of the tokens; tokens: all of them; classifier: what a linear head reads', [
+      choice('kind', 'pooled: a readout of the tokens; tokens: all tokens; classifier: the input of a linear head', [
         'pooled',
         'tokens',
         'classifier',
@@ -24,15 +24,15 @@ export const features = defineCommand({
       'pooled',
     ),
     readout: withDefault(text('name', `[pooled] ${readoutSyntax}`), 'mean'),
-    clips: withDefault(count('clips', 'temporal views of every video, a row each'), usualViews.features.clips),
+    clips: withDefault(count('clips', 'temporal views of every video, one row for each'), usualViews.features.clips),
     crops: withDefault(count('crops', 'spatial views'), usualViews.features.crops),
-    windowStep: count('windowStep', 'sliding windows instead: frames from one start to the next'),
-    stride: count('stride', 'frames from one frame of a clip to the next; default: as trained, else 4; pixels: 1'),
-    fps: number('rate', 'frames per second of a clip, by time; not together with --stride', positive),
+    windowStep: count('windowStep', 'use sliding windows instead: frames from the start of one window to the next'),
+    stride: count('stride', 'take every n-th frame for a clip; default: as trained, else 4; pixels: 1'),
+    fps: number('rate', 'frames per second of a clip, sampled by time; not together with --stride', positive),
     shard: text('i/n', 'only this part of the videos, e.g. 3/16'),
-    out: withDefault(text('folder', 'where the files go'), 'features'),
-    cache: text('folder', 'the store; default: store/ in --out'),
-    batch: withDefault(count('batch', 'clips in one run'), usualBatch.features),
+    out: withDefault(text('folder', 'output folder'), 'features'),
+    cache: text('folder', 'folder of cached features; default: store/ in --out'),
+    batch: withDefault(count('batch', 'clips in one forward pass'), usualBatch.features),
     ...engineOption,
     ...threadsOption,
     ...workersOption,

@@ -42,7 +42,7 @@ export const finetune = defineCommand({
     ),
     shots: count('shots', 'keep only k training videos per class; default: all', { shown: 'k' }),
     folds: foldsOption(
-      'cross-validation: test every video once, in k folds that keep groups apart, or "column": the folds of the list; keeps no classifier for use',
+      'cross-validation: test every video once, in k folds that keep groups apart, or "column": the folds of the list; saves no classifier',
     ),
     repeats: count('repeats', '[folds] divide the videos n times; default: 1'),
     out: text('folder', 'run folder; default: checkpoints/finetune-<mode>'),

@@ -5,7 +5,7 @@ import { defineCommand, type OptionsOf } from './definition.ts'
 
 export const inspect = defineCommand({
   name: 'inspect',
-  summary: 'what is in a folder of videos, and what cannot be used',
+  summary: 'show what is in a folder of videos, and which files cannot be used',
   description:
     'Lists the videos of folders (with their subfolders) and of lists (CSV, TSV, one path a line): codecs, sizes, frame\n' +
     'rates, durations, how each line and column was read, and every file that cannot be used with the reason.',
@@ -14,7 +14,7 @@ export const inspect = defineCommand({
     ...baseOption,
     ...decoderOption,
     ...workersOption,
-    timeout: withDefault(number('seconds', 'processor seconds after which a file counts as unusable', positive), 60),
+    timeout: withDefault(number('seconds', 'CPU seconds after which a file counts as unusable', positive), 60),
     ...jsonOption,
   },
   examples: ['inspect videos', 'inspect labels.csv --base /data/videos --json'],

@@ -7,7 +7,7 @@ export const launch = defineCommand({
   summary: 'train, evaluate or predict with several processes on this machine',
   description:
     'Starts a command on several ranks of this machine, with MPI, or with NCCL alone if each rank has a GPU. Gradients are\n' +
-    'averaged over the ranks, so the steps are those of one process. For several machines use the launcher of the cluster\n' +
+    'averaged over the ranks, so each step is the same as in one process. For several machines use the launcher of the cluster\n' +
     '(mpirun, srun): see docs/cluster.md.',
   arguments: {
     command: severalArguments(

@@ -9,9 +9,9 @@ export const predict = defineCommand({
   name: 'predict',
   summary: 'predict the classes of videos',
   description:
-    'Prints the most probable classes of each video. An exported .onnx file is all that is needed.\n' +
-    'With --certified: the class that an ensemble of `certify` votes for, its certified radius and the runner-up. Ends with\n' +
-    '8 when the ensemble abstained on a video because its radius is below --require-radius.',
+    'Prints the most probable classes of each video. An exported .onnx file is enough.\n' +
+    'With --certified: the class that an ensemble of `certify` votes for, its certified radius and the runner-up. Exits with\n' +
+    '8 if the ensemble abstained on a video because its radius is below --require-radius.',
   arguments: { videos: severalArguments('videos, folders or lists (.csv, .tsv, .txt)') },
   options: {
     ...classifierOption,

@@ -15,22 +15,24 @@ export const prepare = defineCommand({
   options: {
     ...baseOption,
     size: withDefault(
-      count('pictureSide', 'shorter side; smaller pictures keep theirs', { shown: 'pixels' }),
+      count('pictureSide', 'shorter side in pixels; smaller pictures keep their size', { shown: 'pixels' }),
       encodeDefaults.size,
     ),
     group: withDefault(
-      count('pictureGroup', 'frames of a group of pictures; 1: fastest to decode, largest files', { shown: 'frames' }),
+      count('pictureGroup', 'frames per group of pictures (GOP); 1: fastest to decode, largest files', {
+        shown: 'frames',
+      }),
       encodeDefaults.group,
     ),
     quality: withDefault(
       number('crf', 'constant rate factor of x264, from 0 (lossless) to 51', rateFactor),
       encodeDefaults.quality,
     ),
-    fps: number('rate', 'constant frame rate; default: all frames at their times', positive),
+    fps: number('rate', 'constant frame rate; default: all frames, at their original times', positive),
     jobs: count('workers', 'videos encoded at a time; default: one per core'),
     shard: text('i/n', 'prepare the i-th of n shares, e.g. one on each machine'),
     timeout: withDefault(
-      number('seconds', 'processor seconds after which a video counts as unusable', positive),
+      number('seconds', 'CPU seconds after which a video counts as unusable', positive),
       encodeDefaults.timeoutSeconds,
     ),
     dryRun: flag('measure time, size and gain on a few videos, and write nothing'),

@@ -16,8 +16,8 @@ export const reconstruct = defineCommand({
   },
   options: {
     maskRatio: number('ratio', 'share of hidden patches; default: as trained, else 0.9', fraction),
-    mask: choice('kind', 'what is hidden; default: as trained, else tube', ['tube', 'random', 'frame']),
-    stride: count('stride', 'frames from one frame of the clip to the next; default: as trained, else 4'),
+    mask: choice('kind', 'kind of mask; default: as trained, else tube', ['tube', 'random', 'frame']),
+    stride: count('stride', 'take every n-th frame for the clip; default: as trained, else 4'),
     out: withDefault(text('path', 'file name without extension'), 'reconstruction'),
     seed: withDefault(number('n', 'seed of the mask', wholeNumber), 0),
     ...engineOption,

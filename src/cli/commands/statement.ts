@@ -8,7 +8,7 @@ export const statement = defineCommand({
   description:
     'Verifies a certificate and writes statement.json next to it: an in-toto Statement v1 with the SHA-256 of the certificate,\n' +
     'of the files that it follows from, of its ensembles and of an audit, and with the claim and its figures. Sign that file.\n' +
-    '`verify` compares it with the files. Ends with 9 if the certificate does not follow from its files.',
+    '`verify` compares it with the files. Exits with 9 if the certificate does not follow from its files.',
   arguments: { certificate: argument('folder or certificate.json of `certify`') },
   options: {
     audit: text('file', 'audit.json of the same ensemble; default: the one next to the certificate, if any'),

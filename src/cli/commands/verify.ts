@@ -7,18 +7,15 @@ export const verify = defineCommand({
   summary: 'recompute a certificate from the votes that come with it',
   description:
     'Recomputes every prediction, radius, summary and bound of a certificate, and its claim, from the files next to it.\n' +
-    'Nothing is trained (but see --retrain) and no video is needed. Ends with 9 and names each value that differs; with 7 when a run has no\n' +
+    'Nothing is trained (but see --retrain) and no video is needed. Exits with 9 and names each value that differs; with 7 if a run has no\n' +
     'votes to verify it from. Says what it did not check.',
   arguments: {
     certificate: argument('folder or certificate.json of `certify`, or imported-certificate-RULE.json'),
   },
   options: {
     data: text('data', 'the videos that were certified: their partitions and labels are checked, too; none is decoded'),
-    test: text('data', 'with --data: the videos to predict, where the certificate has others than a part of DATA'),
-    retrain: text(
-      'list',
-      'with --data: numbers of base classifiers (heads), e.g. 0,7, that are trained again and compared byte for byte',
-    ),
+    test: text('data', 'with --data: the videos to predict, if they are not a part of DATA'),
+    retrain: text('list', 'with --data: base classifiers (heads) to train again and compare byte for byte, e.g. 0,7'),
     from: text('encoder', 'with --retrain: the encoder; default: where `certify` found it'),
     cache: text('folder', 'with --retrain: folder of cached features; default: store next to the certificate'),
     ...requireOption,

@@ -61,7 +61,7 @@ test.each([
 ])('%s is no value that the definition says', (_, wrong) => {
   const check: (values: Readonly<Record<string, unknown>>) => void = (values) => requireValues(kinds, values)
   expect(() => check(sound)).not.toThrow()
-  expect(() => check({ ...sound, ...wrong })).toThrow(`Expected another value of ${Object.keys(wrong)[0]} `)
+  expect(() => check({ ...sound, ...wrong })).toThrow(`Expected a value of ${Object.keys(wrong)[0]} other than `)
 })
 
 test('names that help shows are those of the rules and heads', () => {

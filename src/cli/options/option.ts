@@ -53,7 +53,7 @@ export function requireValues<Kinds extends OptionKinds | ArgumentKinds>(
   values: Readonly<Record<string, unknown>>,
 ): asserts values is ValuesOf<Kinds> & Readonly<Record<string, unknown>> {
   for (const [name, kind] of Object.entries(kinds))
-    if (!kind.is(values[name])) throw new TypeError(`Expected another value of ${name} than ${String(values[name])}.`)
+    if (!kind.is(values[name])) throw new TypeError(`Expected a value of ${name} other than ${String(values[name])}.`)
 }
 
 const isText = (value: unknown): value is string => typeof value === 'string'

@@ -8,7 +8,7 @@ export const jsonOption = { json: flag('print JSON instead of text') }
 export const outputOptions = { ...jsonOption, quiet: flag('no progress') }
 
 export const engineOption = {
-  engine: text('name', 'training engine, see `videomae doctor`; default: auto, native where it can run, else onnx'),
+  engine: text('name', 'training engine, see `videomae doctor`; default: auto (native if it can run, else onnx)'),
 }
 
 export const threadsOption = { threads: count('threads', 'threads of the engine; default: all cores') }
@@ -17,13 +17,13 @@ export const threadsOption = { threads: count('threads', 'threads of the engine;
 export const decoders = ['node-av', 'ffmpeg'] as const
 
 export const decoderOption = {
-  decoder: withDefault(choice('name', 'what decodes videos', decoders), 'node-av'),
+  decoder: withDefault(choice('name', 'video decoder', decoders), 'node-av'),
 }
 
 export const workersOption = { workers: count('workers', 'decoding processes; default: one per core') }
 
 export const baseOption = {
-  base: text('folder', 'where relative paths of a list start from; default: the folder the list is in'),
+  base: text('folder', 'base folder of relative paths in a list; default: the folder of the list'),
 }
 
 /** A classifier of any kind. */
@@ -46,7 +46,7 @@ export const setOption = { set: texts('key=value', 'override one value of the re
 /** @param where the modes whose metrics can be written as a table, in brackets */
 export const trainingOptions = (where = '') => ({
   page: flag('serve a live page on this machine while the run continues'),
-  logCsv: flag(`${where}write the metrics as a table, too: metrics.csv in the run folder`),
+  logCsv: flag(`${where}also write the metrics as a table: metrics.csv in the run folder`),
   force: flag('start even if the estimated memory exceeds the available memory'),
 })
 

@@ -47,7 +47,7 @@ export const studyOptions = (out: string) => ({
     'list',
     `[ridge, nearest_mean, linear] also train on changed clips of each training video: some of\n${augmentationNames.join(', ')}`,
   ),
-  stride: count('stride', 'frames from one frame of a clip to the next; default: as trained, else 4; pixels: 1'),
+  stride: count('stride', 'take every n-th frame for a clip; default: as trained, else 4; pixels: 1'),
   readout: text(
     'name',
     `[ridge, nearest_mean, linear] ${readoutSyntax};\nwith pixels also hog, hog-color; default: mean`,
