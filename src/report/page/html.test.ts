@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { digest, html, isolated, renderHtml, shortened, visible } from './html.ts'
+import { digest, html, isolated, renderHtml, shortened, shortenedApart, visible } from './html.ts'
 
 describe('html', () => {
   it('escapes every value, in content and in attributes', () => {
@@ -28,6 +28,13 @@ describe('text', () => {
   it('is cut between characters', () => {
     expect(shortened('😀😀😀😀', 3)).toBe('😀😀…')
     expect(shortened('abc', 3)).toBe('abc')
+  })
+
+  it('that has to be cut stays different', () => {
+    expect(shortenedApart(['abcdefghijkl', 'x'], 8)).toEqual(['abcdefg…', 'x'])
+    expect(shortenedApart(['runs/first-1', 'runs/first-2', 'a'], 8)).toEqual(['ru…rst-1', 'ru…rst-2', 'a'])
+    expect(shortenedApart(['runs/x/1/model', 'runs/x/2/model'], 8)).toEqual(['ru…mo… 1', 'ru…mo… 2'])
+    expect(shortenedApart(['same', 'same'], 8)).toEqual(['same', 'same'])
   })
 
   it('from right to left does not reorder what stands next to it', () => {

@@ -65,6 +65,26 @@ export function shortened(text: string, length: number): string {
   return characters.length <= length ? characters.join('') : `${characters.slice(0, length - 1).join('')}…`
 }
 
+/**
+ * Names of at most `length` characters that stay different: names that begin alike lose their middle instead of their end, and
+ * those that still look the same are numbered.
+ */
+export function shortenedApart(names: readonly string[], length: number): string[] {
+  const shown = names.map((name) => shortened(name, length))
+  if (new Set(shown).size === new Set(names).size) return shown
+  const start = Math.floor(length / 4)
+  const ends = names.map((name) => {
+    const characters = [...visible(name)]
+    if (characters.length <= length) return characters.join('')
+    return `${characters.slice(0, start).join('')}…${characters.slice(start + 1 - length).join('')}`
+  })
+  return ends.map((name, i) => {
+    const same = ends.filter((other) => other === name).length > 1
+    const number = ` ${i + 1}`
+    return same ? `${shortened(name, length - number.length)}${number}` : name
+  })
+}
+
 /** A name from a file: isolated, so that text from right to left in it does not reorder what is next to it. */
 export function isolated(text: string): Html {
   return html`<bdi>${text}</bdi>`

@@ -83,7 +83,7 @@ svg .note { font-size: 12px; }
 .axis { stroke: var(--ink-2); fill: none; }
 .curve { fill: none; stroke-width: 2; stroke-linejoin: round; }
 .level { fill: none; stroke: var(--ink-2); stroke-width: 1.25; stroke-dasharray: 1 3; }
-.leader { fill: none; stroke-width: 0.75; opacity: 0.7; }
+.leader { fill: none; stroke-width: 0.75; stroke-dasharray: 1 3; opacity: 0.7; }
 .s0 { stroke: var(--s0); } .s1 { stroke: var(--s1); } .s2 { stroke: var(--s2); }
 .s3 { stroke: var(--s3); } .s4 { stroke: var(--s4); } .s5 { stroke: var(--s5); }
 .dot { stroke: var(--paper); stroke-width: 1.5; }

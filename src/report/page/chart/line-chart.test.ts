@@ -39,6 +39,15 @@ describe('line charts', () => {
     }
   })
 
+  it('mark the end of a curve that ends before the others, and of no other', () => {
+    const ends = (length: number) => {
+      const curves = [length, 100].map((to, i) => ({ name: `${i}`, points: [[0, 1] as const, [to, 0.5] as const] }))
+      return renderHtml(drawLineChart(chart({ curves }), 'text', 'wide')).match(/class="dot s\d"/g)
+    }
+    expect(ends(40)).toEqual(['class="dot s0"'])
+    expect(ends(100)).toBeNull()
+  })
+
   it('place values where the axes say', () => {
     const svg = renderHtml(
       drawLineChart(

@@ -1,6 +1,6 @@
 /** Line charts as SVG inside a page, which has their colors for light and dark. */
 import { invalidArgument } from '../../../core/errors.ts'
-import { type Html, html, shortened } from '../html.ts'
+import { type Html, html, shortenedApart } from '../html.ts'
 import { spread } from './labels.ts'
 import { type AxisOptions, type Scale, scaleOf } from './scale.ts'
 
@@ -110,7 +110,7 @@ function heightOf(chart: LineChart, layout: Layout): number {
 function frameOf(chart: LineChart, layout: Layout): Frame {
   const { width, most } = layouts[layout]
   const height = heightOf(chart, layout)
-  const names = [...chart.curves, ...(chart.levels ?? [])].map(({ name }) => [...shortened(name, most)].length)
+  const names = namesOf(chart, most).map((name) => [...name].length)
   const [left, bottom] = [58, height - 46]
   const right = layout === 'wide' && names.length > 1 ? width - 34 - letter * Math.max(...names) : width - 26
   const top = 30 + above(chart, layout)
@@ -181,17 +181,26 @@ function thinned(points: readonly Point[]): readonly Point[] {
   })
 }
 
-function labelsOf({ curves, levels = [] }: LineChart, { x, y, right }: Frame, most: number): Label[] {
-  const named = curves.flatMap(({ name, points, shape }, i): Label[] => {
+/** What curves and levels are called in the chart, in this order. */
+const namesOf = ({ curves, levels = [] }: LineChart, most: number): string[] =>
+  shortenedApart(
+    [...curves, ...levels].map(({ name }) => name),
+    most,
+  )
+
+function labelsOf(chart: LineChart, { x, y, right }: Frame, most: number): Label[] {
+  const { curves, levels = [] } = chart
+  const names = namesOf(chart, most)
+  const named = curves.flatMap(({ points, shape }, i): Label[] => {
     if (points.length === 0) return []
     // A stepped curve ends with a fall to 0, where all of them meet: it is labeled before that.
     const last = points[shape === 'steps' && points.length > 1 ? points.length - 2 : points.length - 1]
     const end = points[points.length - 1]
-    const label = { name: shortened(name, most), series: `s${i}`, dash: dashes[i] }
+    const label = { name: names[i], series: `s${i}`, dash: dashes[i] }
     return [{ ...label, x: x.pixelsOf(end[0]), y: y.pixelsOf(last[1]) }]
   })
-  const compared = levels.map(({ name, value }): Label => {
-    return { name: shortened(name, most), x: right, y: y.pixelsOf(value), series: 'level', dash: '1 3' }
+  const compared = levels.map(({ value }, i): Label => {
+    return { name: names[curves.length + i], x: right, y: y.pixelsOf(value), series: 'level', dash: '1 3' }
   })
   return [...named, ...compared]
 }
@@ -204,7 +213,9 @@ function labelsBeside(labels: readonly Label[], { right, top, bottom }: Frame): 
   )
   return html`${labels.map(({ name, x, y, series }, i) => {
     const leader = `M${px(x + 3)} ${px(y)}L${px(right + 20)} ${px(heights[i])}`
-    return html`<path class="leader ${series}" d="${leader}"/><text class="label" x="${px(right + 25)}" y="${px(heights[i])}" dy="4">${name}</text>`
+    // A curve that ends early has a dot there: what follows is no part of it.
+    const end = x < right - 20 ? html`<circle class="dot ${series}" cx="${px(x)}" cy="${px(y)}" r="3"/>` : null
+    return html`${end}<path class="leader ${series}" d="${leader}"/><text class="label" x="${px(right + 25)}" y="${px(heights[i])}" dy="4">${name}</text>`
   })}`
 }
 
