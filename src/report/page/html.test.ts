@@ -32,8 +32,11 @@ describe('text', () => {
 
   it('that has to be cut stays different', () => {
     expect(shortenedApart(['abcdefghijkl', 'x'], 8)).toEqual(['abcdefg…', 'x'])
-    expect(shortenedApart(['runs/first-1', 'runs/first-2', 'a'], 8)).toEqual(['ru…rst-1', 'ru…rst-2', 'a'])
-    expect(shortenedApart(['runs/x/1/model', 'runs/x/2/model'], 8)).toEqual(['ru…mo… 1', 'ru…mo… 2'])
+    expect(shortenedApart(['runs/first-1', 'runs/first-2', 'a'], 8)).toEqual(['…1', '…2', 'a'])
+    const sweep = ['ratio-0.75-rate-1e-4-seed-1', 'ratio-0.75-rate-1e-4-seed-2', 'ratio-0.9-rate-1e-4-seed-1']
+    expect(shortenedApart(sweep, 16)).toEqual(['…0.75-…-4-seed-1', '…0.75-…-4-seed-2', '…0.9-r…-4-seed-1'])
+    expect(shortenedApart(['abcdefgh1ijklmnop', 'abcdefgh2ijklmnop', 'xy'], 8)).toEqual(['…ab…m… 1', '…ab…m… 2', 'xy'])
+    expect(shortenedApart(['a\u202e', 'a\\u202e'], 8)).toEqual(['a\\u20… 1', 'a\\u20… 2'])
     expect(shortenedApart(['same', 'same'], 8)).toEqual(['same', 'same'])
   })
 

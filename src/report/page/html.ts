@@ -66,23 +66,36 @@ export function shortened(text: string, length: number): string {
 }
 
 /**
- * Names of at most `length` characters that stay different: names that begin alike lose their middle instead of their end, and
- * those that still look the same are numbered.
+ * Names of at most `length` characters that stay different. Where names that lose their end look the same, the long ones lose what they
+ * all begin with, then their middle; those that still look the same are numbered.
  */
 export function shortenedApart(names: readonly string[], length: number): string[] {
   const shown = names.map((name) => shortened(name, length))
   if (new Set(shown).size === new Set(names).size) return shown
-  const start = Math.floor(length / 4)
-  const ends = names.map((name) => {
-    const characters = [...visible(name)]
-    if (characters.length <= length) return characters.join('')
-    return `${characters.slice(0, start).join('')}…${characters.slice(start + 1 - length).join('')}`
-  })
-  return ends.map((name, i) => {
-    const same = ends.filter((other) => other === name).length > 1
+  const whole = names.map((name) => [...visible(name)])
+  const common = commonStart(whole.filter((name) => name.length > length))
+  const cut = whole.map((name) =>
+    name.length > length ? withoutMiddle(['…', ...name.slice(common)], length) : name.join(''),
+  )
+  return cut.map((name, i) => {
     const number = ` ${i + 1}`
+    const same = cut.filter((other) => other === name).length > 1
     return same ? `${shortened(name, length - number.length)}${number}` : name
   })
+}
+
+/** How many characters all names begin with, whole words of them. */
+function commonStart([first = [], ...others]: readonly (readonly string[])[]): number {
+  let end = 0
+  for (let i = 0; i < first.length && others.every((other) => other[i] === first[i]); i++)
+    if (/[-_/\\ ]/.test(first[i])) end = i + 1
+  return end
+}
+
+function withoutMiddle(characters: readonly string[], length: number): string {
+  if (characters.length <= length) return characters.join('')
+  const start = Math.ceil(length / 3)
+  return `${characters.slice(0, start).join('')}…${characters.slice(start + 1 - length).join('')}`
 }
 
 /** A name from a file: isolated, so that text from right to left in it does not reorder what is next to it. */
