@@ -6,6 +6,7 @@ import type { EngineSession } from '../engine/engine.ts'
 import { lowerProgram } from '../engine/onnx/lowering/lower-program.ts'
 import { loadRuntime } from '../engine/onnx/runtime.ts'
 import { replaceDirectory } from '../format/atomic.ts'
+import { sumsFile } from '../format/folder-sums.ts'
 import { outputTaken } from '../format/onnx-target.ts'
 import { readSafetensors } from '../format/safetensors.ts'
 import {
@@ -240,6 +241,7 @@ const classifierFiles: ReadonlySet<string> = new Set([
   'clip.json',
   'classifier.json',
   'head.safetensors',
+  sumsFile,
   trainingManifestFile,
 ])
 

@@ -1,7 +1,8 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { sumsFile } from '../format/folder-sums.ts'
 import { resolveConfiguration } from '../model/configuration.ts'
 import { initialize } from '../model/initialize.ts'
 import { classifierShapes, openClassifier, saveClassifier } from './classifier.ts'
@@ -57,6 +58,59 @@ it.each(['model.safetensors', 'head.safetensors'])('a changed byte of a weight i
   })
 })
 
+describe('a file beside the weights', () => {
+  const location = path.join(folder, 'described')
+  const save = () => {
+    const state = initialize(classifierShapes(shape), 0)
+    return saveClassifier(location, { ...shape, state, sampling: { kind: 'dense', stride: 2, fps: null } })
+  }
+  const others = ['config.json', 'preprocessor_config.json', 'clip.json', 'classifier.json']
+
+  it.each([
+    ['config.json', '"num_frames": 2', '"num_frames": 4'],
+    ['config.json', '"layer_norm_eps": 0.000001', '"layer_norm_eps": 0.000002'],
+    ['config.json', '"head_norm_eps"', '"head_norm_epz"'],
+    ['preprocessor_config.json', '0.485', '0.486'],
+    ['clip.json', '"stride": 2', '"stride": 3'],
+    ['classifier.json', '"a"', '"c"'],
+  ])('is refused when it has changed: %s, %s', async (name, from, to) => {
+    await save()
+    const file = path.join(location, name)
+    const text = readFileSync(file, 'utf8')
+    expect(text).toContain(from)
+    writeFileSync(file, text.replace(from, to))
+    await expect(openClassifier(location)).rejects.toMatchObject({
+      ...{ code: 'CHECKPOINT_INVALID', exit: 'data' },
+      message: expect.stringContaining(`Expected ${file} as it was written, with SHA-256 `),
+      hint: expect.stringContaining(`remove ${sumsFile}`),
+    })
+    rmSync(path.join(location, sumsFile))
+    await openClassifier(location)
+  })
+
+  it.each(others)('is refused when it is missing: %s', async (name) => {
+    await save()
+    rmSync(path.join(location, name))
+    await expect(openClassifier(location)).rejects.toMatchObject({ code: expect.any(String), exit: 'data' })
+  })
+
+  it('may have any name of its folder, and is noticed with a changed checksum', async () => {
+    await save()
+    const moved = path.join(folder, 'moved')
+    renameSync(location, moved)
+    await openClassifier(moved)
+    const sums = path.join(moved, sumsFile)
+    const written = readFileSync(sums, 'utf8')
+    const [first, ...lines] = written.trimEnd().split('\n')
+    expect([first, ...lines].map((line) => line.slice(66)).sort()).toEqual(others.sort())
+    const damaged = [written.replace(/[0-9a-f]/, 'g'), written.replace('config', '../config'), `${written}${first}\n`]
+    for (const text of [...damaged, first]) {
+      writeFileSync(sums, text)
+      await expect(openClassifier(moved), text).rejects.toMatchObject({ code: 'CHECKPOINT_INVALID' })
+    }
+  })
+})
+
 it.each([
   ['clip.json', { kind: 'dense', stride: 2, fps: null, frames: 8 }, 'frames'],
   ['classifier.json', { dropout: 0.5 }, 'dropout'],
@@ -67,6 +121,7 @@ it.each([
   const sampling = { kind: 'dense', stride: 2, fps: null } as const
   await saveClassifier(location, { ...shape, state: initialize(classifierShapes(shape), 0), sampling })
   const file = path.join(location, name)
+  rmSync(path.join(location, sumsFile))
   writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), ...change }))
   await expect(openClassifier(location)).rejects.toMatchObject({
     code: 'CHECKPOINT_INVALID',
@@ -85,6 +140,7 @@ it.each([
   mkdirSync(location, { recursive: true })
   await saveClassifier(location, { ...shape, state, sampling: { kind: 'dense', stride: 2, fps: null } })
   const file = path.join(location, 'classifier.json')
+  rmSync(path.join(location, sumsFile))
   writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), ...change }))
   await expect(openClassifier(location)).rejects.toMatchObject({
     code: 'CHECKPOINT_INVALID',
@@ -105,6 +161,7 @@ describe('classes', () => {
     const linear = { ...shape, head: { kind: 'linear' } } as const
     const state = initialize(classifierShapes(linear), 0)
     await saveClassifier(location, { ...linear, state, sampling: { kind: 'dense', stride: 2, fps: null } })
+    rmSync(path.join(location, sumsFile))
   })
 
   it('without names are called by their numbers, as lists of published code do', async () => {

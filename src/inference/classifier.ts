@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
 import { withChecksum } from '../format/checksum.ts'
 import { requireFiniteTensor } from '../format/finite.ts'
+import { writeSums } from '../format/folder-sums.ts'
 import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../format/safetensors.ts'
 import { Graph } from '../graph/graph.ts'
 import { softmax } from '../graph/operations/losses.ts'
@@ -18,7 +19,7 @@ import { loadCheckpointDirectory } from '../model/load-checkpoint.ts'
 import type { ModelState, ParameterShapes } from '../model/model-state.ts'
 import { parameterShapes, shapesOf } from '../model/parameters.ts'
 import { readoutSchema, readoutWidth, readTokens } from '../model/readout.ts'
-import { saveCheckpointDirectory } from '../model/save-checkpoint.ts'
+import { modelFiles, saveCheckpointDirectory } from '../model/save-checkpoint.ts'
 import { defaultTiming } from '../train/clip-timing.ts'
 import { readJsonBesideWeights } from '../train/json-file.ts'
 import { bestFolder, folderOf, type OpenedCheckpoint, openCheckpoint } from '../train/open-checkpoint.ts'
@@ -149,6 +150,8 @@ export async function saveClassifier(
     })
   }
   await writeJson(path.join(directory, files.sampling), sampling)
+  const ofHead = head.kind === 'linear' ? [] : [files.description]
+  await writeSums(directory, [...modelFiles, ...ofHead, files.sampling])
 }
 
 async function writeJson(file: string, value: unknown): Promise<void> {

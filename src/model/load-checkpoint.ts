@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { dirname, extname, join } from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
+import { requireUnchanged } from '../format/folder-sums.ts'
 import { parseUniqueJson } from '../format/json.ts'
 import { nullIfMissing } from '../format/missing.ts'
 import { readRegularText } from '../format/regular-file.ts'
@@ -69,6 +70,7 @@ export async function loadCheckpointDirectory(path: string, options: LoadOptions
   try {
     await file.requireIntact()
     const directory = (await isDirectory(path)) ? path : dirname(path)
+    await requireUnchanged(directory)
     return await loadFrom(path, file, await readDescriptions(directory), options)
   } finally {
     await file.close()

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder.ts'
 import { withChecksum } from '../format/checksum.ts'
+import { writeSums } from '../format/folder-sums.ts'
 import { type SafetensorsTensor, writeSafetensors } from '../format/safetensors.ts'
 import { elementCount } from '../graph/program.ts'
 import type { ModelConfiguration } from './configuration.ts'
@@ -46,8 +47,11 @@ export function toHuggingFaceTensors({ configuration, kind, classes = null, stat
   return tensors
 }
 
+/** Files beside the weights that `saveCheckpointDirectory` writes. */
+export const modelFiles = ['config.json', 'preprocessor_config.json'] as const
+
 /**
- * Writes `config.json`, `model.safetensors` and `preprocessor_config.json` into a directory, which is made if need be.
+ * Writes `config.json`, `model.safetensors`, `preprocessor_config.json` and their checksums into a directory, which is made if need be.
  * Not atomic: write to a temporary directory and rename it where that matters.
  *
  * @throws VideoMaeError `PARAMETER_MISSING` when the state lacks a parameter of the model
@@ -58,6 +62,7 @@ export async function saveCheckpointDirectory(directory: string, model: SavedMod
   makeFolder(directory)
   await writeJson(join(directory, 'config.json'), writeHuggingFaceConfiguration(configuration, kind, labels))
   await writeJson(join(directory, 'preprocessor_config.json'), writeHuggingFacePreprocessor(configuration))
+  await writeSums(directory, modelFiles)
   // transformers refuses files whose metadata does not name a framework.
   await writeSafetensors(join(directory, 'model.safetensors'), tensors, { format: 'pt', ...withChecksum, ...metadata })
 }

@@ -23,6 +23,11 @@ function save(step: number, keep: number): Promise<string> {
   const writeModel = async (directory: string) => writeFileSync(path.join(directory, 'weights'), `of step ${step}`)
   return saveCheckpoint(run, { writeModel, optimizer: new Map(), state }, keep)
 }
+/** Writes a state on purpose, without its own digest. */
+function edit(file: string, change: (state: TrainerState) => object): void {
+  const { digest: _, ...state } = JSON.parse(readFileSync(file, 'utf8')) as TrainerState
+  writeFileSync(file, JSON.stringify(change(state)))
+}
 const damage = (step: number) => writeFileSync(path.join(run.checkpointPath(step), 'weights'), 'cut off')
 
 test('a checkpoint is never removed for its low step when it has just been written', async () => {
@@ -71,17 +76,35 @@ test('damaged checkpoints that a resumed run passes over are moved aside, each u
 test('a state of another step than its folder is damaged: the run would continue with other data', async () => {
   for (const step of [500, 1000]) await save(step, 2)
   const file = path.join(run.checkpointPath(1000), 'trainer-state.json')
-  writeFileSync(file, readFileSync(file, 'utf8').replace('"step": 1000', '"step": 1600'))
+  edit(file, (state) => ({ ...state, step: 1600 }))
   const problems: string[] = []
   expect((await findCheckpoint(run, (problem) => problems.push(problem)))!.state.step).toBe(500)
   expect(problems).toEqual([expect.stringContaining('trainer-state.json: expected step 1000')])
 })
 
+test('a state that was changed is damaged, and says which key to remove where that was on purpose', async () => {
+  for (const step of [500, 1000]) await save(step, 2)
+  const file = path.join(run.checkpointPath(1000), 'trainer-state.json')
+  const written = readFileSync(file, 'utf8')
+  writeFileSync(file, JSON.stringify(JSON.parse(written))) // another form of the same
+  expect((await findCheckpoint(run))!.state.step).toBe(1000)
+  for (const [from, to] of [
+    ['"seed": ', '"seed": 1'],
+    ['"badFiles"', '"badfiles"'],
+    ['"digest": "', '"digest": "0'],
+  ]) {
+    expect(written).toContain(from)
+    writeFileSync(file, written.replace(from, to))
+    const problems: string[] = []
+    expect((await findCheckpoint(run, (problem) => problems.push(problem)))!.state.step).toBe(500)
+    expect(problems).toEqual([expect.stringMatching(/step-00001000: trainer-state\.json: expected .* key digest\)$/)])
+  }
+})
+
 test('a state that names a file as no file can be called is damaged', async () => {
   await save(500, 2)
   const file = path.join(run.checkpointPath(500), 'trainer-state.json')
-  const state = JSON.parse(readFileSync(file, 'utf8')) as TrainerState
-  writeFileSync(file, JSON.stringify({ ...state, digests: { ...state.digests, ['a'.repeat(5000)]: 'a digest' } }))
+  edit(file, (state) => ({ ...state, digests: { ...state.digests, ['a'.repeat(5000)]: 'a digest' } }))
   await expect(findCheckpoint(run)).rejects.toMatchObject({ code: 'CHECKPOINT_DAMAGED' })
 })
 
@@ -91,8 +114,7 @@ test.each(['../elsewhere', '/dev/zero', 'a/../../elsewhere', '', './weights', 'C
     await save(500, 2)
     writeFileSync(path.join(run.path, 'elsewhere'), 'of somebody else')
     const file = path.join(run.checkpointPath(500), 'trainer-state.json')
-    const state = JSON.parse(readFileSync(file, 'utf8')) as TrainerState
-    writeFileSync(file, JSON.stringify({ ...state, digests: { ...state.digests, [name]: 'a digest' } }))
+    edit(file, (state) => ({ ...state, digests: { ...state.digests, [name]: 'a digest' } }))
     await expect(findCheckpoint(run)).rejects.toThrow(/expected files of this folder, received \["/)
   },
 )
@@ -102,11 +124,12 @@ test.each(['accumulated', 'metrics.window.norms', 'data.order'])(
   async (key) => {
     for (const step of [500, 1000]) await save(step, 2)
     const file = path.join(run.checkpointPath(1000), 'trainer-state.json')
-    const state = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>
-    const location = key.split('.')
-    const section = location.slice(0, -1).reduce((at, name) => at[name] as Record<string, unknown>, state)
-    section[location.at(-1) ?? ''] = 1
-    writeFileSync(file, JSON.stringify(state))
+    edit(file, (state: Record<string, unknown>) => {
+      const location = key.split('.')
+      const section = location.slice(0, -1).reduce((at, name) => at[name] as Record<string, unknown>, state)
+      section[location.at(-1) ?? ''] = 1
+      return state
+    })
     const problems: string[] = []
     await expect(findCheckpoint(run, (problem) => problems.push(problem))).rejects.toMatchObject({
       code: 'CHECKPOINT_DAMAGED',

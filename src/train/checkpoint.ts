@@ -10,6 +10,7 @@ import { isMissing } from '../format/missing.ts'
 import { readRegularText } from '../format/regular-file.ts'
 import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../format/safetensors.ts'
 import type { RunDirectory } from './run-directory.ts'
+import { changedSince, digestOfState, stateDigestKey } from './state-digest.ts'
 
 const optimizerFile = 'optimizer.safetensors'
 const stateFile = 'trainer-state.json'
@@ -66,6 +67,8 @@ const trainerStateSchema = z.strictObject({
       meanLoss: meanLossSchema,
     }),
   }),
+  /** Of the other keys. Absent in checkpoints of older versions. */
+  [stateDigestKey]: z.string().optional(),
   /** SHA-256 of every other file of the checkpoint. The state comes from a file: it must not name one of another folder. */
   digests: z.record(z.string(), z.string()).refine((digests) => Object.keys(digests).every(isInside), {
     error: ({ input }) => {
@@ -89,7 +92,7 @@ export interface CheckpointContent {
   readonly writeModel: (directory: string) => Promise<void>
   /** Moments and averages by the names of their state. */
   readonly optimizer: ReadonlyMap<string, SafetensorsTensor>
-  readonly state: Omit<TrainerState, 'format' | 'version' | 'digests'>
+  readonly state: Omit<TrainerState, 'format' | 'version' | 'digest' | 'digests'>
 }
 
 export interface FoundCheckpoint {
@@ -114,7 +117,8 @@ export async function saveCheckpoint(run: RunDirectory, content: CheckpointConte
       ...content.state,
       digests: await digestsOf(directory),
     }
-    await writeFile(path.join(directory, stateFile), `${JSON.stringify(state, null, 2)}\n`)
+    const complete = { ...state, [stateDigestKey]: digestOfState(state) }
+    await writeFile(path.join(directory, stateFile), `${JSON.stringify(complete, null, 2)}\n`)
   })
   // Never this one, wherever its step is among those of the others: it is the only one that is known to be whole.
   const others = (await run.checkpointSteps()).filter((step) => step !== content.state.step)
@@ -166,6 +170,8 @@ async function readCheckpoint(directory: string, step: number): Promise<TrainerS
   } catch (error) {
     return `${stateFile}: ${problemOf(error)}`
   }
+  const changed = changedSince(json)
+  if (changed !== null) return `${stateFile}: ${changed}`
   const parsed = trainerStateSchema.safeParse(json)
   const unknown = parsed.error?.issues.flatMap((issue) =>
     issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...issue.path, key].join('.')) : [],
@@ -181,7 +187,7 @@ async function readCheckpoint(directory: string, step: number): Promise<TrainerS
       },
     )
   if (!parsed.success) return `${stateFile}: ${z.prettifyError(parsed.error)}`
-  // No digest covers the state itself, and a run would continue at another step, with other data.
+  // With a folder of another name a run would continue at another step, with other data.
   if (parsed.data.step !== step)
     return `${stateFile}: expected step ${step}, which its folder is named after, but received ${parsed.data.step}`
   for (const [name, digest] of Object.entries(parsed.data.digests)) {

@@ -10,6 +10,7 @@ import { findCheckpoint } from './checkpoint.ts'
 import { type ClipTiming, rateSchema, storedTiming, strideSchema } from './clip-timing.ts'
 import { readJsonBesideWeights } from './json-file.ts'
 import { RunDirectory } from './run-directory.ts'
+import { changedSince } from './state-digest.ts'
 
 /** A model with its weights, where they came from, and how its clips were sampled. */
 export interface OpenedCheckpoint extends LoadedCheckpoint {
@@ -123,17 +124,21 @@ async function trainedWith(directory: string): Promise<Pick<OpenedCheckpoint, 'c
   for (const folder of recordFolders(directory)) {
     const state = await readJsonBesideWeights(path.join(folder, stateFile), damagedState)
     if (state === undefined) continue
+    const changed = changedSince(state)
+    if (changed !== null) throw malformed(path.join(folder, stateFile), changed)
     const parsed = trainedSchema.safeParse(state)
-    if (!parsed.success) throw malformed(path.join(folder, stateFile), parsed.error)
+    if (!parsed.success) throw malformed(path.join(folder, stateFile), problemsOf(parsed.error))
     const { clip = null, mask = null } = parsed.data.configuration
     return { clip, mask }
   }
   return { clip: null, mask: null }
 }
 
-function malformed(file: string, error: z.ZodError): VideoMaeError {
-  const problems = error.issues.map(({ path: field, message }) => `${field.join('.') || 'the file'}: ${message}`)
-  return new VideoMaeError(`Expected what training wrote in ${file}, but ${problems.join('; ')}.`, {
+const problemsOf = ({ issues }: z.ZodError): string =>
+  issues.map(({ path: field, message }) => `${field.join('.') || 'the file'}: ${message}`).join('; ')
+
+function malformed(file: string, problem: string): VideoMaeError {
+  return new VideoMaeError(`Expected what training wrote in ${file}, but ${problem}.`, {
     code: 'CHECKPOINT_INVALID',
     exit: 'data',
     hint: damagedState,

@@ -92,7 +92,7 @@ export function withoutManifests(run: string): void {
     const file = path.join(run, name)
     if (path.basename(name) === 'training-manifest.json') rmSync(file)
     if (path.basename(name) !== 'trainer-state.json') continue
-    const state = JSON.parse(readFileSync(file, 'utf8'))
+    const { digest: _, ...state } = JSON.parse(readFileSync(file, 'utf8'))
     delete state.digests['training-manifest.json']
     writeFileSync(file, JSON.stringify(state))
   }

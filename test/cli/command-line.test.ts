@@ -135,6 +135,7 @@ describe('videomae', () => {
       'optimizer.safetensors',
       'trainer-state.json',
       'training-manifest.json',
+      'videomae.sha256',
     ]) {
       expect(existsSync(path.join(result.checkpoint, file))).toBe(true)
     }

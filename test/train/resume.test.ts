@@ -61,6 +61,7 @@ describe.each(engines)('a run on the engine %s', (engine) => {
       'preprocessor_config.json',
       'trainer-state.json',
       'training-manifest.json',
+      'videomae.sha256',
     ])
   })
 

@@ -12,6 +12,7 @@ import { readRegularText } from '../../format/regular-file.ts'
 import { trainingManifestFile } from '../../train/file-names.ts'
 import { folderOf, openCheckpoint } from '../../train/open-checkpoint.ts'
 import { entriesDigest, listSources } from '../../train/pretrain-data.ts'
+import { changedSince } from '../../train/state-digest.ts'
 import { readTrainingManifest, writeTrainingManifest } from '../../train/training-manifest.ts'
 import { headFile, weightFiles, weightsDigest } from '../../train/weights-digest.ts'
 import type { VideoEntry } from '../../video/types.ts'
@@ -93,7 +94,8 @@ async function isOfClassifier(location: string): Promise<boolean> {
 /** Folder, configuration and list of the run that a checkpoint belongs to. */
 async function openRun(location: string): Promise<Run | null> {
   // A step-... folder brings its state; the chosen classifier of a fine-tuning run only is in the folder of its run.
-  const state = stateSchema.safeParse(await readJson(path.join(location, 'trainer-state.json')))
+  const json = await readJson(path.join(location, 'trainer-state.json'))
+  const state = stateSchema.safeParse(changedSince(json) === null ? json : null)
   const told = state.success ? state.data.configuration : null
   const above = path.dirname(location)
   const candidates = [
