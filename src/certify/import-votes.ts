@@ -55,12 +55,20 @@ export async function importBallots(file: string, options: ImportOptions): Promi
   if (kind === 'scores' && firstClass !== 0 && table.labels === null)
     throw invalidArgument('firstClass', '0 with scores and no column of true classes: no cell is a class', firstClass)
   const reader = new ClassReader(options)
+  if (options.firstClass !== undefined && reader.namesOnly)
+    throw invalidArgument(
+      'firstClass',
+      `none with the class names ${shownNames(classNames)}: names that are numbers are names in the file, and are not counted from ${firstClass}`,
+      options.firstClass,
+      'If the file has such names, leave it out. If it has numbers that count classes, give the number of classes instead of names.',
+    )
   const labels = table.labels === null ? undefined : labelsOf(file, table.labels, reader)
   const cast = kind === 'votes' ? castVotes(file, table, reader, options) : castScores(file, table, options)
   const notes: string[] = [...table.notes]
   const lowest =
     labels?.reduce<number>((least, label) => (label === null ? least : Math.min(least, label)), classes) ?? classes
-  if (kind === 'votes' && firstClass === 0 && Math.min(cast.lowest, lowest) === 1)
+  if (reader.doubt !== null) notes.push(reader.doubt)
+  if (kind === 'votes' && reader.cells === 'numbers' && firstClass === 0 && Math.min(cast.lowest, lowest) === 1)
     notes.push('no cell in the file is class 0: if classes are counted from 1, use --first-class 1')
   if (kind === 'votes' && classNames?.some((name) => name.normalize('NFC').trim() === '-1') === true)
     notes.push('-1 is the name of a class: no vote is read as an abstention')
@@ -81,6 +89,7 @@ export async function importBallots(file: string, options: ImportOptions): Promi
       seeds,
       classes,
       firstClass,
+      ...(reader.cells === undefined ? {} : { classCells: reader.cells }),
       columns: table.columns,
       reordered: table.reordered,
       ids: table.ids?.name ?? null,
@@ -93,6 +102,9 @@ export async function importBallots(file: string, options: ImportOptions): Promi
     },
   }
 }
+
+const shownNames = (names: readonly string[] = []): string =>
+  names.length <= 8 ? names.join(', ') : `${names.slice(0, 6).join(', ')}, ...`
 
 interface Cast {
   readonly ballots: Ballots

@@ -205,6 +205,7 @@ const votesReading = z.strictObject({
   seeds: positive,
   classes: positive,
   firstClass: count,
+  classCells: z.enum(['names', 'numbers', 'both']).optional(),
   columns: z.array(z.string()).nullable(),
   reordered: z.boolean(),
   ids: z.string().nullable(),

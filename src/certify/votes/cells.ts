@@ -49,8 +49,15 @@ export class ClassReader {
   private readonly classes: number
   private readonly first: number
   private readonly byName: ReadonlyMap<string, number>
+  private readonly names: readonly string[]
   /** Names that are numbers but not their own: a number is a name then, and no index. */
-  private readonly namesOnly: boolean
+  readonly namesOnly: boolean
+  /** Whether a cell was read as a name that is not the number of its class, and whether one was read as a number. */
+  private asName = false
+  private asNumber = false
+  /** With `namesOnly`: whether each cell so far could have been a number, and a cell that would be another class then. */
+  private couldBeNumbers = true
+  private other: { readonly name: number; readonly number: number } | null = null
 
   constructor({
     classes,
@@ -59,6 +66,7 @@ export class ClassReader {
   }: Pick<ReadOptions, 'classes' | 'classNames' | 'firstClass'>) {
     this.classes = classes
     this.first = firstClass
+    this.names = classNames
     // Accents are composed, whatever system wrote them.
     this.byName = new Map(classNames.map((name, c) => [name.normalize('NFC'), c]))
     this.namesOnly = classNames.some((name, c) => {
@@ -72,8 +80,10 @@ export class ClassReader {
     if (typeof cell === 'number' && this.byName.size === 0) {
       const index = cell === abstention ? abstention : cell - this.first
       // Arrays have millions of votes: no text is made of them.
-      if (Number.isInteger(cell) && index < this.classes && (index >= 0 || cell === abstention))
+      if (Number.isInteger(cell) && index < this.classes && (index >= 0 || cell === abstention)) {
+        if (cell !== abstention) this.asNumber = true
         return { ok: true, value: index }
+      }
     }
     if (typeof cell === 'string' && isMissing(cell) && !this.byName.has(cell.trim()))
       return refused('is empty: an abstention is written -1')
@@ -90,18 +100,47 @@ export class ClassReader {
     return parsed ?? refused(`is ${shown(cell)}, which is no class: ${this.range()}`)
   }
 
+  /** What the cells were that have been read; undefined before the first class. */
+  get cells(): 'names' | 'numbers' | 'both' | undefined {
+    if (this.asName) return this.asNumber ? 'both' : 'names'
+    return this.asNumber ? 'numbers' : undefined
+  }
+
+  /** What is worth a look where all cells could be numbers and would be other classes then. */
+  get doubt(): string | null {
+    if (!this.couldBeNumbers || this.other === null) return null
+    const { name, number } = this.other
+    const cell = this.names[name]
+    return `cells are names of the given classes: ${cell} is class ${cell}. As numbers counted from ${this.first} they would be other classes, and ${cell} would be class ${this.names[number]}. If they are such numbers, give the number of classes instead of names`
+  }
+
   private read(cell: number | string): Parsed | undefined {
     const text = String(cell).trim().normalize('NFC')
-    const named = this.byName.get(text)
-    if (named !== undefined) return { ok: true, value: named }
     const number = typeof cell === 'number' ? cell : parseNumber(text)
-    if (number === undefined || !Number.isInteger(number)) return undefined
+    const whole = number === undefined || !Number.isInteger(number) ? undefined : number
     // `2.0`, as pandas writes the name 2 in a column with gaps.
-    const whole = this.byName.get(String(number))
-    if (whole !== undefined) return { ok: true, value: whole }
-    if (number === abstention) return { ok: true, value: abstention }
-    const index = number - this.first
-    return !this.namesOnly && index >= 0 && index < this.classes ? { ok: true, value: index } : undefined
+    const named = this.byName.get(text) ?? (whole === undefined ? undefined : this.byName.get(String(whole)))
+    if (named !== undefined) {
+      this.note(named, whole)
+      return { ok: true, value: named }
+    }
+    if (whole === undefined) return undefined
+    if (whole === abstention) return { ok: true, value: abstention }
+    if (this.namesOnly || !this.isIndex(whole)) return undefined
+    this.asNumber = true
+    return { ok: true, value: whole - this.first }
+  }
+
+  private isIndex(number: number): boolean {
+    return number >= this.first && number < this.first + this.classes
+  }
+
+  /** @param number what the cell is as a number */
+  private note(named: number, number: number | undefined): void {
+    if (number !== undefined && number - this.first === named) this.asNumber = true
+    else this.asName = true
+    if (number === undefined || !this.isIndex(number)) this.couldBeNumbers = false
+    else if (number - this.first !== named) this.other ??= { name: named, number: number - this.first }
   }
 
   private range(): string {

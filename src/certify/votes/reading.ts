@@ -33,6 +33,8 @@ export interface VotesReading {
   readonly seeds: number
   readonly classes: number
   readonly firstClass: number
+  /** What the cells of votes and true classes were; absent in earlier certificates, and where no cell is a class. */
+  readonly classCells?: 'names' | 'numbers' | 'both'
   /** Names of the columns of learners, in the order of learners; null where they have none. */
   readonly columns: readonly string[] | null
   /** Whether these stood in another order in the file than the numbers in their names say. */
@@ -89,6 +91,11 @@ export function numberOf(count: number, one: string, several = `${one}s`): strin
   return `${count} ${count === 1 ? one : several}`
 }
 
+function readAs({ classCells = 'numbers', firstClass }: VotesReading): string {
+  if (classCells === 'names') return ' by their names'
+  return `${classCells === 'both' ? ' by their names and' : ''} counted from ${firstClass}`
+}
+
 /** One line: how a file was read. */
 export function describeReading(reading: VotesReading): string {
   const { columns, ids, labels, notUsed, kind } = reading
@@ -101,7 +108,7 @@ export function describeReading(reading: VotesReading): string {
   const parts = [
     numberOf(reading.inputs, 'input'),
     `${numberOf(reading.learners, 'learner')}${reading.seeds > 1 ? ` of ${reading.seeds} seeds` : ''}${named}${reading.reordered ? ', ordered by the numbers in their names' : ''}`,
-    `${reading.classes} classes${kind === 'votes' ? ` counted from ${reading.firstClass}` : ''}`,
+    `${reading.classes} classes${kind === 'votes' ? readAs(reading) : ''}`,
     labels === null
       ? 'no true classes'
       : `true classes from "${labels}"${reading.unknownLabels > 0 ? ` (${reading.unknownLabels} unknown)` : ''}`,
