@@ -11,6 +11,7 @@ import { exportClassifier, exportClassifierDirectory } from '../../src/export/cl
 import { clipsForCheck } from '../../src/export/clips.ts'
 import { type FinetuneInput, finetuneConfiguration } from '../../src/finetune/configuration.ts'
 import { finetune as finetuneAlone } from '../../src/finetune/finetune.ts'
+import { sumsFile } from '../../src/format/folder-sums.ts'
 import { Graph } from '../../src/graph/graph.ts'
 import { softmax } from '../../src/graph/operations/losses.ts'
 import { openClassifier } from '../../src/inference/classifier.ts'
@@ -157,6 +158,7 @@ describe('a classifier whose readout', () => {
     const { classifier } = await run('ridge', 'motion:2')
     const file = path.join(classifier, 'classifier.json')
     const before = readFileSync(file, 'utf8')
+    rmSync(path.join(classifier, sumsFile), { force: true }) // changed on purpose
     writeFileSync(file, JSON.stringify({ ...JSON.parse(before), head: { kind: 'readout', readout } }))
     try {
       return await openClassifier(classifier)
