@@ -154,7 +154,7 @@ export function certificateChart(certificate: CertificateFile, options: Partial<
   })
 }
 
-/** One line a run, as a Markdown table. Both medians stand side by side. */
+/** One line a run, as a Markdown table. Both medians are there. */
 export function certificateTable(certificate: CertificateFile): string {
   const rows = certificate.runs.flatMap((run) =>
     summariesOf(run).map(([name, summary]) =>
@@ -170,7 +170,7 @@ export function certificateTable(certificate: CertificateFile): string {
     ),
   )
   return [
-    '| run | single learners right | ensemble right | median radius | as printed by reference scripts | mean radius | abstentions |',
+    '| run | single learners right | ensemble right | median radius | the same as the code of DPA counts it (one more) | mean radius | abstentions |',
     '|---|---|---|---|---|---|---|',
     ...rows.map((row) => `| ${row} |`),
     '',
