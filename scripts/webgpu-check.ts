@@ -108,7 +108,7 @@ function updates(): Program {
       step: scalar('step'),
       ...{ beta1: 0.9, beta2: 0.95, epsilon: 1e-8, gradientScale: 1, clipNorm: 1, gradientNormOutput: 'norm' },
     },
-    { kind: 'average', entries: [{ average: 'average', source: 'w' }], decay: scalar('decay') },
+    { kind: 'ema', entries: [{ ema: 'average', source: 'w' }], decay: scalar('decay') },
   ])
 }
 

@@ -113,7 +113,7 @@ export class FullValidation {
   async #validate(step: number, opened: OpenedTraining, show: ShowScalars): Promise<void> {
     const { ranks, onNote } = this.#options
     const { averaged, classifier, batch } = this.#plan
-    const program = averaged ? 'validate.average' : 'validate'
+    const program = averaged ? 'validate.ema' : 'validate'
     const scores = await this.#videos.validate(classifierIn(opened, program, classifier, batch))
     if (scores === null) return
     await ranks.agree(async () => {
@@ -169,7 +169,7 @@ async function chosenWeights({ session, training }: OpenedTraining, averaged: bo
   const names = [...training.parameters.keys()]
   if (!averaged) return session.readState(names)
   const trained = new Set(training.trained)
-  const nameOf = (name: string): string => (trained.has(name) ? stateNames.average(name) : name)
+  const nameOf = (name: string): string => (trained.has(name) ? stateNames.ema(name) : name)
   const state = await session.readState(names.map(nameOf))
   return new Map(names.map((name) => [name, state.get(nameOf(name))!]))
 }

@@ -17,7 +17,7 @@ import { dropsPaths } from '../model/drop-path.ts'
 import { layerWiseScale, parameterCount } from '../model/parameters.ts'
 import { readoutChoices } from '../model/readout.ts'
 import { automaticReadout } from '../model/readout-name.ts'
-import { withAverages } from '../model/training-programs.ts'
+import { withEma } from '../model/training-programs.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
 import {
   type MemoryNeed,
@@ -102,7 +102,7 @@ export async function planFull(
       },
     })
     if (!validating) return { training, others: [] }
-    return { training, others: [optimizer.ema === null ? evaluating : withAverages(evaluating, training.trained)] }
+    return { training, others: [optimizer.ema === null ? evaluating : withEma(evaluating, training.trained)] }
   }
   const built = build(share.clipsPerRun)
   const engine = await chooseEngine(options.engine ?? configuration.engine.name)

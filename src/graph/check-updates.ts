@@ -46,9 +46,9 @@ export function checkUpdates(updates: readonly Update[], context: UpdateContext)
           alike(`the state ${secondMoment}`, state(secondMoment), parameter)
         }
         break
-      case 'average':
+      case 'ema':
         scalar('decay', update.decay)
-        for (const entry of update.entries) alike(`the state ${entry.average}`, state(entry.average), entry.source)
+        for (const entry of update.entries) alike(`the state ${entry.ema}`, state(entry.ema), entry.source)
         break
       case 'accumulate':
         scalar('weight', update.weight)

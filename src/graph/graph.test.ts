@@ -178,7 +178,7 @@ describe('updates', () => {
 })
 
 function average(target: string, source: string): Update {
-  return { kind: 'average', entries: [{ average: target, source }], decay: 1 }
+  return { kind: 'ema', entries: [{ ema: target, source }], decay: 1 }
 }
 
 function accumulate(accumulator: string): Update {

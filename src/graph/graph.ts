@@ -247,8 +247,8 @@ function collectNeeds(update: Update, tensors: Set<TensorId>, states: Set<string
       }
       tensors.add(update.learningRate).add(update.weightDecay).add(update.step)
       return
-    case 'average':
-      for (const entry of update.entries) states.add(entry.average).add(entry.source)
+    case 'ema':
+      for (const entry of update.entries) states.add(entry.ema).add(entry.source)
       tensors.add(update.decay)
       return
     case 'accumulate':

@@ -3,7 +3,7 @@
  * worker thread, and it is all that an engine ever sees.
  *
  * A run of a program: inputs are fed, nodes are computed in order, outputs are read, then the updates change the state
- * in the order in which they stand. State (parameters, moments, accumulators, averages) lives in the engine and is
+ * in the order in which they stand. State (parameters, moments, accumulators, EMAs) lives in the engine and is
  * shared by name between all programs of one session.
  */
 export type DataType = 'float32' | 'int32' | 'uint8'
@@ -85,10 +85,10 @@ export interface AdamwUpdate {
   readonly gradientNormOutput: string
 }
 
-/** `average = decay * average + (1 - decay) * source`. */
-export interface AverageUpdate {
-  readonly kind: 'average'
-  readonly entries: readonly { readonly average: string; readonly source: string }[]
+/** An exponential moving average: `ema = decay * ema + (1 - decay) * source`. */
+export interface EmaUpdate {
+  readonly kind: 'ema'
+  readonly entries: readonly { readonly ema: string; readonly source: string }[]
   /** Scalar input. */
   readonly decay: TensorId
 }
@@ -117,7 +117,7 @@ export interface ZeroUpdate {
 }
 
 /** How a run changes the state after its outputs are computed. */
-export type Update = AdamwUpdate | AverageUpdate | AccumulateUpdate | ReduceUpdate | ZeroUpdate
+export type Update = AdamwUpdate | EmaUpdate | AccumulateUpdate | ReduceUpdate | ZeroUpdate
 
 /** A recorded computation as plain data: tensors, nodes, inputs, state, outputs and updates. */
 export interface Program {

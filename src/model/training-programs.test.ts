@@ -10,7 +10,7 @@ import {
 } from '../../test/support/tiny-model.ts'
 import { decays, layerWiseScale, parameterShapes } from './parameters.ts'
 import { buildPretrainProgram } from './pretrain.ts'
-import { gradientOutput, type OptimizerOptions, stateNames, withAverages } from './training-programs.ts'
+import { gradientOutput, type OptimizerOptions, stateNames, withEma } from './training-programs.ts'
 
 const configuration = tinyConfiguration()
 const batch = 4
@@ -112,14 +112,14 @@ describe('training programs', () => {
   })
 
   it('keep a moving average, from which a program can read', async () => {
-    const built = build({ average: true })
+    const built = build({ ema: true })
     const evaluate = build(null)
-    const averaged = withAverages({ ...evaluate.programs[0], name: 'evaluate' }, built.trained)
+    const averaged = withEma({ ...evaluate.programs[0], name: 'evaluate' }, built.trained)
     const session = await openWith([...built.programs, averaged], state)
-    await session.writeState(new Map([...state].map(([name, values]) => [stateNames.average(name), values])))
+    await session.writeState(new Map([...state].map(([name, values]) => [stateNames.ema(name), values])))
     const before = (await session.run(averaged.name, part(0, batch))).loss[0]
-    await session.run(built.step, { ...part(0, batch), ...update(1), averageDecay: scalar(0.75) })
-    const [name, average] = ['decoder.head.weight', stateNames.average('decoder.head.weight')]
+    await session.run(built.step, { ...part(0, batch), ...update(1), emaDecay: scalar(0.75) })
+    const [name, average] = ['decoder.head.weight', stateNames.ema('decoder.head.weight')]
     const read = await session.readState([name, average])
     const expected = read.get(name)!.map((value, i) => 0.25 * value + 0.75 * state.get(name)![i])
     expect(relativeDifference(read.get(average)!, expected)).toBeLessThan(1e-6)
@@ -128,8 +128,8 @@ describe('training programs', () => {
     const other = await openWith(evaluate.programs, state)
     await other.writeState(
       new Map(
-        [...(await session.readState(built.trained.map(stateNames.average)))].map(([key, values]) => [
-          key.slice('average/'.length),
+        [...(await session.readState(built.trained.map(stateNames.ema)))].map(([key, values]) => [
+          key.slice('ema/'.length),
           values,
         ]),
       ),

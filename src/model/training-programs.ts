@@ -1,7 +1,7 @@
 import { invalidArgument } from '../core/errors.ts'
 import { differentiate } from '../graph/differentiate.ts'
 import { Graph, type Tensor } from '../graph/graph.ts'
-import type { AdamwEntry, AdamwUpdate, AverageUpdate, GradientSource, Program, Update } from '../graph/program.ts'
+import type { AdamwEntry, AdamwUpdate, EmaUpdate, GradientSource, Program, Update } from '../graph/program.ts'
 import type { ParameterShapes } from './model-state.ts'
 import { decays, shapesOf } from './parameters.ts'
 
@@ -10,7 +10,7 @@ export const stateNames = {
   firstMoment: (parameter: string) => `adamw.first/${parameter}`,
   secondMoment: (parameter: string) => `adamw.second/${parameter}`,
   accumulator: (parameter: string) => `gradient/${parameter}`,
-  average: (parameter: string) => `average/${parameter}`,
+  ema: (parameter: string) => `ema/${parameter}`,
 } as const
 
 /** Name of the output that holds a parameter's gradient. */
@@ -35,7 +35,7 @@ export interface OptimizerOptions {
   /** Split into a program that adds gradients up and one that applies them. Default false. */
   readonly accumulate?: boolean
   /** Keep an exponential moving average of the parameters (EMA). Default false. */
-  readonly average?: boolean
+  readonly ema?: boolean
   /** Ranks of a distributed run: gradients are averaged over them before anything reads them. Default 1. */
   readonly ranks?: number
 }
@@ -56,7 +56,7 @@ export interface TrainingPrograms {
   readonly apply: string | null
   /** The model's parameters: what has to be initialized or loaded. */
   readonly parameters: ParameterShapes
-  /** Those that learn; moments, accumulators and averages exist for these (see `stateNames`). */
+  /** Those that learn; moments, accumulators and EMAs exist for these (see `stateNames`). */
   readonly trained: readonly string[]
 }
 
@@ -68,9 +68,9 @@ export function stepName(name: string, optimizer: OptimizerOptions | null): stri
 /**
  * Turns a graph that computes a loss into programs. `graph` must be named `stepName(name, optimizer)`.
  *
- * Inputs added: scalars `learningRate`, `weightDecay`, `step` (1 at the first update), `averageDecay` with EMA, and
+ * Inputs added: scalars `learningRate`, `weightDecay`, `step` (1 at the first update), `emaDecay` with EMA, and
  * `gradientWeight` of the accumulating program (1 / number of batches for a mean). Output added: `gradientNorm`, before
- * clipping. An average has to be written once at the start (a copy of the parameters); moments start at zero.
+ * clipping. An EMA has to be written once at the start (a copy of the parameters); moments start at zero.
  *
  * @param optimizer null: a program that only evaluates
  * @throws VideoMaeError `INVALID_ARGUMENT` when nothing is trainable
@@ -178,28 +178,28 @@ function optimizerUpdates(
   }
   // Sums over the ranks; the scale makes means of them, also of the norm.
   const reduce: readonly Update[] = ranks === 1 ? [] : [{ kind: 'reduce', gradients: trained.map(gradient) }]
-  if (optimizer.average !== true) return [...reduce, adamw]
-  for (const parameter of trained) graph.state(stateNames.average(parameter), parameters.get(parameter)!)
-  const average: AverageUpdate = {
-    kind: 'average',
-    entries: trained.map((source) => ({ average: stateNames.average(source), source })),
-    decay: graph.input('averageDecay', []).id,
+  if (optimizer.ema !== true) return [...reduce, adamw]
+  for (const parameter of trained) graph.state(stateNames.ema(parameter), parameters.get(parameter)!)
+  const ema: EmaUpdate = {
+    kind: 'ema',
+    entries: trained.map((source) => ({ ema: stateNames.ema(source), source })),
+    decay: graph.input('emaDecay', []).id,
   }
-  return [...reduce, adamw, average]
+  return [...reduce, adamw, ema]
 }
 
 /**
- * The same program reading the moving averages instead of the parameters, for evaluation without copying.
+ * The same program reading the EMA instead of the parameters, for evaluation without copying.
  *
- * @param trained `TrainingPrograms.trained`; other parameters have no average and are read as they are
+ * @param trained `TrainingPrograms.trained`; other parameters have no EMA and are read as they are
  */
-export function withAverages(program: Program, trained: readonly string[]): Program {
+export function withEma(program: Program, trained: readonly string[]): Program {
   const averaged = new Set(trained)
   return {
     ...program,
-    name: `${program.name}.average`,
+    name: `${program.name}.ema`,
     state: program.state.map(({ name, tensor }) => ({
-      name: averaged.has(name) ? stateNames.average(name) : name,
+      name: averaged.has(name) ? stateNames.ema(name) : name,
       tensor,
     })),
   }

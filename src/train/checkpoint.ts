@@ -219,7 +219,7 @@ export async function readOptimizerState(directory: string): Promise<Map<string,
     for (const name of file.names) {
       const read = await file.readFloat32(name)
       requireFiniteTensor(path.join(directory, optimizerFile), name, read)
-      values.set(name, read)
+      values.set(name.replace(/^average\//, 'ema/'), read) // the name that earlier versions wrote
     }
     return values
   } finally {

@@ -3,10 +3,13 @@ import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { makeTemporaryFolder } from '../core/make-folder.ts'
+import { writeSafetensors } from '../format/safetensors.ts'
+import { readOptimizerState } from './checkpoint.ts'
 import { loadRunConfiguration, parseOverride, runConfiguration } from './configuration-file.ts'
 import { requireSameRun } from './same-run.ts'
 
-const file = path.join(makeTemporaryFolder('earlier-keys'), 'recipe.yaml')
+const folder = makeTemporaryFolder('earlier-keys')
+const file = path.join(folder, 'recipe.yaml')
 writeFileSync(file, 'optimizer:\n  clipNorm: 1\n  average: 0.99\n')
 
 test('optimizer.average is optimizer.ema, in recipes, with --set and from a program', async () => {
@@ -32,4 +35,17 @@ test('a run continues from a checkpoint with the earlier key', () => {
   })
   expect(requireSameRun(run({ average: 0.9 }), run({ ema: 0.9 }))).toEqual([])
   expect(() => requireSameRun(run({ average: 0.9 }), run({ ema: 0.8 }))).toThrow('optimizer.ema: 0.9 -> 0.8')
+})
+
+test('the EMA of a checkpoint is read under the name that earlier versions wrote', async () => {
+  const data = Float32Array.of(1, 2)
+  const tensors = ['average/head.weight', 'ema/norm.bias', 'adam.m/average/w'].map(
+    (name) => [name, { shape: [2], data }] as const,
+  )
+  await writeSafetensors(path.join(folder, 'optimizer.safetensors'), new Map(tensors))
+  expect([...(await readOptimizerState(folder)).keys()].sort()).toEqual([
+    'adam.m/average/w',
+    'ema/head.weight',
+    'ema/norm.bias',
+  ])
 })

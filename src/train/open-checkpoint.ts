@@ -23,7 +23,7 @@ export interface OpenedCheckpoint extends LoadedCheckpoint {
 }
 
 /** Folder in a checkpoint that holds the average of its weights. */
-export const averageFolder = 'ema'
+export const emaFolder = 'ema'
 
 /** Folder of a fine-tuning run that holds its chosen classifier. */
 export const bestFolder = 'best'
@@ -108,7 +108,7 @@ export const folderOf = (location: string): string =>
  * the average of those there. Nothing else in a folder further up counts: it may be about other weights.
  */
 export function recordFolders(location: string): string[] {
-  return path.basename(path.resolve(location)) === averageFolder ? [location, path.join(location, '..')] : [location]
+  return path.basename(path.resolve(location)) === emaFolder ? [location, path.join(location, '..')] : [location]
 }
 
 const stateFile = 'trainer-state.json'

@@ -133,7 +133,7 @@ async function readTrainedState(
   step: number,
   averaged: boolean,
 ): Promise<{ weights: ModelState; optimizer: Map<string, SafetensorsTensor>; averages: ModelState | null }> {
-  const kinds = [stateNames.firstMoment, stateNames.secondMoment, ...(averaged ? [stateNames.average] : [])]
+  const kinds = [stateNames.firstMoment, stateNames.secondMoment, ...(averaged ? [stateNames.ema] : [])]
   const owners = new Map(kinds.flatMap((nameOf) => training.trained.map((parameter) => [nameOf(parameter), parameter])))
   const state = await session.readState([...training.parameters.keys(), ...owners.keys()])
   for (const [name, values] of state) requireFiniteState(step, name, values)
@@ -143,7 +143,7 @@ async function readTrainedState(
   }
   if (!averaged) return { weights: state, optimizer, averages: null }
   const averages = new Map(
-    [...training.parameters.keys()].map((name) => [name, state.get(stateNames.average(name)) ?? state.get(name)!]),
+    [...training.parameters.keys()].map((name) => [name, state.get(stateNames.ema(name)) ?? state.get(name)!]),
   )
   return { weights: state, optimizer, averages }
 }

@@ -117,7 +117,7 @@ export interface TrainingRunResult {
 }
 
 /** Scalar inputs of the optimizer at each step. */
-export function stepInputs(schedule: Schedule, averageDecay: number | null): (step: number) => RunInputs {
+export function stepInputs(schedule: Schedule, emaDecay: number | null): (step: number) => RunInputs {
   return (step) => {
     const { learningRate, weightDecay } = schedule(step)
     const inputs = {
@@ -125,6 +125,6 @@ export function stepInputs(schedule: Schedule, averageDecay: number | null): (st
       weightDecay: Float32Array.of(weightDecay),
       step: Float32Array.of(step + 1),
     }
-    return averageDecay === null ? inputs : { ...inputs, averageDecay: Float32Array.of(averageDecay) }
+    return emaDecay === null ? inputs : { ...inputs, emaDecay: Float32Array.of(emaDecay) }
   }
 }

@@ -15,7 +15,7 @@ import { type FileState, fileState, readRegularText } from '../format/regular-fi
 import { stateDigest } from '../model/digest.ts'
 import type { ModelState } from '../model/model-state.ts'
 import { trainingManifestFile } from './file-names.ts'
-import { averageFolder, recordFolders } from './open-checkpoint.ts'
+import { emaFolder, recordFolders } from './open-checkpoint.ts'
 import { weightsDigest } from './weights-digest.ts'
 
 const digests = z.array(z.string().regex(/^[0-9a-f]{64}$/))
@@ -147,7 +147,7 @@ async function namedManifest(location: string): Promise<TrainingManifestContent 
 
 /** The weights in a checkpoint folder that is being written, and their average. */
 async function weightsIn(folder: string): Promise<string[]> {
-  const found = await Promise.all([folder, path.join(folder, averageFolder)].map(weightsDigest))
+  const found = await Promise.all([folder, path.join(folder, emaFolder)].map(weightsDigest))
   return found.filter((digest) => digest !== null)
 }
 

@@ -177,7 +177,7 @@ export function stepPrograms(training: TrainingPrograms, runs: number): StepProg
 function startingState(job: TrainingJob, training: TrainingPrograms): ModelState {
   const state = new Map(job.startingState(training))
   if (job.ema !== null) {
-    for (const name of training.trained) state.set(stateNames.average(name), state.get(name)!)
+    for (const name of training.trained) state.set(stateNames.ema(name), state.get(name)!)
   }
   return state
 }

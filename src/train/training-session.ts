@@ -19,7 +19,7 @@ export function optimizerOptions(
   runsPerStep: number,
   ranks = 1,
 ) {
-  return { beta1, beta2, epsilon, clipNorm, average: ema !== null, accumulate: runsPerStep > 1, ranks }
+  return { beta1, beta2, epsilon, clipNorm, ema: ema !== null, accumulate: runsPerStep > 1, ranks }
 }
 
 /**

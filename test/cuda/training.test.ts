@@ -114,12 +114,12 @@ describe.skipIf(missing !== null)(`training on ${testDeviceName}${missing === nu
         optimizer: {
           beta2: 0.999,
           accumulate: true,
-          average: true,
+          ema: true,
           clipNorm: 1,
           learningRateScale: layerWiseScale(2, 0.75),
         },
       })
-      const averages = built.trained.map((name) => [stateNames.average(name), state.get(name)!] as const)
+      const averages = built.trained.map((name) => [stateNames.ema(name), state.get(name)!] as const)
       const { reference, cuda } = await openBoth(built, new Map([...state, ...averages]), precision)
       const targets = new Float32Array(batch * classes).fill(0.02)
       targets[1] += 0.9
@@ -140,11 +140,11 @@ describe.skipIf(missing !== null)(`training on ${testDeviceName}${missing === nu
           expect(relativeError(actual.logits, expected.logits), `logits of step ${step}`).toBeLessThan(3 * tolerance)
         }
         // Small: the first step of AdamW goes by the signs of gradients, and rounding decides those near zero.
-        const apply = { ...schedule(step, 2e-3), averageDecay: scalar(0.9) }
+        const apply = { ...schedule(step, 2e-3), emaDecay: scalar(0.9) }
         await reference.run(built.apply!, apply)
         await cuda.run(built.apply!, apply)
       }
-      for (const names of [built.trained, built.trained.map(stateNames.average)]) {
+      for (const names of [built.trained, built.trained.map(stateNames.ema)]) {
         const [expected, actual] = [await reference.readState(names), await cuda.readState(names)]
         expect(together(actual, expected)).toBeLessThan(tolerance)
       }

@@ -57,10 +57,10 @@ function trainingPrograms(update: Partial<AdamwUpdate> = {}, wide = hidden): Tes
   })
   for (const [name, shape] of Object.entries(shapes)) graph.state(`average.${name}`, shape)
   const decay = graph.input('decay', []).id
-  const average = Object.keys(shapes).map((name) => ({ average: `average.${name}`, source: name }))
+  const average = Object.keys(shapes).map((name) => ({ ema: `average.${name}`, source: name }))
   const program = graph.build({ loss, gradient: gradients[0] }, [
     adamw(graph, (i) => ({ tensor: gradients[i].id })),
-    { kind: 'average', entries: average, decay },
+    { kind: 'ema', entries: average, decay },
   ])
 
   // The same step in two programs: add gradients up, then apply and zero them.

@@ -153,7 +153,7 @@ describeEngines('session', (engine) => {
       const decay = graph.input('decay', []).id
       return [
         { kind: 'accumulate', entries: [{ accumulator: 'sum', gradient }], weight },
-        { kind: 'average', entries: [{ average: 'mean', source: 'sum' }], decay },
+        { kind: 'ema', entries: [{ ema: 'mean', source: 'sum' }], decay },
         { kind: 'zero', states: ['sum', 'late'] },
         { kind: 'accumulate', entries: [{ accumulator: 'late', gradient }], weight },
       ]

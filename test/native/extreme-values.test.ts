@@ -82,7 +82,7 @@ function updating(clipNorm: number | null): Program {
       ...{ learningRate: scalar('learningRate'), weightDecay: scalar('weightDecay'), step: scalar('step') },
       ...{ beta1: 0.9, beta2: 0.95, epsilon: 1e-8, gradientScale: 0.5, clipNorm, gradientNormOutput: 'norm' },
     },
-    { kind: 'average', entries: [{ average: 'mean', source: 'w' }], decay: scalar('decay') },
+    { kind: 'ema', entries: [{ ema: 'mean', source: 'w' }], decay: scalar('decay') },
   ])
 }
 

@@ -89,7 +89,7 @@ describe.skipIf(missing !== null)(`training on the native engine${missing === nu
       classes: 5,
       dropPath: true,
       dropout: false,
-      optimizer: { accumulate: true, average: true, learningRateScale: layerWiseScale(2, 0.75) },
+      optimizer: { accumulate: true, ema: true, learningRateScale: layerWiseScale(2, 0.75) },
     })
     const start = shakenState(built.parameters)
     const reference = await openWith(built.programs, start)
@@ -103,7 +103,7 @@ describe.skipIf(missing !== null)(`training on the native engine${missing === nu
         dropPath: dropPathFactors(2, 0.4, batch, (sample) => new RandomStream(7, 'drop path', sample)),
         ...schedule(1),
         gradientWeight: scalar(0.5),
-        averageDecay: scalar(0.9),
+        emaDecay: scalar(0.9),
       }
       const inputs = Object.fromEntries(program.inputs.map(({ name }) => [name, given[name]]))
       const [expected, actual] = [await reference.run(program.name, inputs), await native.run(program.name, inputs)]

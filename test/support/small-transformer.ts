@@ -145,8 +145,8 @@ export function smallTransformer(): { readonly programs: readonly Program[]; rea
       gradientNormOutput: 'gradientNorm',
     },
     {
-      kind: 'average',
-      entries: parameters.map(([name]) => ({ average: `${name}.average`, source: name })),
+      kind: 'ema',
+      entries: parameters.map(([name]) => ({ ema: `${name}.average`, source: name })),
       decay: graph.input('decay', []).id,
     },
   ]

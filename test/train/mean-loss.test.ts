@@ -87,7 +87,7 @@ it('warns of a loss within 2 % of predicting the mean, or above', () => {
   expect(lossWarnings({ loss: null, meanLoss: 1 })).toEqual([])
 })
 
-it.each(['first', 'second', 'average'] as const)(
+it.each(['first', 'second', 'ema'] as const)(
   'does not continue from a checkpoint with a NaN among its %s moments, and names it',
   async (kind) => {
     const out = path.join(folder, `not-finite-${kind}`)
@@ -96,7 +96,7 @@ it.each(['first', 'second', 'average'] as const)(
     const file = path.join(checkpoint, 'optimizer.safetensors')
     const read = await readSafetensors(file)
     const tensors = new Map<string, SafetensorsTensor>()
-    const nameOf = { first: stateNames.firstMoment, second: stateNames.secondMoment, average: stateNames.average }[kind]
+    const nameOf = { first: stateNames.firstMoment, second: stateNames.secondMoment, ema: stateNames.ema }[kind]
     const poisoned = nameOf('decoder.head.bias')
     for (const name of read.names) {
       const data = await read.readFloat32(name)

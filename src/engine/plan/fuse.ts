@@ -98,7 +98,7 @@ function countReaders(program: Program): Map<TensorId, number> {
     } else if (update.kind === 'accumulate') {
       for (const { gradient } of update.entries) read(gradient)
       read(update.weight)
-    } else if (update.kind === 'average') {
+    } else if (update.kind === 'ema') {
       read(update.decay)
     }
   }

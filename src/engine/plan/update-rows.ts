@@ -1,4 +1,4 @@
-import type { AccumulateUpdate, AdamwUpdate, AverageUpdate, ZeroUpdate } from '../../graph/program.ts'
+import type { AccumulateUpdate, AdamwUpdate, EmaUpdate, ZeroUpdate } from '../../graph/program.ts'
 import type { StateSizes } from './state-sizes.ts'
 import type { ValueId } from './values.ts'
 
@@ -46,8 +46,8 @@ export class UpdateRows {
     )
   }
 
-  average({ entries }: AverageUpdate): UpdateRow[] {
-    return entries.map(({ average, source }) => this.row(average, { source: this.state(source) }))
+  ema({ entries }: EmaUpdate): UpdateRow[] {
+    return entries.map(({ ema, source }) => this.row(ema, { source: this.state(source) }))
   }
 
   accumulate({ entries }: AccumulateUpdate): UpdateRow[] {

@@ -2,7 +2,7 @@ import { openReducer, type Reducer, valuesOf } from '../../distributed/reducer.t
 import type {
   AccumulateUpdate,
   AdamwUpdate,
-  AverageUpdate,
+  EmaUpdate,
   GradientSource,
   Program,
   ZeroUpdate,
@@ -30,8 +30,8 @@ export function applyUpdates(
       case 'adamw':
         norms.set(update.gradientNormOutput, adamw(update, values, state))
         break
-      case 'average':
-        average(update, values, state)
+      case 'ema':
+        ema(update, values, state)
         break
       case 'accumulate':
         accumulate(update, values, state)
@@ -82,10 +82,10 @@ function adamw(update: AdamwUpdate, values: TensorValues, state: MutableState): 
   return norm
 }
 
-function average(update: AverageUpdate, values: TensorValues, state: MutableState): void {
+function ema(update: EmaUpdate, values: TensorValues, state: MutableState): void {
   const decay = values.get(update.decay)![0]
   for (const entry of update.entries) {
-    const target = state.get(entry.average)!
+    const target = state.get(entry.ema)!
     const source = state.get(entry.source)!
     for (let i = 0; i < target.length; i++) target[i] = decay * target[i] + (1 - decay) * source[i]
   }

@@ -3,7 +3,7 @@ import type {
   AccumulateUpdate,
   AdamwEntry,
   AdamwUpdate,
-  AverageUpdate,
+  EmaUpdate,
   GradientSource,
   Program,
   TensorId,
@@ -48,7 +48,7 @@ export class RunUpdates {
     try {
       for (const update of this.program.updates) {
         if (update.kind === 'adamw') await this.adamw(update)
-        else if (update.kind === 'average') this.average(update)
+        else if (update.kind === 'ema') this.ema(update)
         else if (update.kind === 'accumulate') this.accumulate(update)
         else if (update.kind === 'reduce') await this.reduce(update.gradients)
         else for (const name of update.states) this.set(name, this.tf.zerosLike(this.state(name)))
@@ -123,12 +123,12 @@ export class RunUpdates {
     this.set(entry.secondMoment, v)
   }
 
-  private average({ entries, decay: id }: AverageUpdate): void {
+  private ema({ entries, decay: id }: EmaUpdate): void {
     const { tf } = this
     const decay = this.scalar(id)
-    for (const { average, source } of entries) {
-      const mean = (): Tensor => tf.add(tf.mul(this.state(average), decay), tf.mul(this.state(source), 1 - decay))
-      this.set(average, tf.tidy(mean))
+    for (const { ema, source } of entries) {
+      const mean = (): Tensor => tf.add(tf.mul(this.state(ema), decay), tf.mul(this.state(source), 1 - decay))
+      this.set(ema, tf.tidy(mean))
     }
   }
 

@@ -111,7 +111,7 @@ export function frameTrainer(source: EncoderWeights, frames: FrameStore, options
       regularization,
       batch,
       // The name of the key when the first certificates were written: the digest of the plan covers it.
-      optimizer: { ...settings, average: ema },
+      optimizer: { ...settings, ema },
       schedule: plainConfiguration(configuration).schedule,
       engine,
       ...((options.engineVariant ?? null) === null ? {} : { engineVariant: options.engineVariant }),

@@ -13,8 +13,8 @@ export function lowerUpdate(lowering: Lowering, update: Update, sizes: StateSize
   switch (update.kind) {
     case 'adamw':
       return [lowerAdamw(lowering, update, of.adamw(update))]
-    case 'average':
-      table(lowering, 'average', of.average(update), [value(lowering.read(update.decay, 'float32'))])
+    case 'ema':
+      table(lowering, 'average', of.ema(update), [value(lowering.read(update.decay, 'float32'))])
       return []
     case 'accumulate':
       table(lowering, 'accumulate', of.accumulate(update), [value(lowering.read(update.weight, 'float32'))])

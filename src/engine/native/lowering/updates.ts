@@ -15,8 +15,8 @@ export function lowerUpdate(lowering: Lowering, update: Update, sizes: StateSize
   switch (update.kind) {
     case 'adamw':
       return [lowerAdamw(lowering, update, of.adamw(update))]
-    case 'average':
-      simple(lowering, 'average', of.average(update), value(lowering.read(update.decay, 'float32')))
+    case 'ema':
+      simple(lowering, 'average', of.ema(update), value(lowering.read(update.decay, 'float32')))
       return []
     case 'accumulate':
       simple(lowering, 'accumulate', of.accumulate(update), optional(lowering.read(update.weight, 'float32')))

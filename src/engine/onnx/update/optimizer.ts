@@ -52,7 +52,7 @@ export class ProgramUpdates {
         case 'adamw':
           outputs[update.gradientNormOutput] = Float32Array.of(adamw(update, pool, table, scalar))
           break
-        case 'average':
+        case 'ema':
           pool.run('combine', table, [scalar(update.decay), 1 - scalar(update.decay)])
           break
         case 'accumulate':
@@ -77,7 +77,7 @@ function scalarsOf(update: Update): readonly TensorId[] {
   switch (update.kind) {
     case 'adamw':
       return [update.learningRate, update.weightDecay, update.step]
-    case 'average':
+    case 'ema':
       return [update.decay]
     case 'accumulate':
       return [update.weight]

@@ -75,8 +75,8 @@ function keysTogether(update: Update, slotOf: (tensor: TensorId, parameter: stri
         ...[parameter, firstMoment, secondMoment].map(stateKey),
         'tensor' in gradient ? slotOf(gradient.tensor, parameter) : stateKey(gradient.state),
       ])
-    case 'average':
-      return update.entries.map(({ average, source }) => [stateKey(average), stateKey(source)])
+    case 'ema':
+      return update.entries.map(({ ema, source }) => [stateKey(ema), stateKey(source)])
     case 'accumulate':
       return update.entries.map(({ accumulator, gradient }) => [stateKey(accumulator), slotOf(gradient, accumulator)])
     case 'reduce':
@@ -94,7 +94,7 @@ export const fieldsPerBlock = 6
 /**
  * The work of one update in blocks, as flat arrays that threads share.
  * AdamW: buffers are parameter, gradient, first and second moment, factors decayScale and learningRateScale.
- * Average, accumulate: buffers are target and source.
+ * EMA, accumulate: buffers are target and source.
  */
 export interface BlockTable {
   readonly count: number
@@ -155,8 +155,8 @@ function updateRows(update: Update, gradients: ReadonlyMap<TensorId, string>): U
           factors: [decayScale, learningRateScale],
         }),
       )
-    case 'average':
-      return update.entries.map(({ average, source }) => ({ keys: [stateKey(average), stateKey(source)], factors: [] }))
+    case 'ema':
+      return update.entries.map(({ ema, source }) => ({ keys: [stateKey(ema), stateKey(source)], factors: [] }))
     case 'accumulate':
       return update.entries.map(({ accumulator, gradient }) => ({
         keys: [stateKey(accumulator), gradients.get(gradient)!],

@@ -60,8 +60,8 @@ export function lowerUpdates(program: Program, context: LoweringContext, skipped
       case 'adamw':
         if (!skipped.has(update.gradientNormOutput)) updates.adamw(update)
         break
-      case 'average':
-        updates.average(update.entries, update.decay)
+      case 'ema':
+        updates.ema(update.entries, update.decay)
         break
       case 'accumulate':
         updates.accumulate(update.entries, update.weight)
@@ -143,13 +143,13 @@ class UpdateLowering {
     }
   }
 
-  average(entries: readonly { readonly average: string; readonly source: string }[], decay: TensorId): void {
+  ema(entries: readonly { readonly ema: string; readonly source: string }[], decay: TensorId): void {
     const { context } = this
     const keep = this.scalar(`keep:${decay}`, this.reader(decay))
     const take = this.scalar(`take:${decay}`, (inputs) => 1 - this.reader(decay)(inputs))
-    for (const { average, source } of entries) {
-      const kept = context.emit('Mul', [this.value(average), keep])
-      this.set(average, context.emit('Add', [kept, context.emit('Mul', [this.value(source), take])]))
+    for (const { ema, source } of entries) {
+      const kept = context.emit('Mul', [this.value(ema), keep])
+      this.set(ema, context.emit('Add', [kept, context.emit('Mul', [this.value(source), take])]))
     }
   }
 
