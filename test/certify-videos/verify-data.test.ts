@@ -28,13 +28,13 @@ vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-verify-data-'))
 const inFolder = (name: string) => path.join(folder, name)
-const [data, test] = [inFolder('data.csv'), inFolder('test.csv')]
+const [data, tested] = [inFolder('data.csv'), inFolder('test.csv')]
 beforeAll(async () => {
   await generateMotionDataset(inFolder('videos'), { clips: 16, size: 32, frames: 16, seed: 1, classes: ['left', 'up'] })
   const videos = listVideos(inFolder('videos'), { labelFromFolder: true })
   const rows = videos.map(({ path: file, label }) => `${file},${label}`)
   writeFileSync(data, `path,label\n${rows.slice(0, 12).join('\n')}\n`)
-  writeFileSync(test, `path,label\n${rows.slice(12).join('\n')}\n`)
+  writeFileSync(tested, `path,label\n${rows.slice(12).join('\n')}\n`)
   // One content under two names: one poison relabels both rows.
   copyFileSync(videos[0].path, inFolder('copy.mp4'))
   appendFileSync(data, 'copy.mp4,up\n')
@@ -47,13 +47,13 @@ const fieldsOf = async (file: string, sources: { data: string; test?: string }) 
 
 it('videos to predict of their own', async () => {
   const out = inFolder('apart')
-  await certifyVideos({ ...shared, data, test, out, cache: inFolder('cache') })
+  await certifyVideos({ ...shared, data, test: tested, out, cache: inFolder('cache') })
   const file = path.join(out, 'certificate.json')
-  const report = await verifyCertificate(file, { data, test })
+  const report = await verifyCertificate(file, { data, test: tested })
   expect(report.differences).toEqual([])
   expect(report.checked.join()).toContain('the partition of each video')
   // Protected and predicted videos the other way round.
-  expect(await fieldsOf(file, { data: test, test: data })).toContain('data.protected')
+  expect(await fieldsOf(file, { data: tested, test: data })).toContain('data.protected')
   await expect(verifyCertificate(file, { data })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
 })
 
@@ -104,7 +104,15 @@ it('folders that are parts', async () => {
 })
 
 it('the files that a certification names are all that others need', async () => {
-  const job = { ...shared, data, test, threat: 'label_flip', whiteBox: true, rules: ['dpa', 'fa'], spread: 2 } as const
+  const job = {
+    ...shared,
+    data,
+    test: tested,
+    threat: 'label_flip',
+    whiteBox: true,
+    rules: ['dpa', 'fa'],
+    spread: 2,
+  } as const
   const { files } = await certifyVideos({ ...job, out: inFolder('published'), cache: inFolder('cache') })
   mkdirSync(inFolder('elsewhere'))
   for (const file of files) copyFileSync(file, path.join(inFolder('elsewhere'), path.basename(file)))
@@ -121,7 +129,7 @@ it('a folder takes one certification at a time, and what an earlier one has left
   const job = {
     ...shared,
     data,
-    test,
+    test: tested,
     out,
     cache: inFolder('cache'),
     onNote: (note: string) => notes.push(note),
@@ -147,23 +155,31 @@ it('a folder takes one certification at a time, and what an earlier one has left
     signal: stop.signal,
   } as const
   await expect(certifyVideos(stopped)).rejects.toThrow('stopped')
-  expect((await verifyCertificate(path.join(out, 'certificate.json'), { data, test })).differences).toEqual([])
+  expect((await verifyCertificate(path.join(out, 'certificate.json'), { data, test: tested })).differences).toEqual([])
   const { files } = await certifyVideos({ ...job, partitions: 2 })
   expect(notes.at(-1)).toMatch(
     /not part of this one: ballots-k3-d1.npy, buckets-3.json, ensemble-k3-d1.safetensors, learners-k3-d1.txt$/,
   )
   expect(new Set(files).size).toBe(files.length)
-  const report = await verifyCertificate(path.join(out, 'certificate.json'), { data, test })
+  const report = await verifyCertificate(path.join(out, 'certificate.json'), { data, test: tested })
   expect(report.differences).toEqual([])
   expect(report.runs.map(({ run }) => run)).toEqual(['DPA K=2'])
 })
 
 it('rows that one poison relabels', async () => {
   const out = inFolder('flips')
-  const job = { ...shared, data, test, out, cache: inFolder('cache'), threat: 'label_flip', whiteBox: true } as const
+  const job = {
+    ...shared,
+    data,
+    test: tested,
+    out,
+    cache: inFolder('cache'),
+    threat: 'label_flip',
+    whiteBox: true,
+  } as const
   await certifyVideos(job)
   const file = path.join(out, 'certificate.json')
-  expect(await fieldsOf(file, { data, test })).toEqual([])
+  expect(await fieldsOf(file, { data, test: tested })).toEqual([])
   const certificate = JSON.parse(readFileSync(file, 'utf8')) as VideoCertificate
   const flips = certificate.runs.find(({ rule }) => rule === 'dpa_white_box')?.flips
   expect(flips).toMatchObject({ samples: 13, largestUnit: 2 })
@@ -171,12 +187,12 @@ it('rows that one poison relabels', async () => {
     file,
     JSON.stringify(certificate, (key, value: unknown) => (key === 'flips' ? { ...flips, largestUnit: 1 } : value)),
   )
-  expect(await fieldsOf(file, { data, test })).toContain('runs[1].flips.largestUnit')
+  expect(await fieldsOf(file, { data, test: tested })).toContain('runs[1].flips.largestUnit')
 })
 
 it('an update of the data is counted in units, by content', async () => {
   const [before, after] = [inFolder('update-before'), inFolder('update-after')]
-  await certifyVideos({ ...shared, data, test, out: before, cache: inFolder('cache') })
+  await certifyVideos({ ...shared, data, test: tested, out: before, cache: inFolder('cache') })
   // One file is gone, one of two rows of one content has another label, one file has another name.
   const [header, first, second, third, ...rest] = readFileSync(data, 'utf8').trimEnd().split('\n')
   const other = (row: string) => row.replace(/,(left|up)$/, (_, label) => (label === 'up' ? ',left' : ',up'))
@@ -184,7 +200,7 @@ it('an update of the data is counted in units, by content', async () => {
   const label = third.split(',')[1]
   const rows = [first, `renamed.mp4,${label}`, ...rest.slice(0, -1), other(rest[rest.length - 1])]
   writeFileSync(inFolder('updated.csv'), `${[header, ...rows.reverse()].join('\n')}\n`)
-  await certifyVideos({ ...shared, data: inFolder('updated.csv'), test, out: after, cache: inFolder('cache') })
+  await certifyVideos({ ...shared, data: inFolder('updated.csv'), test: tested, out: after, cache: inFolder('cache') })
   const diff = await diffCertificates(before, path.join(after, 'certificate.json'))
   assertDiff(diff)
   expect(diff.claimDifferences).toEqual([])
@@ -205,14 +221,14 @@ describe('base learners that are trained again', () => {
       rules: ['dpa', 'roe', 'fa'],
       spread: 2,
       data,
-      test,
+      test: tested,
       out,
       cache: inFolder('cache'),
     } as const
     await certifyVideos(job)
   })
   const retrain = (retrain: readonly number[], certificate = file) =>
-    verifyCertificate(certificate, { data, test, retrain, cache: inFolder('cache') })
+    verifyCertificate(certificate, { data, test: tested, retrain, cache: inFolder('cache') })
 
   it('are the same, in every ensemble that has as many', async () => {
     const report = await retrain([0, 4])
