@@ -37,6 +37,7 @@ export type {
   Geometry,
   OpenVideo,
   Size,
+  UnreadableVideo,
   VideoEntry,
   VideoInfo,
 } from './video/types.ts'

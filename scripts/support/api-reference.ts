@@ -85,6 +85,17 @@ const sentenceOf = (doc: string): string => doc.split(/^@/m)[0].trim()
 export const silent = (symbols: readonly ApiSymbol[]): string[] =>
   symbols.filter(({ doc }) => sentenceOf(doc) === '').map(({ entry, name }) => `${name} of ${importName(entry)}`)
 
+/** Fields and methods of interfaces and types without a comment of their own, as `NAME.field`. */
+export const uncommented = (symbols: readonly ApiSymbol[]): string[] =>
+  symbols.flatMap(({ name, declaration }) => {
+    if (!/^(interface|type) /.test(declaration)) return []
+    const lines = declaration.split('\n')
+    return lines.flatMap((line, i) => {
+      const field = /^ {4}(?:readonly )?(\w+)\??[:(<]/.exec(line)?.[1]
+      return field === undefined || lines[i - 1].endsWith('*/') ? [] : [`${name}.${field}`]
+    })
+  })
+
 /** Programs in docstrings. */
 export const examplesOf = ({ doc }: ApiSymbol): string[] =>
   [...doc.matchAll(/^@example\n```ts\n([\s\S]*?)^```/gm)].map(([, code]) => code)

@@ -26,7 +26,9 @@ const defaultSpread = 4
 export interface CertifyOptions<Set extends SampleSet, Inputs extends TestInputs> extends PoolOptions {
   /** The base learners, e.g. `headLearners({ kind: 'ridge' })`. */
   readonly learners: LearnerFamily<Set, Inputs>
+  /** What the attacker may do, and the encoder that the certificate rests on. */
   readonly threat: ThreatDeclaration
+  /** What decides the bucket of a sample. */
   readonly by: BucketKey
   /** K, or several to sweep: one poison touches one K-th of the learners. */
   readonly partitions: number | readonly number[]
@@ -84,14 +86,21 @@ export interface CertifyOptions<Set extends SampleSet, Inputs extends TestInputs
 
 /** A trained ensemble with what its certificates say about it. */
 export interface EnsembleToKeep<Inputs extends TestInputs> {
+  /** Number of partitions. */
   readonly k: number
+  /** Spread of Finite Aggregation; 1 without. */
   readonly d: number
+  /** Rules that certify its votes. */
   readonly rules: readonly Rule[]
   /** For example `k50-d1`: tells the ensembles of one certification apart. */
   readonly name: string
+  /** The learners. */
   readonly trained: TrainedEnsemble<Inputs>
+  /** What its certificates promise. */
   readonly threat: ThreatStatement
+  /** SHA-256 of the bucket manifest, 64 hex digits. */
   readonly bucketManifest: string
+  /** What makes the ensemble look stronger than it is, one sentence each. */
   readonly warnings: readonly string[]
 }
 

@@ -21,6 +21,7 @@ export type ImportOptions = ReadOptions
 
 /** Votes of another program, and how its file was read. */
 export interface ImportedBallots {
+  /** The votes of all learners on all inputs. */
   readonly ballots: Ballots
   /** [inputs], where the file has a column for it. */
   readonly ids: readonly string[] | undefined
@@ -234,11 +235,15 @@ function isExactSum(a: number, b: number, sum: number): boolean {
 
 /** A certificate of votes that this program did not make. */
 export interface ImportedCertificate {
+  /** Format and version of the certificate. */
   readonly schema: 'videomae.imported-certificate/1'
   /** How the file was read; null for ballots that come from no file. */
   readonly votes: VotesReading | null
+  /** The rule that counts the votes, with what it needs to know of the ensemble. */
   readonly rule: RuleOptions
+  /** Number of learners that vote. */
   readonly learners: number
+  /** Names of the classes; null where the file has none. */
   readonly classNames: readonly string[] | null
   /** What the importer cannot know. Never print a radius without it. */
   readonly conditions: readonly string[]
@@ -250,6 +255,7 @@ export interface ImportedCertificate {
   readonly collective?: readonly CollectiveRow[]
   /** One for each class of `rule.targets`; not there without. */
   readonly targeted?: readonly TargetedSummary[]
+  /** The certificate of each input, with its id and its true class; null where that is not known. */
   readonly inputs: readonly ({ readonly id: string; readonly label: number | null } & InputCertificate)[]
   /** The votes as they were read, for `verifyCertificate`; null where they were not kept. */
   readonly ballots: StoredBallots | null

@@ -20,9 +20,13 @@ import { certifyTemporal } from './rules/temporal.ts'
 
 /** How many test vectors of a section were checked, and which failed. */
 export interface SectionResult {
+  /** Name of the section in the file. */
   readonly name: string
+  /** Entries of the section. */
   readonly entries: number
+  /** Values that were compared. */
   readonly checks: number
+  /** Values that differ, one sentence each. */
   readonly mismatches: readonly string[]
 }
 

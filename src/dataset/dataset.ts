@@ -11,6 +11,7 @@ import { unusedFolds } from './unused-folds.ts'
 
 /** A video with a class. */
 export interface LabeledVideo extends VideoEntry {
+  /** Name of the class. */
   readonly label: string
   /** Index into the classes of the data set. */
   readonly class: number
@@ -20,6 +21,7 @@ export interface LabeledVideo extends VideoEntry {
 
 /** Labeled videos, their classes, and how the data was read. */
 export interface LabeledDataset {
+  /** In the order of the data. */
   readonly videos: readonly LabeledVideo[]
   /** Names of the classes, sorted (`sortClasses`). */
   readonly classes: readonly string[]
@@ -45,6 +47,7 @@ export interface DatasetOptions {
   readonly ignoreSplit?: boolean
   /** The caller uses the folds that the data gives: no note says that they are not used. Default false. */
   readonly folds?: boolean
+  /** Stops the work; the call rejects with its reason. */
   readonly signal?: AbortSignal
   /** Files that were read for their digests. */
   readonly onProgress?: (done: number, total: number) => void

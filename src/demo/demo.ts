@@ -24,11 +24,15 @@ export interface DemoOptions {
   readonly clips?: number
   /** Training steps. Default: as the recipe `demo` says. */
   readonly steps?: number
+  /** Name of the engine. Default: the best one that this machine has. */
   readonly engine?: string
+  /** Threads of the engine. Default: one for each core. */
   readonly threads?: number
+  /** Stops the work; the call rejects with its reason. */
   readonly signal?: AbortSignal
   /** Called when a part begins, and for what a user should know. */
   readonly onNote?: (note: string) => void
+  /** Called after every step of training. */
   readonly onProgress?: (progress: TrainingProgress) => void
 }
 
@@ -37,12 +41,17 @@ export type DemoReconstruction = Omit<ReconstructResult, 'clips'>
 
 /** What the demo made, and how well it learned. */
 export interface DemoResult {
+  /** Folder of the generated videos. */
   readonly videos: string
+  /** The pretraining run. */
   readonly run: PretrainResult
   /** First and last loss of metrics.jsonl. */
   readonly loss: { readonly first: number; readonly last: number }
+  /** Clips that the model has painted from what it saw. */
   readonly reconstructions: readonly DemoReconstruction[]
+  /** The exported encoder. */
   readonly encoder: ExportResult
+  /** The certified classifiers. */
   readonly certificates: DemoCertificates
   /** Pages about the run and the certificate. */
   readonly pages: readonly string[]

@@ -23,6 +23,7 @@ export interface MemoryUse {
  * what it was given has changed nothing. (`check.ts` and `exclusive.ts` do this for every engine.)
  */
 export interface EngineSession {
+  /** Name of the engine. */
   readonly engine: string
   /** See `Engine.variant`. */
   readonly variant?: string | null
@@ -53,6 +54,7 @@ export interface EngineSession {
    * is written.
    */
   writeState(values: ReadonlyMap<string, Float32Array>): Promise<void>
+  /** Bytes that the session holds. */
   memory(): Promise<MemoryUse>
   /** Waits for a call under way, then frees everything. Closing again is no error. */
   close(): Promise<void>
@@ -74,6 +76,7 @@ export interface EngineOptions {
 
 /** Whether an engine runs on this machine, and why not. */
 export interface Availability {
+  /** Whether the engine runs here. */
   readonly available: boolean
   /** Version and device, or what is missing and how to get it. */
   readonly detail: string
@@ -81,6 +84,7 @@ export interface Availability {
 
 /** Runs programs: `onnx`, `native`, `cuda` or `reference`. See docs/engines.md. */
 export interface Engine {
+  /** As in the option `engine.name`. */
   readonly name: string
   /** Whether it runs here, as far as can be told within a second. Rejects only with `INTERRUPTED`. */
   probe(): Promise<Availability>

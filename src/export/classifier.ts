@@ -49,6 +49,7 @@ export interface ClassifierExportOptions {
   readonly tolerance?: number
   /** Engine to compare with; default: the best one here. */
   readonly compareWith?: string | null
+  /** Stops the work; the call rejects with its reason. */
   readonly signal?: AbortSignal
   /** Clips of calibration and comparison that are done. */
   readonly onProgress?: (done: number, total: number) => void
@@ -64,7 +65,9 @@ export interface ClassifierExport {
   readonly sidecar: OnnxSidecar
   /** What the same classifier takes in float32. */
   readonly float32Bytes: number
+  /** Of the weights in the file. */
   readonly precision: ExportPrecision
+  /** How the file was compared with the checkpoint: the engine and the number of clips. */
   readonly check: {
     readonly engine: string
     readonly clips: number
@@ -73,6 +76,7 @@ export interface ClassifierExport {
     readonly probabilities: number
     readonly sameClass: number
   }
+  /** Keys and values in the ONNX file. */
   readonly metadata: Readonly<Record<string, string>>
   /** What a user should know about the checkpoint, one sentence each. */
   readonly warnings: readonly string[]

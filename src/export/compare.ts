@@ -10,12 +10,15 @@ export interface CompareExportOptions {
   readonly engine?: string | null
   /** Videos that bounds of activations were measured on: those that are tested, too, are named. */
   readonly calibratedOn?: readonly LabeledVideo[]
+  /** Stops the work; the call rejects with its reason. */
   readonly signal?: AbortSignal
 }
 
 /** Scores of a checkpoint and of a file that was exported from it, on the same videos. */
 export interface ExportComparison {
+  /** Scores of the checkpoint. */
   readonly checkpoint: Evaluation['scores']
+  /** Scores of the exported file. */
   readonly file: Evaluation['scores']
   /** Videos that get the same answer from both. */
   readonly sameAnswer: number
@@ -25,6 +28,7 @@ export interface ExportComparison {
   readonly calibratedOn: readonly string[]
   /** Videos that could not be read. */
   readonly failures: readonly VideoFailure[]
+  /** What a user should know, one sentence each. */
   readonly warnings: readonly string[]
 }
 

@@ -44,10 +44,13 @@ export interface ExportResult {
   readonly bytes: number
   /** What the description says, `NAME.json` next to `NAME.onnx`. */
   readonly sidecar: OnnxSidecar
+  /** What the file takes: bytes or floats. */
   readonly input: ExportInput
+  /** How the file was compared with the checkpoint. */
   readonly check: ExportCheck
   /** What a user should know about the checkpoint, one sentence each. */
   readonly warnings: readonly string[]
+  /** Keys and values in the ONNX file. */
   readonly metadata: Readonly<Record<string, string>>
 }
 

@@ -24,17 +24,25 @@ export interface SidecarTensor {
 
 /** `NAME.json` next to `NAME.onnx`, format `videomae-onnx`, version 1. docs/onnx.md explains every field. */
 export interface OnnxSidecar {
+  /** Name of the format. */
   readonly format: 'videomae-onnx'
+  /** Version of the format. */
   readonly version: 1
+  /** What the model computes. */
   readonly task: 'features' | 'classify' | 'certified-votes'
+  /** Program and version that wrote the file. */
   readonly producer: string
   /** `digest` is SHA-256 of the weights, as certificates and features name them. */
   readonly model: { readonly name: string; readonly digest: string }
+  /** License of the weights. */
   readonly license: string
   /** The ONNX file first, then the file of its weights where there is one. */
   readonly files: readonly { readonly name: string; readonly bytes: number; readonly sha256: string }[]
+  /** Of the weights in the file. */
   readonly precision: string
+  /** Inputs of the model, with shapes and types. */
   readonly inputs: readonly SidecarTensor[]
+  /** Outputs of the model, with shapes and types. */
   readonly outputs: readonly SidecarTensor[]
   /** Names of the classes in the order of the outputs; null for features. */
   readonly labels: readonly string[] | null

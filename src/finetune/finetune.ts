@@ -42,8 +42,11 @@ import { unusedFinetuneNote } from './unused-keys.ts'
 export interface FinetuneResult {
   /** Folder of the run, and of its chosen classifier. */
   readonly run: string
+  /** Folder of the chosen classifier. */
   readonly classifier: string
+  /** Names of the classes, in the order of their indices. */
   readonly classes: readonly string[]
+  /** How many videos each part has. */
   readonly videos: { readonly train: number; readonly validation: number; readonly test: number }
   /** Where every row of the data went. */
   readonly rows: SplitRecord
@@ -59,8 +62,11 @@ export interface FinetuneResult {
   readonly chosen: string
   /** With the readout `auto`: what it was chosen by. Null otherwise. */
   readonly readouts: HeadFinetuning['readouts']
+  /** From the call to its end. */
   readonly seconds: number
+  /** What a user should know, one sentence each. */
   readonly warnings: readonly string[]
+  /** Videos that could not be read, with the reason in one line. */
   readonly failures: readonly { readonly id: string; readonly reason: string }[]
 }
 

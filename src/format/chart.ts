@@ -10,7 +10,9 @@ export type Stroke = keyof typeof strokes
 
 /** One line of a chart. */
 export interface Curve {
+  /** In the legend. */
   readonly name: string
+  /** From left to right. */
   readonly points: readonly (readonly [x: number, y: number])[]
   /** `steps` holds each value to the next x, as certified accuracy does. Default `line`. */
   readonly shape?: 'line' | 'steps' | 'points'
@@ -24,17 +26,27 @@ export interface Curve {
 
 /** Titles, axes and size of a chart. */
 export interface ChartOptions {
+  /** Above the chart. */
   readonly title: string
+  /** Below the horizontal axis. */
   readonly xLabel: string
+  /** Next to the vertical axis. */
   readonly yLabel: string
+  /** In the order of the legend. */
   readonly curves: readonly Curve[]
+  /** Default `linear`. With `log`, all values are above 0. */
   readonly xScale?: 'linear' | 'log'
+  /** Default `linear`. With `log`, all values are above 0. */
   readonly yScale?: 'linear' | 'log'
+  /** Smallest and largest value of the vertical axis. Default: those of the curves. */
   readonly yRange?: readonly [number, number]
   /** `whole`: marks at whole numbers only, where an axis counts something. Default: any. */
   readonly xTicks?: 'any' | 'whole'
+  /** Whether ticks may be between whole numbers. Default `any`. */
   readonly yTicks?: 'any' | 'whole'
+  /** In pixels. */
   readonly width?: number
+  /** In pixels. */
   readonly height?: number
 }
 

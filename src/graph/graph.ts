@@ -33,9 +33,13 @@ export class Tensor {
 
 /** What a gradient rule is given. `gradients[i]` is null where output i does not reach the loss. */
 export interface GradientContext<A extends Attributes> {
+  /** Of the operation. */
   readonly inputs: readonly Tensor[]
+  /** Of the operation. */
   readonly outputs: readonly Tensor[]
+  /** Of the operation. */
   readonly attributes: A
+  /** [outputs] gradient of the loss with respect to each output. */
   readonly gradients: readonly (Tensor | null)[]
   /** Whether the gradient of input i is wanted at all; a rule may skip the work for others and return null. */
   readonly wanted: readonly boolean[]
@@ -46,6 +50,7 @@ export type GradientRule<A extends Attributes> = (context: GradientContext<A>) =
 
 /** What a graph knows of an operation: its name, the shapes of its outputs, and its gradient. */
 export interface Operation<A extends Attributes = Attributes> {
+  /** Name of the operation in programs. */
   readonly name: string
   /** The shape rule: checks the inputs and says what comes out. Throws `SHAPE_MISMATCH`. */
   readonly infer: (inputs: readonly TensorSpec[], attributes: A) => readonly TensorSpec[]

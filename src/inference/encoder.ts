@@ -37,22 +37,6 @@ export interface EncoderSource extends EncoderWeights {
  * Opens the encoder of a checkpoint, a run folder or a Hugging Face directory, of whatever kind.
  *
  * @throws VideoMaeError as `openCheckpoint`
- *
- * @example
- * ```ts
- * import { openEncoder } from 'videomae'
- * import { listVideos } from 'videomae/video'
- *
- * async function rowsOf(checkpoint: string, folder: string) {
- *   const encoder = await openEncoder(checkpoint)
- *   try {
- *     const { store, videos } = await encoder.features(listVideos(folder), { cache: 'features-cache' })
- *     return await Promise.all(videos.map(({ digest }) => store.read(digest)))
- *   } finally {
- *     await encoder.close()
- *   }
- * }
- * ```
  */
 export async function openEncoder(from: string): Promise<EncoderSource> {
   const weights = await readEncoder(from)

@@ -32,9 +32,13 @@ export interface EvaluatedVideo {
 
 /** Predictions for labeled videos, and the scores over them. */
 export interface Evaluation {
+  /** Names of the classes, in the order of their indices. */
   readonly labels: readonly string[]
+  /** Temporal and spatial views of each video. */
   readonly views: { readonly clips: number; readonly crops: number }
+  /** Accuracy, loss and calibration, with intervals. */
   readonly scores: Scores
+  /** One for each video that could be read. */
   readonly predictions: readonly EvaluatedVideo[]
   /** Which of the scored videos trained the classifier, and the scores of the others. */
   readonly trainedOn: TrainedOn

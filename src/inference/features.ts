@@ -42,6 +42,7 @@ export interface FeatureOptions extends EngineOptions {
   readonly cache: string
   /** Temporal and spatial views of every video, a row each. Default 1 and 1: the middle. */
   readonly clips?: number
+  /** Spatial views of every video, a row each. Default 1: the middle. */
   readonly crops?: number
   /** Further clips of every video instead of views, a row each, the middle first; see `augmentationKinds`. */
   readonly augment?: readonly AugmentationKind[]
@@ -53,11 +54,15 @@ export interface FeatureOptions extends EngineOptions {
   readonly engine?: string | null
   /** Clips in one run. Default 8. With 1, features do not depend on other videos; they are kept apart from those of larger runs. */
   readonly batch?: number
+  /** Decoding processes. Default: one for each core. */
   readonly workers?: number
+  /** What decodes videos. Default `node-av`. */
   readonly decoder?: DecoderName
+  /** After which a video that is not decoded counts as unreadable. */
   readonly timeoutSeconds?: number
   /** Idle decoding processes of earlier calls, and where those of this one go in the end. Default: they end with the call. */
   readonly processes?: IdleProcesses
+  /** Stops the work; the call rejects with its reason. */
   readonly signal?: AbortSignal
   /** Refuse what does not fit into memory. Default true. */
   readonly checkMemory?: boolean
@@ -87,11 +92,13 @@ export const toldFailure = ({ id, code, reason }: FeatureFailure<unknown>) => ({
 
 /** Features of videos in a store on disk, and the videos that could not be read. */
 export interface ComputedFeatures<Video extends VideoEntry> {
+  /** Where the rows are; it is read by the digests of videos. */
   readonly store: FeatureStore
   /** Shape of one row: [D] or [N, D]. */
   readonly shape: readonly number[]
   /** Readable videos in the order they were given, of this shard. */
   readonly videos: readonly FeaturedVideo<Video>[]
+  /** Videos that could not be read. */
   readonly failures: readonly FeatureFailure<Video>[]
   /** How many of them were computed now, not found in the store. */
   readonly computed: number

@@ -6,7 +6,7 @@ import { frameSize } from '../model/configuration.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
 import { IdleProcesses } from '../video/idle-processes.ts'
 import { type LoadedVideo, loadClips } from '../video/load-clips.ts'
-import type { DecoderName, VideoEntry } from '../video/types.ts'
+import type { DecoderName, UnreadableVideo, VideoEntry } from '../video/types.ts'
 import { buildClassifierProgram, type Classifier } from './classifier.ts'
 import { usualBatch, usualViews } from './defaults.ts'
 import { clipBytesOf, clipRunNeed, type GivenClips, requireClipRunMemory } from './memory.ts'
@@ -116,7 +116,7 @@ export type VideoPrediction = {
   readonly entry: VideoEntry
 } & (
   | { readonly ok: true /** [classes], the mean of the views' probabilities. */; readonly probabilities: Float64Array }
-  | { readonly ok: false; readonly code: string; readonly reason: string }
+  | UnreadableVideo
 )
 
 /**

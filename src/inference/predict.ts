@@ -7,7 +7,7 @@ import { automatic } from '../engine/automatic.ts'
 import { videoDurations } from '../video/durations.ts'
 import type { SourceReading } from '../video/reading.ts'
 import { readVideos, type VideoListing } from '../video/source.ts'
-import type { VideoEntry } from '../video/types.ts'
+import type { UnreadableVideo, VideoEntry } from '../video/types.ts'
 import { openClassifier } from './classifier.ts'
 import { usualTop, usualViews } from './defaults.ts'
 import { openOnnxClassifier } from './onnx-classifier.ts'
@@ -99,12 +99,14 @@ export function predictedVideo({ path: video, start, end }: VideoEntry): Predict
 export type Prediction = PredictedVideo &
   (
     | {
+        /** Tells it from a video that could not be read. */
         readonly ok: true
         /** The most probable class; null where its probability is below the threshold: none of these. */
         readonly label: string | null
+        /** The most probable classes with their probabilities (0 to 1), the most probable first. */
         readonly classes: readonly { readonly label: string; readonly probability: number }[]
       }
-    | { readonly ok: false; readonly code: string; readonly reason: string }
+    | UnreadableVideo
   )
 
 /**

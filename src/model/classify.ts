@@ -8,6 +8,7 @@ import { type OptimizerOptions, stepName, type TrainingPrograms, trainingProgram
 
 /** Sizes of a program that classifies clips. */
 export interface ClassifyProgramOptions extends ClipOptions {
+  /** Number of classes. */
   readonly classes: number
 }
 
@@ -21,6 +22,7 @@ export function buildClassifyProgram({ name = 'classify', classes, ...options }:
 
 /** Sizes and regularization of a program that trains a classifier. */
 export interface FinetuneProgramOptions extends ClipOptions {
+  /** Number of classes. */
   readonly classes: number
   /** Adds the input `dropPath`; see `dropPathFactors`. Default false. */
   readonly dropPath?: boolean
@@ -28,6 +30,7 @@ export interface FinetuneProgramOptions extends ClipOptions {
   readonly dropout?: boolean
   /** Null: evaluates the loss. */
   readonly optimizer: OptimizerOptions | null
+  /** Whether gradients are outputs, too. Default false. */
   readonly gradients?: boolean
 }
 
@@ -51,7 +54,9 @@ export function buildFinetuneProgram(options: FinetuneProgramOptions): TrainingP
 export interface HeadProgramOptions {
   /** `linear` on features [B, D]; `attentive` on tokens [B, N, D]. */
   readonly head: 'linear' | 'attentive'
+  /** Rows of one run. */
   readonly batch: number
+  /** Values of a row of features. */
   readonly width: number
   /** Tokens per clip, for `attentive`. */
   readonly tokens?: number
@@ -59,10 +64,13 @@ export interface HeadProgramOptions {
   readonly heads?: number
   /** Hidden width of the MLP of `attentive`. Default 4 * width. */
   readonly mlpWidth?: number
+  /** Number of classes. */
   readonly classes: number
   /** Null: evaluates. */
   readonly optimizer: OptimizerOptions | null
+  /** Whether gradients are outputs, too. Default false. */
   readonly gradients?: boolean
+  /** Name of the program. */
   readonly name?: string
 }
 

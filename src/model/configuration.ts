@@ -32,6 +32,7 @@ export type PositionKind = (typeof positionKinds)[number]
 export interface ModelConfiguration {
   /** Height and width of a frame, pixels. */
   readonly imageSize: readonly [number, number]
+  /** Channels of a pixel. */
   readonly channels: number
   /** How a picture is scaled before a frame is cut out of its middle. Absent: until it just covers the frame. */
   readonly resize?: Resize
@@ -41,7 +42,9 @@ export interface ModelConfiguration {
   readonly patch: number
   /** Frames of a patch. */
   readonly tubelet: number
+  /** Sizes of the encoder. */
   readonly encoder: TransformerSize
+  /** Sizes of the decoder. */
   readonly decoder: TransformerSize
   /** Absent: queries and values have biases. False: they have none (`qkv_bias`). */
   readonly attentionBias?: false
@@ -51,6 +54,7 @@ export interface ModelConfiguration {
   readonly headNormEpsilon: number
   /** Per channel, on pixels in [0, 1]. */
   readonly mean: readonly number[]
+  /** [channels] what pixels on [0, 1] are divided by, after `mean` is subtracted. */
   readonly std: readonly number[]
   /** Whether pretraining predicts pixels normalized per patch and channel, or plain pixels. */
   readonly normalizeTargets: boolean
@@ -69,11 +73,15 @@ export interface ModelConfiguration {
 
 /** Width, depth and heads of an encoder or decoder. */
 export interface TransformerOptions {
+  /** Values of a token. */
   readonly width: number
+  /** Number of blocks. */
   readonly depth: number
+  /** Number of attention heads; divides the width. */
   readonly heads: number
   /** Default 4; not together with `mlpWidth`. */
   readonly mlpRatio?: number
+  /** Hidden values of the MLP. Default: 4 times the width. */
   readonly mlpWidth?: number
   /** Default false. */
   readonly layerScale?: boolean
@@ -93,6 +101,7 @@ export interface ModelOptions {
   readonly patch?: number
   /** Default 2. */
   readonly tubelet?: number
+  /** Sizes of the encoder. */
   readonly encoder: TransformerOptions
   /** Default: half the encoder's width, depth 4, half its heads where that fits. */
   readonly decoder?: TransformerOptions
@@ -104,6 +113,7 @@ export interface ModelOptions {
   readonly headNormEpsilon?: number
   /** Default: ImageNet's for 3 channels, else 0.5. */
   readonly mean?: readonly number[]
+  /** [channels] what pixels on [0, 1] are divided by, after `mean` is subtracted. Default: ImageNet's. */
   readonly std?: readonly number[]
   /** Default true. */
   readonly normalizeTargets?: boolean

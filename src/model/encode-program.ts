@@ -10,6 +10,7 @@ import { readTokens } from './readout.ts'
 
 /** The model, and how many clips a run takes. */
 export interface ClipOptions {
+  /** The model. */
   readonly configuration: ModelConfiguration
   /** Clips per run. */
   readonly batch: number
@@ -17,6 +18,7 @@ export interface ClipOptions {
   readonly input?: 'uint8' | 'float32'
   /** Default `BTHWC`. */
   readonly layout?: FrameLayout
+  /** Name of the program. */
   readonly name?: string
 }
 

@@ -39,8 +39,11 @@ export interface LoadOptions extends OriginalHints {
 
 /** A model with its weights. */
 export interface LoadedCheckpoint {
+  /** The model. */
   readonly configuration: ModelConfiguration
+  /** What the weights are of: a pretraining model, an encoder or a classifier. */
   readonly kind: ModelKind
+  /** Weights by name, row-major. */
   readonly state: Map<string, Float32Array>
   /** Classes of a classifier with its last layer, else null. */
   readonly classes: number | null

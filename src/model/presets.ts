@@ -55,6 +55,7 @@ const presets: Readonly<Record<PresetName, Preset>> = {
 
 /** What may differ from a preset. */
 export interface PresetOptions extends Omit<ModelOptions, 'encoder'> {
+  /** Sizes of the encoder instead of those of the preset. */
   readonly encoder?: TransformerOptions
   /** Which decoder: 1 (default) as VideoMAE, 2 as VideoMAE V2. Giant exists in V2 only. */
   readonly version?: 1 | 2

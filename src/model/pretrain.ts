@@ -24,6 +24,7 @@ export interface PretrainTokens {
 
 /** Sizes and loss of a program that pretrains. */
 export interface PretrainProgramOptions extends PretrainTokens {
+  /** The model. */
   readonly configuration: ModelConfiguration
   /** Clips per run. */
   readonly batch: number

@@ -15,12 +15,15 @@ import { writeHuggingFacePreprocessor } from './preprocessing.ts'
 
 /** A model with its weights, to be written. */
 export interface SavedModel {
+  /** The model. */
   readonly configuration: ModelConfiguration
+  /** What the weights are of: a pretraining model, an encoder or a classifier. */
   readonly kind: ModelKind
   /** May hold more than the model's parameters (moments, averages); the rest is left out. */
   readonly state: ModelState
   /** Classes of a classifier; null or absent for one without its last layer. */
   readonly classes?: number | null
+  /** Names of the classes, in the order of their indices. Default: none. */
   readonly labels?: readonly string[] | null
   /** Free-form strings for the header of `model.safetensors`. */
   readonly metadata?: Readonly<Record<string, string>>

@@ -32,6 +32,7 @@ export interface ReconstructOptions {
   readonly seed?: number
   /** Default `onnx`. */
   readonly engine?: string
+  /** What decodes the video. Default `node-av`. */
   readonly decoder?: DecoderName
 }
 
@@ -51,7 +52,9 @@ export interface ReconstructResult {
   readonly pixelError: number
   /** Frame indices of the clip in the file. */
   readonly frames: readonly number[]
+  /** Tokens that the model saw. */
   readonly visible: number
+  /** Tokens that were hidden. */
   readonly masked: number
   /** What a user should know about the checkpoint, one sentence each. */
   readonly warnings: readonly string[]

@@ -38,6 +38,7 @@ export interface PretrainOptions extends RunOptions {
 
 /** What a pretraining run wrote, and what it read. */
 export interface PretrainResult extends TrainingRunResult {
+  /** Videos, or parts of videos, that the data has. */
   readonly videos: number
   /** How the data was read. */
   readonly sources: readonly SourceReading[]

@@ -3,7 +3,9 @@ import { type MetricsLine, warmupSteps } from './metrics.ts'
 
 /** What is known after a step, for whoever shows it. */
 export interface TrainingProgress {
+  /** Steps done. */
   readonly step: number
+  /** Steps of the whole run. */
   readonly steps: number
   /** Loss of this step. */
   readonly loss: number
@@ -13,6 +15,7 @@ export interface TrainingProgress {
   readonly clips: number
   /** Seconds of this step, and how many of them went by waiting for data. */
   readonly seconds: number
+  /** Seconds of this step that went by waiting for data. */
   readonly waitSeconds: number
   /** Videos found unreadable so far. */
   readonly badFiles: number

@@ -14,10 +14,13 @@ import { videoError } from './video-errors.ts'
  * Everything that decides the bytes of one sample's clips. Plain data: it travels to a decoding process, and the same request gives the same bytes in any process at any time.
  */
 export interface ClipRequest {
+  /** The video, or the part of one. */
   readonly entry: VideoEntry
+  /** Which frames make each clip. */
   readonly sampling: ClipSampling
   /** One clip per crop, all of the same frames. */
   readonly crops: readonly CropChoice[]
+  /** Height and width of a frame, pixels. */
   readonly output: FrameSize
   /** What is done to the pixels of each crop. Default: nothing. */
   readonly augment?: ClipAugmentation
@@ -31,20 +34,25 @@ export interface ClipView {
   readonly frames: readonly number[]
   /** Seconds of the clip's first frame after the file's first frame. */
   readonly startSeconds: number
+  /** How each frame was cut and scaled. */
   readonly geometry: Geometry
 }
 
 /** What is known of the clips of one video besides their pixels. */
 export interface ClipResult {
+  /** How each clip was made. */
   readonly views: readonly ClipView[]
   /** Frames the file has. */
   readonly frameCount: number
   /** Positions of the timeline that the clip was sampled from: fewer than frames for a part, or at a lower rate. */
   readonly length: number
+  /** What is known of the file. */
   readonly info: VideoInfo
   /** State of the file that was decoded; absent where there is none. */
   readonly state?: FileState
+  /** Frames that came out of the codec. */
   readonly decoded: number
+  /** Frames of these that are in a clip. */
   readonly used: number
 }
 

@@ -27,7 +27,9 @@ export async function createDecoder(name: DecoderName = 'node-av', limits: Decod
 
 /** Whether a decoder runs on this machine, and why not. */
 export interface DecoderProbe {
+  /** Name of the decoder. */
   readonly name: DecoderName
+  /** Whether the decoder runs here. */
   readonly available: boolean
   /** Version, or what is missing and how to get it. */
   readonly detail: string

@@ -4,11 +4,15 @@ import type { VideoEntry } from './types.ts'
 
 /** A file that failed twice, and where in the run that was: from this position on its samples are left out. */
 export interface BadFile {
+  /** Path of the file. */
   readonly path: string
+  /** Name of the video. */
   readonly id: string
   /** One line that names the file. */
   readonly reason: string
+  /** Code of the error, as in docs/errors.md. */
   readonly code: string
+  /** Pass over the data in which it failed, from 0. */
   readonly epoch: number
   /** Position in the order of that epoch. */
   readonly position: number

@@ -7,6 +7,7 @@ import { hasPictureExtension, hasVideoExtension } from './extensions.ts'
 export interface UnusableItem {
   /** Path relative to the source, or the line of a list with its path. */
   readonly id: string
+  /** Code of the reason, as in docs/errors.md. */
   readonly code:
     | 'VIDEO_LINK_BROKEN'
     | 'VIDEO_NAME_NOT_UNICODE'

@@ -7,12 +7,15 @@ import type { DecoderLimits, DecoderName, VideoEntry, VideoInfo } from './types.
 
 /** Which decoder inspects videos, and its limits. */
 export interface InspectOptions extends ListOptions {
+  /** What decodes videos. Default `node-av`. */
   readonly decoder?: DecoderName
+  /** What a decoder may take. */
   readonly limits?: DecoderLimits
   /** Processes. Default: one per core. */
   readonly workers?: number
   /** Processor seconds one file may take; four times as many when it is tried again. Default 60. */
   readonly timeoutSeconds?: number
+  /** Stops the work; the call rejects with its reason. */
   readonly signal?: AbortSignal
   /** Called as files are done, with their number and the total. */
   readonly onProgress?: (done: number, total: number) => void
@@ -20,6 +23,7 @@ export interface InspectOptions extends ListOptions {
 
 /** What was found out about one video. */
 export interface InspectedVideo {
+  /** The video, or the part of one. */
   readonly entry: VideoEntry
   /** What the file says of itself; absent when it cannot be opened. */
   readonly info?: VideoInfo
@@ -33,12 +37,15 @@ export interface InspectedVideo {
 export interface InspectReport {
   /** How each source was read: every file, line and column is in `videos` or named here. */
   readonly sources: readonly SourceReading[]
+  /** In the order in which they were named. */
   readonly videos: readonly InspectedVideo[]
+  /** Videos without a problem. */
   readonly usable: number
   /** Videos with a problem, and what `sources` name as unusable. */
   readonly unusable: number
   /** Seconds of all usable videos. */
   readonly seconds: number
+  /** Bytes of all usable videos. */
   readonly bytes: number
 }
 

@@ -5,10 +5,11 @@ import type { CropChoice } from './crop.ts'
 import type { IdleProcesses } from './idle-processes.ts'
 import { type ClipOutcome, DecodePool } from './pool.ts'
 import type { ClipSampling } from './sampling.ts'
-import type { DecoderLimits, DecoderName, VideoEntry } from './types.ts'
+import type { DecoderLimits, DecoderName, UnreadableVideo, VideoEntry } from './types.ts'
 
 /** Which views of which videos are read. */
 export interface LoadClipsOptions {
+  /** Videos, or parts of videos. */
   readonly entries: readonly VideoEntry[]
   /** Temporal views of every video; each is combined with every crop. All must have the same number of frames. */
   readonly samplings: readonly ClipSampling[]
@@ -24,10 +25,13 @@ export interface LoadClipsOptions {
   readonly prefetch?: number
   /** Processor seconds one view of one file may take; four times as many when it is tried again. Default 60. */
   readonly timeoutSeconds?: number
+  /** What decodes videos. Default `node-av`. */
   readonly decoder?: DecoderName
+  /** What a decoder may take. */
   readonly limits?: DecoderLimits
   /** Idle decoding processes of earlier calls, and where those of this one go in the end. Default: they end with the call. */
   readonly processes?: IdleProcesses
+  /** Stops the work; the call rejects with its reason. */
   readonly signal?: AbortSignal
 }
 
@@ -35,15 +39,18 @@ export interface LoadClipsOptions {
 export type LoadedVideo = {
   /** Index into the entries. */
   readonly index: number
+  /** The video, or the part of one. */
   readonly entry: VideoEntry
 } & (
   | {
+      /** Tells it from a video that could not be read. */
       readonly ok: true
       /** uint8 [samplings x crops][frames][height][width][3], RGB; the crops of one sampling are side by side. */
       readonly clips: Uint8Array
+      /** How each clip was made. */
       readonly views: readonly ClipView[]
     }
-  | { readonly ok: false; readonly code: string /** One line that names the file. */; readonly reason: string }
+  | UnreadableVideo
 )
 
 /** Videos that are decoded ahead of the one that is used, each with all of its clips. */

@@ -3,12 +3,13 @@ import { frameSizeOf } from '../core/frame-size.ts'
 import { type ClipRequest, type ClipView, clipBytes } from './clip.ts'
 import type { LoadClipsOptions } from './load-clips.ts'
 import { DecodePool } from './pool.ts'
-import type { VideoEntry } from './types.ts'
+import type { UnreadableVideo, VideoEntry } from './types.ts'
 
 /** Which videos are read in sliding windows, and the distance between windows. */
 export interface LoadWindowsOptions extends Omit<LoadClipsOptions, 'samplings' | 'crops' | 'prefetch'> {
   /** Frames of a window that the model sees, and positions from one to the next. */
   readonly frames: number
+  /** Frames of the file from one frame of a window to the next. */
   readonly stride: number
   /** Sample by time at this rate instead of by frame index. */
   readonly fps?: number
@@ -20,18 +21,22 @@ export interface LoadWindowsOptions extends Omit<LoadClipsOptions, 'samplings' |
 export type LoadedWindows = {
   /** Index into the entries. */
   readonly index: number
+  /** The video, or the part of one. */
   readonly entry: VideoEntry
 } & (
   | {
+      /** Tells it from a video that could not be read. */
       readonly ok: true
       /** Number of the first of these windows, and how many the video has. */
       readonly first: number
+      /** Windows of the whole video. */
       readonly total: number
       /** uint8 [windows][frames][height][width][3], RGB, the center of the picture. */
       readonly clips: Uint8Array
+      /** How each window was made. */
       readonly views: readonly ClipView[]
     }
-  | { readonly ok: false; readonly code: string; readonly reason: string }
+  | UnreadableVideo
 )
 
 /** Windows that are decoded together; a long video must not fill the memory. */

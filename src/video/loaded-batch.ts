@@ -6,7 +6,9 @@ import type { VideoEntry } from './types.ts'
 export interface LoadedSample extends ClipView {
   /** Index into the loader's entries. */
   readonly index: number
+  /** The video, or the part of one. */
   readonly entry: VideoEntry
+  /** Pass over the data, from 0. */
   readonly epoch: number
   /** Which of the `samplesPerClip` crops. */
   readonly copy: number
@@ -22,6 +24,7 @@ export interface LoadedBatch {
   readonly epoch: number
   /** uint8 [batchSize][frames][height][width][3], RGB, in shared memory. The copies of one video are side by side. */
   readonly clips: Uint8Array
+  /** Where each clip is from. */
   readonly samples: readonly LoadedSample[]
   /** Gives the memory of `clips` back for a later batch: call it when nothing reads them any more. A batch that is not given back keeps its memory. */
   release(): void

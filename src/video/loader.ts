@@ -17,6 +17,7 @@ export type { LoadedBatch, LoadedSample } from './loaded-batch.ts'
 
 /** Which videos are read, which frames make a clip, and how clips make batches. */
 export interface LoaderOptions {
+  /** Videos, or parts of videos. */
   readonly entries: readonly VideoEntry[]
   /** Which frames make a clip. */
   readonly sampling: ClipSampling
@@ -30,6 +31,7 @@ export interface LoaderOptions {
   readonly samplesPerClip?: number
   /** Clips per batch, a multiple of `samplesPerClip`. */
   readonly batchSize: number
+  /** Of the order, the frames and the crops: a whole number. */
   readonly seed: number
   /** Decoding processes. Default: one per core. */
   readonly workers?: number
@@ -45,6 +47,7 @@ export interface LoaderOptions {
   readonly onBadFile?: (file: BadFile) => void
   /** Default `node-av`. */
   readonly decoder?: DecoderName
+  /** What a decoder may take. */
   readonly limits?: DecoderLimits
   /** What clips come from instead of decoding processes, e.g. frames that are decoded already. It is closed with the loader. */
   readonly reader?: ClipReader
@@ -62,7 +65,9 @@ export interface LoaderStats {
   readonly waitSeconds: number
   /** Frames that came out of the codecs, and those that were used. */
   readonly decodedFrames: number
+  /** Frames that are in a clip. */
   readonly usedFrames: number
+  /** Videos that could not be read. */
   readonly badFiles: number
   /** Decoding processes that were replaced. */
   readonly restarts: number
@@ -77,11 +82,13 @@ export interface Loader {
    * @throws VideoMaeError `NOT_ENOUGH_VIDEOS`, `DECODER_MISSING`, `DECODER_RESOURCES`, `LOADER_CLOSED`
    */
   batches(range?: { readonly startStep?: number }): AsyncGenerator<LoadedBatch, void, undefined>
+  /** What it has done so far. */
   stats(): LoaderStats
   /** All bad files noted, `knownBad` included: store them with a checkpoint. */
   badFiles(): BadFile[]
   /** Identifiers of the decoding processes that are up. */
   processIds(): number[]
+  /** Ends the decoding processes. Batches that were handed out stay valid. */
   close(): Promise<void>
 }
 

@@ -11,8 +11,20 @@ import type { Failure, ProcessSettings } from './protocol.ts'
 
 /** Clips with their pixels, or why there are none. */
 export type ClipOutcome =
-  | { readonly ok: true; readonly result: ClipResult; readonly clips: Uint8Array }
-  | { readonly ok: false; readonly failure: Failure }
+  | {
+      /** Tells it from a request that failed. */
+      readonly ok: true
+      /** How the clips were made. */
+      readonly result: ClipResult
+      /** uint8 [clips, T, H, W, 3]. */
+      readonly clips: Uint8Array
+    }
+  | {
+      /** Tells it from clips that were read. */
+      readonly ok: false
+      /** What went wrong. */
+      readonly failure: Failure
+    }
 
 export type EncodeOutcome =
   | { readonly ok: true; readonly result: EncodedVideo }

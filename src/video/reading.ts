@@ -7,7 +7,9 @@ import type { VideoEntry } from './types.ts'
 
 /** A row that names the same part of the same file as an earlier one. */
 export interface RepeatedRow {
+  /** Name of the row. */
   readonly id: string
+  /** Line of the row that is not used, from 1. */
   readonly line: number
   /** Line of the row that is used. */
   readonly before: number
@@ -17,11 +19,13 @@ export interface RepeatedRow {
 export interface SourceReading {
   /** As it was named. */
   readonly source: string
+  /** What the source is. */
   readonly kind: 'folder' | 'list' | 'video'
   /** Videos, or parts of videos, that it gives. */
   readonly videos: number
   /** Lists: how their lines are written, in which encoding. */
   readonly format: string | null
+  /** Lists: encoding of their characters; null otherwise. */
   readonly encoding: TextEncoding | null
   /** Lists: SHA-256 of the bytes that were read. */
   readonly sha256: string | null
@@ -33,6 +37,7 @@ export interface SourceReading {
   readonly lines: LineCounts | null
   /** Files, folders and rows that are not used. */
   readonly unusable: readonly UnusableItem[]
+  /** Rows that name what an earlier row names. */
   readonly repeated: readonly RepeatedRow[]
   /** What a user should know, one sentence each. */
   readonly warnings: readonly string[]

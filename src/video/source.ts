@@ -13,7 +13,9 @@ export type { ListOptions } from './types.ts'
 
 /** The videos of one or several sources, and how each source was read. */
 export interface VideoListing {
+  /** Videos, or parts of videos, of all sources. */
   readonly entries: readonly VideoEntry[]
+  /** How each source was read. */
   readonly sources: readonly SourceReading[]
 }
 

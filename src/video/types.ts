@@ -12,6 +12,7 @@ export interface VideoEntry {
    * what the id column of its list says. With several sources their number comes first: `0/walk/a.mp4`.
    */
   readonly id: string
+  /** Name of the class. */
   readonly label?: string
   /** First second used, relative to the first frame. */
   readonly start?: number
@@ -35,7 +36,9 @@ export interface VideoEntry {
 
 /** Width and height in pixels. */
 export interface Size {
+  /** In pixels. */
   readonly width: number
+  /** In pixels. */
   readonly height: number
 }
 
@@ -51,6 +54,7 @@ export interface Box extends Size {
 export interface Geometry {
   /** In pixels of the displayed (rotated) picture. */
   readonly crop: Box
+  /** What the crop is scaled to, pixels. */
   readonly scale: Size
   /** Top left corner of the part of the scaled crop that is kept. */
   readonly window?: { readonly x: number; readonly y: number }
@@ -60,8 +64,11 @@ export interface Geometry {
 
 /** What is known of a file without decoding it. */
 export interface VideoInfo extends Size {
+  /** Path of the file. */
   readonly path: string
+  /** FFmpeg's name, e.g. `mov,mp4,m4a,3gp,3g2,mj2`. */
   readonly container: string
+  /** FFmpeg's name, e.g. `h264`. */
   readonly codec: string
   /** FFmpeg's name, e.g. `yuv420p`. */
   readonly pixelFormat: string
@@ -71,7 +78,9 @@ export interface VideoInfo extends Size {
   readonly duration: number
   /** Clockwise turn that the display applies: 0, 90, 180 or 270 (`width` and `height` are after it). */
   readonly rotation: 0 | 90 | 180 | 270
+  /** Whether the display mirrors the picture left and right. */
   readonly mirrored: boolean
+  /** Size of the file. */
   readonly bytes: number
 }
 
@@ -116,6 +125,7 @@ export interface EncodePlan {
 
 /** One open file. Not re-entrant: one call at a time. */
 export interface OpenVideo {
+  /** What is known of the file. */
   readonly info: VideoInfo
   /** The file that is decoded, as it was opened; absent where there is none. */
   readonly file?: Pick<VideoFile, 'state' | 'requireUnchanged'>
@@ -142,6 +152,7 @@ export interface OpenVideo {
    * @throws VideoMaeError as `decode`; `ENCODER_MISSING`, `ENCODING_FAILED`
    */
   encode?(plan: EncodePlan): Promise<Size>
+  /** Closes the file. */
   close(): void
 }
 
@@ -158,9 +169,11 @@ export type DecoderName = 'node-av' | 'ffmpeg'
 
 /** Opens videos and decodes frames, in this process. */
 export interface Decoder {
+  /** Name of the decoder. */
   readonly name: DecoderName
   /** The library or program and its version, for reports. */
   describe(): string
+  /** Opens a file. Close what it returns. */
   open(path: string): Promise<OpenVideo>
 }
 
@@ -176,4 +189,14 @@ export interface ListOptions {
   readonly fixedForm?: boolean
   /** For a folder: take the name of the folder a file is in as its label (see `classFolderWarnings`). Default false. */
   readonly labelFromFolder?: boolean
+}
+
+/** Why a video could not be read. */
+export interface UnreadableVideo {
+  /** Tells it from a video that was read. */
+  readonly ok: false
+  /** Code of the error, as in docs/errors.md. */
+  readonly code: string
+  /** One line that names the file. */
+  readonly reason: string
 }

@@ -5,7 +5,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
-import { entries, examplesOf, pageOf, silent, symbolsOf } from '../../scripts/support/api-reference.ts'
+import { entries, examplesOf, pageOf, silent, symbolsOf, uncommented } from '../../scripts/support/api-reference.ts'
 
 const root = path.resolve(import.meta.dirname, '../..')
 const dist = path.join(root, 'dist')
@@ -17,6 +17,12 @@ describe('the API reference', () => {
     const names = list.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
     expect(symbols.map(({ name }) => name).toSorted()).toEqual(names.toSorted())
     expect(silent(symbols)).toEqual([])
+  })
+
+  test('has a comment for each field that users hold', () => {
+    const fields = symbols.flatMap(({ declaration }) => [...declaration.matchAll(/^ {4}(readonly )?\w+\??[:(<]/gm)])
+    expect(fields.length).toBeGreaterThan(1000)
+    expect(uncommented(symbols)).toEqual([])
   })
 
   test('shows a declaration, what is said of it, and its tags as a list', () => {

@@ -28,12 +28,15 @@ import { verifyCertificate } from '../videos/verify-videos.ts'
 export interface AttestOptions {
   /** `audit.json`, where it is not next to the certificate. */
   readonly audit?: string
+  /** Stops the work; the call rejects with its reason. */
   readonly signal?: AbortSignal
+  /** Called with the name of a stage and its progress. */
   readonly onProgress?: (stage: string, done: number, total: number) => void
 }
 
 /** An in-toto statement about a certificate, and the files that it leaves out. */
 export interface Attestation {
+  /** What is signed. */
   readonly statement: CertificateStatement
   /** Files that the certificate names and that are not next to it: the statement is not about these. */
   readonly missing: readonly string[]

@@ -29,9 +29,13 @@ import { auditDefaults } from './defaults.ts'
 
 /** The learners, the rule and the attacks of an audit. */
 export interface AuditOptions<Set extends SampleSet, Inputs extends TestInputs> extends PoolOptions {
+  /** The base learners, which are trained again for every attack. */
   readonly learners: LearnerFamily<Set, Inputs>
+  /** What decides the bucket of a sample. */
   readonly by: BucketKey
+  /** K, at least 1. */
   readonly partitions: number
+  /** The rule whose certificates are attacked. */
   readonly rule: Rule
   /** d of Finite Aggregation. Default 4. */
   readonly spread?: number
@@ -51,6 +55,7 @@ export interface AuditOptions<Set extends SampleSet, Inputs extends TestInputs> 
   readonly attacks?: number
   /** Rows of an attacker's video. Default: the most that a video of the set has. */
   readonly attackClips?: number
+  /** Of the attacks: a whole number. Default 0. */
   readonly seed?: number
 }
 
@@ -63,14 +68,21 @@ export interface AuditViolation {
 
 /** How many certified predictions were attacked, and whether one of them changed. */
 export interface AuditReport {
+  /** Format and version of the report. */
   readonly schema: 'videomae.audit/1'
+  /** The rule whose certificates were attacked. */
   readonly rule: Rule
+  /** The base learner, with every value that its training depends on besides the samples. */
   readonly learner: LearnerDescription
   /** What was trained again in each trial, and what was taken as given. */
   readonly retrained: string
+  /** K. */
   readonly partitions: number
+  /** d of Finite Aggregation; 1 without. */
   readonly spread: number
+  /** Encoder groups; null with one encoder. */
   readonly groups: number | null
+  /** DPA*: learners of each partition; 1 without. */
   readonly seeds: number
   /** Learners of the ensemble, K times d. */
   readonly learners: number
@@ -79,18 +91,23 @@ export interface AuditReport {
    * `groups`).
    */
   readonly learnersDigest: string | null
+  /** Inputs that were predicted. */
   readonly inputs: number
   /** Training the same set again, in another file order, gave the same bytes. */
   readonly reproducible: boolean
+  /** Random poisonings. */
   readonly trials: number
   /** Poisons of all trials together, in units of the radius (periods for `temporal`), and actions by kind. */
   readonly poisons: number
+  /** Poisoned samples of all trials, by kind. */
   readonly actions: Readonly<Record<PoisonKind, number>>
   /** Learners that changed, and the most that theory allowed, summed over trials. */
   readonly changedLearners: number
+  /** The most learners that the certificates let the trials change, summed over trials. */
   readonly allowedLearners: number
   /** Predictions checked: certified for the trial's budget. */
   readonly checkedPredictions: number
+  /** Certified predictions that changed; a sound certificate has none. */
   readonly violations: readonly AuditViolation[]
   /** Attacks that succeeded with an inserted video in each of radius + 1 buckets or periods (`beyond`) and of radius (`within`). */
   readonly attacks: {

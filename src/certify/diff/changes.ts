@@ -12,11 +12,13 @@ export type UnitChange = 'added' | 'removed' | 'label' | 'content'
 export interface ChangedUnit {
   /** What makes it one unit: a SHA-256, an id, a source or a period, 0 the newest. */
   readonly unit: string
+  /** What became of it. */
   readonly change: UnitChange
   /** Names of its videos, in either set. */
   readonly ids: readonly string[]
   /** Classes of its videos before and after. */
   readonly before: readonly string[]
+  /** Classes of its videos after the change. */
   readonly after: readonly string[]
 }
 

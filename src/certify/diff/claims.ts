@@ -4,8 +4,11 @@ import type { ReadCertificate, ReadRun } from '../verify/schema.ts'
 
 /** A value that two certificates state differently. */
 export interface ClaimDifference {
+  /** Path of the value in the file. */
   readonly field: string
+  /** The value in the first certificate. */
   readonly before: unknown
+  /** The value in the second certificate. */
   readonly after: unknown
 }
 

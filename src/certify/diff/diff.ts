@@ -14,6 +14,7 @@ import { readSide, type Side } from './side.ts'
 export interface InputOutcome {
   /** Name of the class. */
   readonly prediction: string
+  /** In units of the certificate. */
   readonly radius: number
 }
 
@@ -25,7 +26,9 @@ export interface InputComparison {
   readonly sha256: string | null
   /** True class, in the second certificate. */
   readonly label: string
+  /** What the first certificate says. */
   readonly before: InputOutcome
+  /** What the second certificate says. */
   readonly after: InputOutcome
   /** Whether the first certificate is about this change of the data; null where the check was not made. */
   readonly certified: boolean | null
@@ -33,16 +36,19 @@ export interface InputComparison {
 
 /** Something that the claim of the first certificate rules out. */
 export interface DiffViolation {
+  /** Name of the run. */
   readonly run: string
   /** `learner`: a base learner changed, and none of its samples did. */
   readonly kind: 'prediction' | 'learner'
   /** Name of the input, or number of the base learner. */
   readonly what: string
+  /** What happened, in one sentence. */
   readonly reason: string
 }
 
 /** The comparison for one rule: what the change cost, and what became of each input. */
 export interface RunDiff {
+  /** Name of the run, such as `DPA+ROE K=50`. */
   readonly run: string
   /** What the changes of the data cost under this rule, in units of its radius; null where it is not known. */
   readonly cost: number | null
@@ -50,8 +56,11 @@ export interface RunDiff {
   readonly notChecked: string | null
   /** Inputs that were compared. */
   readonly inputs: number
+  /** Inputs with another prediction. */
   readonly predictionsChanged: number
+  /** Inputs with a larger radius. */
   readonly radiiGained: number
+  /** Inputs with a smaller radius. */
   readonly radiiLost: number
   /** Inputs whose radius covers the change; null where the check was not made. */
   readonly certified: number | null
@@ -63,12 +72,15 @@ export interface RunDiff {
 
 /** What became of the predictions of a certificate after the protected data changed. */
 export interface CertificateDiff {
+  /** Format and version of the comparison. */
   readonly schema: 'videomae.certificate-diff/1'
   /** The certificates that were compared. */
   readonly before: string
+  /** Path of the second certificate. */
   readonly after: string
   /** Of the first certificate: what its radii promise, and what they count. */
   readonly claim: string
+  /** What the radii of the first certificate count. */
   readonly unit: string
   /** Null where a certificate does not record its protected set. */
   readonly protectedSet: {
@@ -77,6 +89,7 @@ export interface CertificateDiff {
     readonly counts: Readonly<Record<UnitChange, number>>
     readonly changes: readonly ChangedUnit[]
   } | null
+  /** How inputs were matched, how many are in both certificates, and the names of the others. */
   readonly inputs: {
     readonly matchedBy: 'content' | 'name'
     readonly both: number
@@ -85,9 +98,13 @@ export interface CertificateDiff {
   }
   /** What the claim takes as fixed and is not the same. */
   readonly claimDifferences: readonly ClaimDifference[]
+  /** One comparison for each rule and K that both certificates have. */
   readonly runs: readonly RunDiff[]
+  /** Names of runs that only the first certificate has. */
   readonly runsOnlyBefore: readonly string[]
+  /** Names of runs that only the second certificate has. */
   readonly runsOnlyAfter: readonly string[]
+  /** What the first certificate rules out and happened; a sound certificate has none. */
   readonly violations: readonly DiffViolation[]
 }
 

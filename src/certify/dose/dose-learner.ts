@@ -10,7 +10,9 @@ import type { DoseLearner } from './lethal-dose.ts'
 
 /** A family of learners, its samples, and the inputs that are predicted. */
 export interface DoseLearnerOptions<Set extends SampleSet, Inputs extends TestInputs> extends PoolOptions {
+  /** What the learner is called in the report. */
   readonly name: string
+  /** Trains the base learners. */
   readonly learners: LearnerFamily<Set, Inputs>
   /** Default `content`. */
   readonly by?: BucketKey

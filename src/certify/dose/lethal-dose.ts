@@ -19,6 +19,7 @@ import { mean, meanInterval, sizeForAccuracy, sizeInterval } from './dose-interv
 
 /** Anything that can be trained on subsets and on partitions: heads on features, or training from scratch elsewhere. */
 export interface DoseLearner {
+  /** What the learner is called in the report. */
   readonly name: string
   /** N: samples that can be drawn and poisoned (videos, not clips). */
   readonly samples: number
@@ -36,6 +37,7 @@ export interface DoseLearner {
 
 /** The sizes of ensembles and subsets of a lethal-dose study. */
 export interface LethalDoseOptions {
+  /** Every K that is measured. */
   readonly partitions: readonly number[]
   /** Random subsets for each size. Default 40; at least 10. */
   readonly subsets?: number
@@ -43,8 +45,11 @@ export interface LethalDoseOptions {
   readonly accuracies?: readonly number[]
   /** Accuracies of the ensemble at which learners are compared; default: chosen from what all of them reach. */
   readonly targets?: readonly number[]
+  /** Of the random subsets: a whole number. Default 0. */
   readonly seed?: number
+  /** Stops the work; the call rejects with its reason. */
   readonly signal?: AbortSignal
+  /** Called with what is being measured. */
   readonly onProgress?: (what: string) => void
 }
 
@@ -92,8 +97,11 @@ export interface LearnerDose {
 
 /** How many samples each learner needs, and the radii that follow from it. */
 export interface LethalDoseReport {
+  /** Format and version of the report. */
   readonly schema: 'videomae.lethal-dose/1'
+  /** Random subsets for each size. */
   readonly subsets: number
+  /** One for each learner, in the order that was given. */
   readonly learners: readonly LearnerDose[]
   /** Among the K of each learner whose ensemble reaches the target: the largest, and the one with the largest median. */
   readonly matched: readonly {

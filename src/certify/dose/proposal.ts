@@ -70,13 +70,17 @@ type StudyRow = StudyLearner['rows'][number]
 
 /** One K, rule and spread, with what the study lets expect of it. */
 export interface ProposedEnsemble {
+  /** K. */
   readonly partitions: number
+  /** The aggregation rule. */
   readonly rule: typeof partitionRule | typeof spreadRule
+  /** d of Finite Aggregation; 1 without. */
   readonly spread: number
   /** Samples of a base learner, as in the study. */
   readonly samples: number
   /** Base learners to train. */
   readonly learners: number
+  /** Expected accuracy and radii, interpolated from the study. */
   readonly expected: RobustnessSummary
   /** Whether it is expected to meet everything that is required; null where nothing is. */
   readonly meets: boolean | null
@@ -88,7 +92,9 @@ export interface DoseProposal {
   readonly learner: string
   /** N of the study, and of the training set that the proposal is for. */
   readonly studySamples: number
+  /** N of the training set that the proposal is for, in units of the radius. */
   readonly samples: number
+  /** Every ensemble that was compared. */
   readonly candidates: readonly ProposedEnsemble[]
   /** In what the study is about something else than the ensembles that are proposed, one sentence each. */
   readonly notes: readonly string[]

@@ -42,16 +42,23 @@ export interface BucketAssignment {
 
 /** Which bucket each training sample is in, as it is kept next to a certificate. */
 export interface BucketManifest {
+  /** Format and version of the manifest. */
   readonly schema: 'videomae.buckets/1'
+  /** The function from a sample to its bucket, in words. */
   readonly hash: string
+  /** What decides the bucket of a sample. */
   readonly by: BucketKey
+  /** Number of buckets. */
   readonly buckets: number
+  /** Encoder groups; null with one encoder. */
   readonly groups: number | null
   /** What one poison is when buckets are made this way. */
   readonly unit: string
+  /** With buckets by time: the bounds of the periods. */
   readonly periods?: Periods
   /** In a bucket: with buckets by time, what is older or newer than all periods is not counted. */
   readonly rows: number
+  /** Videos in a bucket. */
   readonly videos: number
   /** Rows in each bucket. */
   readonly sizes: readonly number[]

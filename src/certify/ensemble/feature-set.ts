@@ -3,6 +3,7 @@ import { sha256 } from './hash.ts'
 
 /** A labeled collection as buckets and threats see it: who each row is, not what it looks like. A row is a clip. */
 export interface SampleSet {
+  /** Number of rows. */
   readonly rows: number
   /** [rows] index into `classNames`. */
   readonly labels: Int32Array
@@ -34,11 +35,13 @@ export interface SampleSet {
 export interface FeatureSet extends SampleSet {
   /** [rows, width] row-major. */
   readonly features: Float32Array
+  /** Values of a row. */
   readonly width: number
 }
 
 /** Inputs to predict. */
 export interface TestInputs {
+  /** Number of inputs. */
   readonly rows: number
   /** [rows] index into the classes; for accuracy only. */
   readonly labels: Int32Array
@@ -56,7 +59,9 @@ export interface TestInputs {
 export interface TestSet extends TestInputs {
   /** [rows, width] row-major. */
   readonly features: Float32Array
+  /** Values of a row. */
   readonly width: number
+  /** [groups] the same inputs as features of each group's encoder, where there is one for each group. */
   readonly perGroup?: readonly TestSet[]
 }
 

@@ -17,6 +17,7 @@ import { checkPeriods, type Periods } from './periods.ts'
 export interface PoolOptions {
   /** Learners trained at a time, each on one thread. Default: what the machine offers, at most 16. Results do not depend on it. */
   readonly threads?: number
+  /** Stops the work; the call rejects with its reason. */
   readonly signal?: AbortSignal
   /** Called after each finished range of learners. */
   readonly onProgress?: (done: number, total: number) => void
@@ -24,12 +25,15 @@ export interface PoolOptions {
 
 /** The i-th of n cluster jobs, i from 0. */
 export interface Shard {
+  /** From 0. */
   readonly index: number
+  /** Number of jobs. */
   readonly count: number
 }
 
 /** Which learners an ensemble has, and what decides the samples of each. */
 export interface EnsemblePlan extends PoolOptions {
+  /** What decides the bucket of a sample. */
   readonly by: BucketKey
   /** Learners: K for disjoint partitions, K times d for Finite Aggregation. As many buckets, but see `periods`. */
   readonly learners: number
@@ -52,7 +56,9 @@ export interface EnsemblePlan extends PoolOptions {
 
 /** What is known of every trained learner. */
 export interface LearnerRecord {
+  /** Its index, from 0. */
   readonly learner: number
+  /** Rows that it was trained on. */
   readonly samples: number
   /** SHA-256 of the learner's options, its sample count and its weight bytes (of all seeds). */
   readonly sha256: string
@@ -75,9 +81,13 @@ export interface VoteOptions extends PoolOptions {
 
 /** Base learners that are trained, with what they were trained on, ready to vote. */
 export interface TrainedEnsemble<Inputs extends TestInputs> {
+  /** Number of classes. */
   readonly classes: number
+  /** Number of ballots that are cast: K times d. */
   readonly learners: number
+  /** [d] learners that bucket 0 reaches; bucket b reaches those b further on. */
   readonly offsets: readonly number[]
+  /** Which bucket each row is in. */
   readonly assignment: BucketAssignment
   /** [learners], in order; fewer where only a share was trained. */
   readonly records: readonly LearnerRecord[]
@@ -99,12 +109,14 @@ export interface TrainedEnsemble<Inputs extends TestInputs> {
 
 /** What a certificate records of its base learner: every value that training depends on besides the samples. */
 export interface LearnerDescription {
+  /** Name of the kind, such as `ridge`. */
   readonly kind: string
   readonly [option: string]: unknown
 }
 
 /** A row of a poisoned training set: content that exists, or is made from it, under any label and name. */
 export interface PoisonedRow {
+  /** Where the content is from: a row of the clean set, with noise or without, a test input, or features. */
   readonly content:
     | { readonly kind: 'row'; readonly row: number }
     /** The content of `row` plus noise of this size, drawn from `seed`. */
@@ -113,10 +125,15 @@ export interface PoisonedRow {
     | { readonly kind: 'input'; readonly input: number }
     /** [width] What an encoder makes of it, for learners that read features. */
     | { readonly kind: 'features'; readonly features: Float32Array }
+  /** Index of the class. */
   readonly label: number
+  /** Name of the video. */
   readonly id: string
+  /** SHA-256 of the content, 64 hex digits. */
   readonly digest: string
+  /** Source of the video. */
   readonly group?: string
+  /** When the video was collected, in the unit of the set. */
   readonly time?: number
 }
 
@@ -127,6 +144,7 @@ export interface PoisonedRow {
  * order, on its number and on constants, byte for byte; an empty learner abstains.
  */
 export interface LearnerFamily<Set extends SampleSet, Inputs extends TestInputs> {
+  /** The base learner, with every value that its training depends on besides the samples. */
   readonly description: LearnerDescription
   /** @throws VideoMaeError `INVALID_ARGUMENT` or `FEATURES_NOT_FINITE` */
   check(set: Set, inputs: Inputs): void

@@ -19,18 +19,23 @@ import type { StoredBallots, StoredFlips } from './stored-votes.ts'
 
 /** `certificate.json`. Readers refuse a schema they do not know. */
 export interface CertificateFile {
+  /** Format and version of the certificate. */
   readonly schema: 'videomae.certificate/1'
   /** What the radii are a promise against, its unit, conditions and limits. Never print a radius without it. */
   readonly threat: ThreatStatement
+  /** What decides the bucket of a sample, and the function in words. */
   readonly buckets: { readonly by: BucketKey; readonly hash: string }
   /** The base learner, with every value its training depends on besides the samples. */
   readonly learner: LearnerDescription
+  /** Names of the classes; indices in the file count them from 0. */
   readonly classNames: readonly string[]
   /** The most frequent class of the training set, and what always answering it gets right. */
   readonly mostFrequentClass: { readonly name: string; readonly accuracy: number }
   /** In a bucket of the run that reads most: what is in no period is not counted. */
   readonly trainingRows: number
+  /** Videos in a bucket of the run that reads most. */
   readonly trainingVideos: number
+  /** One for each rule and number of partitions. */
   readonly runs: readonly CertificateRun[]
   /** Files that say which samples and inputs these are, by content; null where no files were kept. */
   readonly samples?: SampleFiles | null
@@ -60,6 +65,7 @@ export interface EnsembleReference {
 
 /** One rule at one number of partitions. */
 export interface CertificateRun {
+  /** The rule that counts the votes. */
   readonly rule: RunRule
   /** K: a poison touches one K-th of the learners. */
   readonly partitions: number
@@ -71,14 +77,17 @@ export interface CertificateRun {
   readonly learners: number
   /** [d] spread of Finite Aggregation; none for `temporal`. */
   readonly offsets: readonly number[]
+  /** Encoder groups; null where the rule does not count them. */
   readonly groups: number | null
   /** For `temporal`: bounds of the periods, and how many each learner is trained on. */
   readonly periods?: Periods
+  /** SHA-256 of the bucket manifest, 64 hex digits. */
   readonly bucketManifest: string
   /** SHA-256 over the digests of all learners: training again must give it again. */
   readonly learnersDigest: string
   /** Null where the learners are not kept: they are no matrices on features, or the rule needs the training set. */
   readonly ensemble: EnsembleReference | null
+  /** Learners without a training sample. */
   readonly emptyLearners: number
   /** Learners whose samples are all of one class. */
   readonly singleClassLearners: number
@@ -90,6 +99,7 @@ export interface CertificateRun {
   readonly baseAccuracy: number
   /** Votes not cast, over all inputs. */
   readonly abstentions: number
+  /** Accuracy and radii over all inputs. */
   readonly summary: RobustnessSummary
   /** For `fa_exact`: inputs whose radius is exact; of the others it is a lower bound. Null for the other rules. */
   readonly exactRadii: number | null
@@ -104,6 +114,7 @@ export interface CertificateRun {
   readonly collective:
     | readonly { readonly budget: number; readonly changedAtMost: number; readonly certifiedAccuracy: number }[]
     | null
+  /** The certificate of each input, with its id and true class; null where only the summary was asked for. */
   readonly inputs: readonly ({ readonly id: string; readonly label: number } & InputCertificate)[] | null
   /** The votes that all of this follows from, for `verifyCertificate`; null where they were not kept. */
   readonly ballots: StoredBallots | null

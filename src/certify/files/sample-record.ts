@@ -34,7 +34,9 @@ export interface RecordedSample {
 
 /** `protected-set.json` and `certified-inputs.json`. */
 export interface SampleRecord {
+  /** Format and version of the record. */
   readonly schema: 'videomae.samples/1'
+  /** Which samples these are: those that are protected, or the inputs that are certified. */
   readonly side: 'protected' | 'inputs'
   /** What decides the partition of a protected sample. */
   readonly by: BucketKey
@@ -44,6 +46,7 @@ export interface SampleRecord {
 
 /** The records that a certificate names, with the SHA-256 of the files; they are next to it. */
 export interface SampleFiles {
+  /** The record of the protected samples. */
   readonly protectedSet: StoredFile
   /** Null where the certificate lists no inputs, or their contents are not known. */
   readonly inputs: StoredFile | null

@@ -9,8 +9,11 @@ export type Ranks = Uint8Array | Uint16Array | Uint32Array
 
 /** What each learner of an ensemble votes for, for each input. */
 export interface Ballots {
+  /** Number of inputs. */
   readonly inputs: number
+  /** Number of ballots for each input. */
   readonly learners: number
+  /** Number of classes. */
   readonly classes: number
   /** Ranks kept of each ballot: `classes` for full rankings, 1 for first choices only (enough for DPA and FA). */
   readonly places: number

@@ -6,6 +6,7 @@ import type { EnsembleShape, InputCertificate } from './rule.ts'
 
 /** The aggregation rule, and what it needs to know of the ensemble. */
 export interface RuleOptions {
+  /** Name of the rule. */
   readonly rule: Rule
   /** The learners that bucket 0 reached, for `fa`, `fa_exact` and `roe_fa`. The other rules count one for each bucket. */
   readonly offsets?: readonly number[]

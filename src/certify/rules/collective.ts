@@ -38,7 +38,9 @@ export interface CollectiveOptions extends Omit<RuleOptions, 'targets'> {
 
 /** How many predictions of a test set may change together, at most. */
 export interface CollectiveBound {
+  /** Number of inputs that the bound is about. */
   readonly inputs: number
+  /** Poisoned samples of the attack, in units of the radius. */
   readonly budget: number
   /** Inputs that could be changed at this budget one at a time. */
   readonly changedAlone: number
@@ -143,6 +145,7 @@ function countChanged(ways: readonly Way[], { captures }: Reach, changedBy: Int3
 
 /** What a certificate says of one budget. */
 export interface CollectiveRow {
+  /** Poisoned samples of the attack, in units of the radius. */
   readonly budget: number
   /** Right predictions that one poisoned training set of this budget may change at most. */
   readonly changedAtMost: number

@@ -3,6 +3,7 @@ import { invalidArgument } from '../../core/errors.ts'
 
 /** Accuracies, certified accuracies and radii over a test set. */
 export interface RobustnessSummary {
+  /** Number of inputs. */
   readonly inputs: number
   /** Share of inputs predicted right, without any poison. */
   readonly cleanAccuracy: number

@@ -27,6 +27,7 @@ export interface EnsembleShape {
 
 /** The prediction for one input, and how many poisoned samples it tolerates. */
 export interface InputCertificate {
+  /** Index of the predicted class. */
   readonly prediction: number
   /** Poisons after which the prediction provably stays. */
   readonly radius: number

@@ -31,6 +31,7 @@ export type EncoderTrust = 'external' | 'public' | 'protected_set' | 'per_group'
 export interface EncoderProvenance {
   /** SHA-256 of weights and architecture (of the program text for `fixed`). */
   readonly digest: string
+  /** Why poisoned samples cannot have changed the weights. */
   readonly trust: EncoderTrust
   /**
    * Whether labels of the *protected set* took part: in training, or in choosing a checkpoint, epoch or setting by them.
@@ -43,12 +44,15 @@ export interface EncoderProvenance {
 
 /** The threat of a certificate, and the encoder that it rests on. */
 export interface ThreatDeclaration {
+  /** What the attacker may do. */
   readonly threat: Threat
+  /** The encoder that features are from. */
   readonly encoder: EncoderProvenance
 }
 
 /** The part of a certificate that says what its radius means. */
 export interface ThreatStatement {
+  /** What the attacker may do. */
   readonly threat: Threat
   /** What the radius counts. */
   readonly unit: string
@@ -56,7 +60,9 @@ export interface ThreatStatement {
   readonly claim: string
   /** What the claim rests on and the program cannot check. */
   readonly conditions: readonly string[]
+  /** What the certificate says nothing about, one sentence each. */
   readonly notCovered: readonly string[]
+  /** The encoder: its digest, why it is trusted, whether it saw labels, and what it was trained on; null where that is not known. */
   readonly encoder: {
     readonly digest: string
     readonly trust: EncoderTrust

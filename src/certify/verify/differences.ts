@@ -7,7 +7,9 @@ export interface Difference {
   readonly input: string | null
   /** Where it is in the file, `runs[0].inputs[3].radius`. */
   readonly field: string
+  /** The value in the certificate. */
   readonly stated: unknown
+  /** The value that follows from the files. */
   readonly recomputed: unknown
 }
 

@@ -31,7 +31,9 @@ export interface VerifyVotesOptions {
 
 /** One rule at one K, or the one rule of an imported certificate. */
 export interface VerifiedRun {
+  /** Name of the run, such as `DPA+ROE K=50`. */
   readonly run: string
+  /** Number of inputs. */
   readonly inputs: number
   /** Null: recomputed from its votes. Otherwise why not. */
   readonly skipped: string | null
@@ -41,19 +43,23 @@ export interface VerifiedRun {
 
 /** What was recomputed of a certificate, and where it disagrees. */
 export interface VerificationReport {
+  /** Format and version of the report. */
   readonly schema: 'videomae.verification/1'
   /** The file that was verified. */
   readonly certificate: string
   /** The sentence that a radius must be quoted with; null for imported certificates, whose conditions say it. */
   readonly claim: string | null
+  /** One for each rule and number of partitions. */
   readonly runs: readonly VerifiedRun[]
   /** Values that were compared. */
   readonly compared: number
+  /** What was checked, one sentence each. */
   readonly checked: readonly string[]
   /** What no figure of this report says anything about. */
   readonly notChecked: readonly string[]
   /** At most 1000 of them. */
   readonly differences: readonly Difference[]
+  /** All of them, also those that are not listed. */
   readonly differencesFound: number
 }
 

@@ -52,6 +52,7 @@ export interface VideoAudit extends AuditReport {
   readonly protectedSet: string
   /** Null where they were not asked for, or cannot be made: `listsSkipped` says why. */
   readonly lists: ListAuditReport | null
+  /** Why no rows and files were attacked; null where they were. */
   readonly listsSkipped: string | null
   /** Labels flipped in the rows against the white-box certificate and that of the votes; null where not asked for. */
   readonly labelFlips: ListAuditReport | null

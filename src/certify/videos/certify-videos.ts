@@ -39,11 +39,13 @@ export interface CertifyVideosJob
 
 /** What `certifyVideos` found and wrote. */
 export interface CertifiedVideos {
+  /** What was written as `certificate.json`. */
   readonly certificate: VideoCertificate
   /** Paths of the files that were written: `certificate.json`, tables, buckets of each K, what `verify` reads next to them, ensembles. */
   readonly files: readonly string[]
   /** Inputs that were predicted. */
   readonly inputs: number
+  /** What was known before the first video was decoded. */
   readonly plan: CertifyVideosPlan
 }
 

@@ -29,6 +29,7 @@ export interface LethalDoseOfVideosJob
   readonly from: readonly string[]
   /** Default: ridge heads. Options that a kind does not have are left out. */
   readonly learners?: readonly LearnerOptions[]
+  /** What a poisoned sample may be. Default `general`. */
   readonly threat?: Threat
   /** Called with what is being measured. */
   readonly onMeasure?: (what: string) => void

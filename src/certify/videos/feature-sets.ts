@@ -68,10 +68,13 @@ export async function storeFeatures(
 export interface VideoFeatures {
   /** [rows, width] */
   readonly features: Float32Array
+  /** Number of rows: clips of all videos. */
   readonly rows: number
+  /** Values of a row. */
   readonly width: number
   /** [rows] */
   readonly owners: readonly LabeledVideo[]
+  /** Videos that could not be read. */
   readonly failures: readonly VideoFailure[]
 }
 

@@ -62,8 +62,11 @@ export interface CertifyVideosOptions
 
 /** Which videos are protected and which are predicted. */
 export interface Division {
+  /** Videos of the protected set. */
   readonly train: readonly LabeledVideo[]
+  /** Videos to predict. */
   readonly test: readonly LabeledVideo[]
+  /** What divided them, in words. */
   readonly how: string
   /** Rows that are neither. */
   readonly leftOut: readonly LeftOutRow[]
@@ -79,15 +82,19 @@ export interface CertifyVideosPlan {
   readonly sources: readonly FeatureSource[]
   /** [protected videos] encoder group of each; null with one encoder. */
   readonly groupOf: Int32Array | null
+  /** Bounds of the periods; undefined without buckets by time. */
   readonly periods: Periods | undefined
+  /** The base learner. */
   readonly learner: LearnerOptions
   /** What class indices count: see `classNamesOf`. */
   readonly classes: readonly string[]
   /** Where the classes are from. */
   readonly classList: ClassList
+  /** Which videos are protected and which are predicted. */
   readonly division: Division
   /** Videos to predict that learners or encoders have seen. */
   readonly seen: SeenInputs
+  /** Where the encoder is from, and why it is trusted. */
   readonly encoder: EncoderProvenance
   /** Null where nothing fixes the scale of features. */
   readonly trusted: TrustedVideos | null

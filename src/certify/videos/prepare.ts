@@ -37,9 +37,13 @@ import { applyScale, type FeatureScale, measureScale } from './scale.ts'
 
 /** What `certify`, `audit` and `doseLearner` take. */
 export interface Prepared<Set extends SampleSet, Inputs extends TestInputs> {
+  /** Trains the base learners. */
   readonly learners: LearnerFamily<Set, Inputs>
+  /** The protected set. */
   readonly set: Set
+  /** The inputs to predict. */
   readonly test: Inputs
+  /** Where the encoder is from, with its digest. */
   readonly encoder: EncoderProvenance
   /** [encoders] what scales the features of `set` and `test`; null where they are not scaled, absent for learners without features. */
   readonly scales?: readonly FeatureScale[] | null

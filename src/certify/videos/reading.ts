@@ -21,6 +21,7 @@ export type Side = 'training' | 'test'
 
 /** A row of the data that is neither protected nor predicted. */
 export interface LeftOutRow {
+  /** Name of the row. */
   readonly id: string
   /** Which side it would be on; null where that is not known. `trusted`: a video that was to fix the scale. */
   readonly side: Side | 'trusted' | null

@@ -7,6 +7,7 @@ import type { FeatureSource } from './feature-source.ts'
 
 /** Counts of the videos to predict. */
 export interface SeenInputs {
+  /** Videos to predict. */
   readonly predicted: number
   /** Those with the content of a protected video. */
   readonly protected: number

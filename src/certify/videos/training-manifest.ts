@@ -24,6 +24,7 @@ import { contentsOf, type OwnTraining, reconstructed, unreadable } from './recon
 export interface TrainingManifest {
   /** SHA-256 over all of it. */
   readonly digest: string
+  /** Whether training read labels. */
   readonly labeled: boolean
   /** SHA-256 of every file that took part, in this run or in one it started from. */
   readonly samples: ReadonlySet<string>

@@ -26,6 +26,7 @@ export function readSource({ source, kind, sha256, format, encoding, columns, un
 
 /** `certificate.json` of videos. */
 export interface VideoCertificate extends CertificateFile {
+  /** Where the videos are from, and how they were divided. */
   readonly data: {
     /** What was read. */
     readonly source: string

@@ -24,14 +24,21 @@ export interface ReadOptions {
 export interface VotesReading {
   /** Without its folder. */
   readonly file: string
+  /** Of the bytes of the file, 64 hex digits. */
   readonly sha256: string
   /** For example `CSV (comma, UTF-8)` or `npy i4`. */
   readonly format: string
+  /** What its cells are. */
   readonly kind: 'votes' | 'scores'
+  /** Number of inputs. */
   readonly inputs: number
+  /** Number of learners. */
   readonly learners: number
+  /** Neighboring columns whose scores make one ballot; 1 for votes. */
   readonly seeds: number
+  /** Number of classes. */
   readonly classes: number
+  /** Number of the first class in the file: 0 or 1. */
   readonly firstClass: number
   /** What the cells of votes and true classes were; absent in earlier certificates, and where no cell is a class. */
   readonly classCells?: 'names' | 'numbers' | 'both'
@@ -43,6 +50,7 @@ export interface VotesReading {
   readonly ids: string | null
   /** Column of true classes; null: there is none. */
   readonly labels: string | null
+  /** Inputs without a true class, in a file that has a column for it. */
   readonly unknownLabels: number
   /** Votes that are not cast (-1). */
   readonly abstentions: number

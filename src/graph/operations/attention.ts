@@ -3,14 +3,22 @@ import { sameShape, type TensorSpec } from '../program.ts'
 import { expectShape, spec } from '../shape-rules.ts'
 
 /** Attributes of `attention`. */
-export type AttentionAttributes = { readonly heads: number }
+export type AttentionAttributes = {
+  /** Number of heads; divides the width. */
+  readonly heads: number
+}
 
 /** Sizes of the inputs of `attention`. */
 export interface AttentionSizes {
+  /** Sequences. */
   readonly batch: number
+  /** Tokens that attend. */
   readonly queries: number
+  /** Tokens that are attended to. */
   readonly keys: number
+  /** Values of a token, of all heads together. */
   readonly width: number
+  /** Values of a token in one head. */
   readonly headWidth: number
   /** Whether the keys are the values, too: inputs [q, x]. */
   readonly sharedKeys: boolean

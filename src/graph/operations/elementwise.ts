@@ -42,7 +42,10 @@ export function multiply(a: Tensor, b: Tensor): Tensor {
 }
 
 /** Attributes of `scale`. */
-export type ScaleAttributes = { readonly factor: number }
+export type ScaleAttributes = {
+  /** What every value is multiplied by. */
+  readonly factor: number
+}
 
 /** `factor * x`, any shape. */
 export const scaleOperation: Operation<ScaleAttributes> = {

@@ -3,7 +3,10 @@ import { sameShape } from '../program.ts'
 import { expectShape, spec } from '../shape-rules.ts'
 
 /** Attributes of `layerNorm`. */
-export type LayerNormAttributes = { readonly epsilon: number }
+export type LayerNormAttributes = {
+  /** Added to the variance. */
+  readonly epsilon: number
+}
 
 /**
  * Layer normalization over the last axis (Ba et al. 2016): `y = (x - mean) / sqrt(variance + epsilon) * gamma + beta`

@@ -4,7 +4,10 @@ import { elementCount } from '../program.ts'
 import { expectShape, isAxis, spec } from '../shape-rules.ts'
 
 /** Attributes of `reshape`. */
-export type ReshapeAttributes = { readonly shape: readonly number[] }
+export type ReshapeAttributes = {
+  /** The new shape, with as many values. */
+  readonly shape: readonly number[]
+}
 
 /** The same values in row-major order under another shape. Costs nothing. */
 export const reshapeOperation: Operation<ReshapeAttributes> = {
@@ -30,7 +33,14 @@ export function reshape(x: Tensor, shape: readonly number[]): Tensor {
 }
 
 /** Attributes of `slice`. */
-export type SliceAttributes = { readonly axis: number; readonly start: number; readonly size: number }
+export type SliceAttributes = {
+  /** Along which the part is taken, from 0. */
+  readonly axis: number
+  /** First position that is taken. */
+  readonly start: number
+  /** Number of positions that are taken. */
+  readonly size: number
+}
 
 /** `size` entries of one axis from `start` on. */
 export const sliceOperation: Operation<SliceAttributes> = {
@@ -54,7 +64,14 @@ export function slice(x: Tensor, axis: number, start: number, size: number): Ten
 }
 
 /** Attributes of `pad`. */
-export type PadAttributes = { readonly axis: number; readonly before: number; readonly after: number }
+export type PadAttributes = {
+  /** Along which zeros are added, from 0. */
+  readonly axis: number
+  /** Zeros before the values. */
+  readonly before: number
+  /** Zeros behind the values. */
+  readonly after: number
+}
 
 /** Zeros before and behind along one axis: the gradient of `slice`. */
 export const padOperation: Operation<PadAttributes> = {
@@ -77,7 +94,10 @@ export function pad(x: Tensor, axis: number, before: number, after: number): Ten
 }
 
 /** Attributes of `concat`. */
-export type ConcatAttributes = { readonly axis: number }
+export type ConcatAttributes = {
+  /** Along which inputs are joined, from 0. */
+  readonly axis: number
+}
 
 /** Joins tensors along one axis; all other sizes agree. Tokens [B, N, D] are joined along axis 1. */
 export const concatOperation: Operation<ConcatAttributes> = {
@@ -138,7 +158,10 @@ export function gatherTokens(x: Tensor, indices: Tensor): Tensor {
 }
 
 /** Attributes of `scatterTokens`. */
-export type ScatterTokensAttributes = { readonly tokens: number }
+export type ScatterTokensAttributes = {
+  /** Tokens of the output. */
+  readonly tokens: number
+}
 
 /**
  * The transpose of `gatherTokens`: y [B, M, D], int32 indices [B, M] -> [B, tokens, D], zero where no index points,

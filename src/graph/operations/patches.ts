@@ -13,10 +13,15 @@ export type PatchAttributes = {
 
 /** How many patches a clip has along each axis. */
 export interface PatchGrid {
+  /** Clips. */
   readonly batch: number
+  /** Patches in time. */
   readonly frames: number
+  /** Patches from top to bottom. */
   readonly height: number
+  /** Patches from left to right. */
   readonly width: number
+  /** Channels of a pixel. */
   readonly channels: number
   /** Patches along time, height and width. */
   readonly grid: readonly [number, number, number]
@@ -58,8 +63,11 @@ export function patchGrid(
 
 /** `mean` and `std` are per channel on [0, 1] pixels; `layout` says how the frames are in memory. */
 export type PatchifyAttributes = PatchAttributes & {
+  /** [channels] subtracted from pixels on [0, 1]. */
   readonly mean: readonly number[]
+  /** [channels] what the difference is divided by. */
   readonly std: readonly number[]
+  /** Order of the axes of the frames: batch, time, height, width, channels. */
   readonly layout: 'BTHWC' | 'BTCHW'
 }
 

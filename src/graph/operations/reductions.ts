@@ -3,7 +3,10 @@ import type { Operation, Tensor } from '../graph.ts'
 import { expectShape, spec } from '../shape-rules.ts'
 
 /** Attributes of `sumLeading`. */
-export type SumLeadingAttributes = { readonly keep: number }
+export type SumLeadingAttributes = {
+  /** Number of last axes that are kept. */
+  readonly keep: number
+}
 
 /** Sums over the leading axes: x [L..., S] -> [S], with S the last `keep` axes. */
 export const sumLeadingOperation: Operation<SumLeadingAttributes> = {
@@ -24,7 +27,10 @@ export function sumLeading(x: Tensor, keep: number): Tensor {
 }
 
 /** Attributes of `broadcastLeading`. */
-export type BroadcastLeadingAttributes = { readonly leading: readonly number[] }
+export type BroadcastLeadingAttributes = {
+  /** Sizes of the axes that are put in front. */
+  readonly leading: readonly number[]
+}
 
 /** Repeats x [S] over new leading axes: [leading..., S]. */
 export const broadcastLeadingOperation: Operation<BroadcastLeadingAttributes> = {

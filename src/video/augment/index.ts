@@ -7,7 +7,9 @@ export type { RandomErasingOptions } from './random-erasing.ts'
 
 /** What is done to the pixels of a training clip after its crop; all frames alike, so that motion stays true. */
 export interface ClipAugmentation {
+  /** Random changes of color and geometry; null: none. */
   readonly randAugment?: RandAugmentOptions | null
+  /** A box of noise; null: none. */
   readonly erasing?: RandomErasingOptions | null
 }
 

@@ -11,6 +11,7 @@ export interface RandomErasingOptions {
   readonly aspect?: number
   /** The noise is standard normal in the values that the model reads: (pixel / 255 - mean) / std, per channel. */
   readonly mean: readonly number[]
+  /** [channels] what the difference is divided by. */
   readonly std: readonly number[]
 }
 

@@ -8,9 +8,13 @@ export function weightsLength(classes: number, width: number): number {
 
 /** Trained heads: everything that voting needs. */
 export interface TrainedHeads {
+  /** Kind of the heads, with every option. */
   readonly head: ResolvedHead
+  /** Number of classes. */
   readonly classes: number
+  /** Values of a row of features. */
   readonly width: number
+  /** Number of heads. */
   readonly learners: number
   /** [learners, classes, width + 1] float32, bias last. */
   readonly weights: Float32Array

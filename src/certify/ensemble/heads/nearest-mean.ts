@@ -4,6 +4,7 @@ import type { HeadKind } from './head-kind.ts'
 
 /** The class with the nearest mean of its samples. */
 export interface NearestMeanHead {
+  /** Tells the kinds of heads apart. */
   readonly kind: 'nearest_mean'
 }
 

@@ -4,6 +4,7 @@ import type { HeadKind, HeadWork } from './head-kind.ts'
 
 /** Regularized least squares on one-hot targets, closed form in float64. */
 export interface RidgeHead {
+  /** Tells the kinds of heads apart. */
   readonly kind: 'ridge'
   /** Added to the diagonal; features of unit length have diagonal 2 (the bias adds 1). Default 0.1. */
   readonly lambda?: number

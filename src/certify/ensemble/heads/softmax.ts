@@ -17,6 +17,7 @@ import type { HeadKind } from './head-kind.ts'
 
 /** Multinomial logistic regression: full batch, a fixed number of accelerated gradient steps from zero. */
 export interface SoftmaxHead {
+  /** Tells the kinds of heads apart. */
   readonly kind: 'softmax'
   /** Default 100. Constant: a stopping rule on pooled data would couple the learners. */
   readonly steps?: number

@@ -40,11 +40,17 @@ import { type AttackKind, attacked, attackKinds, kindsFor, type Target } from '.
 export interface ListAuditOptions {
   /** As for `certify`; `data` is what is attacked. */
   readonly videos: CertifyVideosOptions
+  /** Rules whose certificates are attacked. */
   readonly rules: readonly Rule[]
+  /** K, at least 1. */
   readonly partitions: number
+  /** What the attacker may do. */
   readonly threat: Threat
+  /** Encoder groups. Default: one encoder for all learners. */
   readonly groups?: number
+  /** d of Finite Aggregation. */
   readonly spread?: number
+  /** DPA*: learners of each partition. Default 1. */
   readonly seeds?: number
   /** Also the white-box label-flip certificate of ridge heads (threat `label_flip` only). */
   readonly whiteBox?: boolean
@@ -58,9 +64,13 @@ export interface ListAuditOptions {
   readonly columns?: readonly Column[]
   /** A folder for lists, links and the attacker's files; removed afterwards. */
   readonly folder: string
+  /** Of the attacks: a whole number. Default 0. */
   readonly seed?: number
+  /** Threads that train heads. Default: one for each core. */
   readonly threads?: number
+  /** Stops the work; the call rejects with its reason. */
   readonly signal?: AbortSignal
+  /** Called after each attack. */
   readonly onProgress?: (done: number, total: number) => void
   /** What is audited. Default: the way that `certify` goes. For tests of the audit. */
   readonly certified?: (data: string, options: ListAuditOptions) => Promise<Outcome>
@@ -68,11 +78,15 @@ export interface ListAuditOptions {
 
 /** How many lists were attacked, and whether a certified prediction changed. */
 export interface ListAuditReport {
+  /** Whether a list or a folder was attacked. */
   readonly form: DataForm['kind']
+  /** What the attacker could do. */
   readonly threat: Threat
+  /** Rules whose certificates were attacked. */
   readonly rules: readonly Rule[]
   /** Rows of the clean data. */
   readonly rows: number
+  /** Attacks. */
   readonly trials: number
   /** Acts of each kind, over all attacks. */
   readonly acts: Readonly<Record<AttackKind, number>>
@@ -82,6 +96,7 @@ export interface ListAuditReport {
   readonly refused: Readonly<Record<string, number>>
   /** Predictions that were certified for what an attack cost, and compared. */
   readonly checkedPredictions: number
+  /** Certified predictions that changed: number of the attack, what it did, and what changed. */
   readonly violations: readonly {
     readonly trial: number
     readonly acts: readonly AttackKind[]

@@ -55,9 +55,11 @@ export interface EnsembleExport {
   readonly bytes: number
   /** What the description says, `NAME.json` next to `NAME.onnx`. */
   readonly sidecar: OnnxSidecar
+  /** What the file takes: frames, or features of an encoder. */
   readonly input: EnsembleInput
   /** Of the ensemble, as `certificate.json` names it. */
   readonly digest: string
+  /** How the file was compared with the ensemble. */
   readonly check: {
     /** Null without an encoder. */
     readonly engine: string | null
@@ -68,7 +70,9 @@ export interface EnsembleExport {
     /** Largest difference of a score, relative to the largest score. */
     readonly largestDifference: number
   }
+  /** What a user should know, one sentence each. */
   readonly warnings: readonly string[]
+  /** Keys and values in the ONNX file. */
   readonly metadata: Readonly<Record<string, string>>
 }
 

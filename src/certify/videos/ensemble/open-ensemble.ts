@@ -5,7 +5,7 @@ import { Turns } from '../../../core/turns.ts'
 import { type PredictedVideo, predictedVideo, readGiven } from '../../../inference/predict.ts'
 import { IdleProcesses } from '../../../video/idle-processes.ts'
 import type { SourceReading } from '../../../video/reading.ts'
-import type { DecoderName } from '../../../video/types.ts'
+import type { DecoderName, UnreadableVideo } from '../../../video/types.ts'
 import type { Rule } from '../../rules/list.ts'
 import type { InputCertificate } from '../../rules/rule.ts'
 import { targetsNamed } from '../../rules/targeted-summary.ts'
@@ -26,6 +26,7 @@ export interface CertifiedEnsembleOptions {
   readonly encoder?: string | readonly string[]
   /** Default: the engine that computed the features of the training set. Another one changes their last bits. */
   readonly engine?: string | null
+  /** Threads of the engine. Default: one for each core. */
   readonly threads?: number
   /** Decoding processes. Default: one per core. */
   readonly workers?: number
@@ -47,14 +48,17 @@ export interface PredictCertifiedOptions {
   readonly targetClasses?: readonly string[]
   /** Processor seconds after which a file counts as unreadable. */
   readonly timeoutSeconds?: number
+  /** Stops the work; the call rejects with its reason. */
   readonly signal?: AbortSignal
   /** Told how folders and lists were read, before the first prediction. */
   readonly onSources?: (sources: readonly SourceReading[]) => void
+  /** Called after each video. */
   readonly onProgress?: (done: number, total: number) => void
 }
 
 /** One prediction with its certificate. What the radius counts is `threat.unit` of the ensemble. */
 export interface CertifiedClass extends Omit<InputCertificate, 'prediction' | 'rivals' | 'targets'> {
+  /** Tells it from a video that could not be read. */
   readonly ok: true
   /** Null where the ensemble abstains: the radius is below what was asked for. */
   readonly label: string | null
@@ -71,18 +75,23 @@ export interface CertifiedClass extends Omit<InputCertificate, 'prediction' | 'r
 }
 
 /** The class of one video with its radius, or why there is none. */
-export type CertifiedVideo = PredictedVideo &
-  (CertifiedClass | { readonly ok: false; readonly code: string; readonly reason: string })
+export type CertifiedVideo = PredictedVideo & (CertifiedClass | UnreadableVideo)
 
 /** An ensemble that is open for predictions. */
 export interface CertifiedEnsemble {
+  /** Path of the ensemble. */
   readonly file: string
   /** SHA-256 of its content, as `certificate.json` names it. */
   readonly digest: string
+  /** The rule that counts the votes. */
   readonly rule: Rule
+  /** K. */
   readonly partitions: number
+  /** d of Finite Aggregation; 1 without. */
   readonly spread: number
+  /** Number of votes for each video. */
   readonly learners: number
+  /** Names of the classes, in the order of their indices. */
   readonly classNames: readonly string[]
   /** What a radius is a promise against, with its conditions. Never show a radius without it. */
   readonly threat: ThreatStatement
@@ -95,6 +104,7 @@ export interface CertifiedEnsemble {
    * @throws VideoMaeError `INVALID_ARGUMENT`, and what decoding and the engine throw; the signal's reason when aborted
    */
   predict(videos: readonly string[], options?: PredictCertifiedOptions): Promise<CertifiedVideo[]>
+  /** Ends the engine and the decoding processes. Call it when all calls have ended. */
   close(): Promise<void>
 }
 

@@ -24,16 +24,23 @@ import { type MeasuredWork, measureFeatures, measureHeads } from './measure.ts'
 
 /** What a certification would do and take, before it is done. */
 export interface CertificationForecast {
+  /** Format and version of the forecast. */
   readonly schema: 'videomae.certification-plan/1'
+  /** What the certificate would promise. */
   readonly threat: ThreatStatement
+  /** Videos in the protected set. */
   readonly protected: number
   /** What one poison is, in the protected set: N of a lethal-dose study. */
   readonly units: number
+  /** Videos to predict. */
   readonly predicted: number
+  /** Rows of the data that are neither. */
   readonly leftOut: number
   /** Names, without the placeholders for any other class. */
   readonly classes: readonly string[]
+  /** Name of the base learner. */
   readonly learner: string
+  /** One for each number of partitions and spread, with the seconds that training and votes take. */
   readonly ensembles: readonly (ForecastEnsemble & {
     /** On one thread; null where base learners are networks, whose time is not measured. */
     readonly training: MeasuredWork | null
@@ -41,6 +48,7 @@ export interface CertificationForecast {
   })[]
   /** By the clock, with the threads and processes asked for; null where frames are read as they are. */
   readonly features: MeasuredWork | null
+  /** Bytes that features and learners need, and whether they fit. */
   readonly memory: {
     readonly features: MemoryNeed | null
     /** Null where base learners are networks: see `notes`. */
@@ -49,6 +57,7 @@ export interface CertificationForecast {
     /** What the estimate says in words. */
     readonly notes: readonly string[]
   }
+  /** What would be written. */
   readonly files: readonly ForecastFile[]
 }
 

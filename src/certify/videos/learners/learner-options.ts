@@ -13,6 +13,7 @@ export { type LearnerKind, learnerKinds } from './names.ts'
 
 /** Kind of the base learners and how they are trained. */
 export interface LearnerOptions {
+  /** What the base learners are. */
   readonly kind: LearnerKind
   /** `ridge`: added to the diagonal. Default 0.1. */
   readonly lambda?: number

@@ -7,9 +7,11 @@ import type { Content } from './video-set.ts'
 
 /** The samples of one learner, in canonical order. */
 export interface LearnerSamples {
+  /** [contents] what each sample is. */
   readonly contents: readonly Content[]
   /** [contents] */
   readonly labels: readonly number[]
+  /** Names of the classes; labels are indices into them. */
   readonly classNames: readonly string[]
 }
 
@@ -17,6 +19,7 @@ export interface LearnerSamples {
 export interface TrainerContext {
   /** Sessions that learners of the same shapes take over from each other. */
   readonly sessions: SessionPool
+  /** Stops the work; the call rejects with its reason. */
   readonly signal?: AbortSignal
 }
 
@@ -25,6 +28,7 @@ export interface TrainerContext {
  * everything random from its own seed.
  */
 export interface LearnerTrainer {
+  /** The base learner, with every value that its training depends on besides the samples. */
   readonly description: LearnerDescription
   /**
    * @param seed of this learner
