@@ -1,6 +1,6 @@
 /** Which ensembles a certification trains, and training shares of them on several machines. */
 import path from 'node:path'
-import { learnerCount, requireCount } from '../core/counts.ts'
+import { learnerCount, requireCount, requireFilledLearners } from '../core/counts.ts'
 import { invalidArgument, requireDistinct, unusedArgument, VideoMaeError } from '../core/errors.ts'
 import { type BucketKey, checkUnits } from './ensemble/buckets.ts'
 import type { SampleSet, TestInputs } from './ensemble/feature-set.ts'
@@ -231,7 +231,8 @@ export function ensemblesOf<Set extends SampleSet, Inputs extends TestInputs>(
  */
 export function checkProtected(set: SampleSet, plan: EnsemblePlan): void {
   checkEnsemblePlan(plan)
-  const { by, periods } = plan
+  const { by, periods, learners, seeds = 1, offsets = [0] } = plan
+  requireFilledLearners(set.rows, learners * seeds, offsets.length * (periods?.coverage ?? 1) * seeds)
   checkUnits(set, { by, periods, buckets: spreadOfPlan(plan).buckets })
 }
 

@@ -8,7 +8,7 @@ import { finetuneSchema } from '../finetune/configuration.ts'
 import { computeFeatures } from '../inference/features.ts'
 import { spatialViews, temporalViews } from '../inference/views.ts'
 import { runSchema } from '../train/configuration.ts'
-import { type CountName, largestCounts, learnerCount, requireCount } from './counts.ts'
+import { type CountName, largestCounts, learnerCount, requireCount, requireFilledLearners } from './counts.ts'
 
 const usage = expect.objectContaining({ code: 'INVALID_ARGUMENT', exit: 'usage' })
 
@@ -44,10 +44,20 @@ test.each<[string, () => unknown]>([
   ['trials', () => checkAudit({ trials: 1e9 })],
   ['attacks', () => checkAudit({ attacks: -1 })],
   ['budget', () => checkAudit({ largestBudget: 1e12 })],
+  ['budget beyond the learners', () => checkAudit({ largestBudget: 101, learners: 100 })],
+  ['learners for few samples', () => requireFilledLearners(24, 65_537)],
+  ['learners of a spread', () => requireFilledLearners(2000, 256_001, 2)],
   ['subsets', () => checkStudy({ partitions: [5], subsets: 1e9 })],
   ['partitions of a study', () => checkStudy({ partitions: [1e9] })],
 ])('%s out of bounds are refused before anything is made for them', (_, call) => {
   expect(call).toThrow(usage)
+})
+
+test('as many learners as samples can fill are not refused', () => {
+  requireFilledLearners(24, 65_536)
+  requireFilledLearners(2000, 128_000)
+  requireFilledLearners(2000, 256_000, 2)
+  checkAudit({ largestBudget: 100, learners: 100 })
 })
 
 test.each([{ clips: 1e9 }, { crops: 1e9 }, { batch: 1e9 }, { workers: 1e9 }, { threads: 1e9 }, { windowStep: 1e12 }])(

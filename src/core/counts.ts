@@ -99,3 +99,27 @@ export function learnerCount(partitions: number, spread = 1, seeds = 1): number 
     )
   return partitions * spread
 }
+
+/** Base learners that are trained however few samples there are. */
+const freeLearners = 65_536
+/** Partitions for each sample. Nearly all are empty with more of them, and an empty one abstains. */
+const partitionsPerSample = 64
+
+/**
+ * Refuses an ensemble whose size comes from an option and not from the data: it would be worked on for hours, and change no radius.
+ *
+ * @param samples protected ones
+ * @param learners of the ensemble, trained with each seed
+ * @param reach learners that one sample reaches, times seeds
+ * @throws VideoMaeError `INVALID_ARGUMENT`
+ */
+export function requireFilledLearners(samples: number, learners: number, reach = 1): void {
+  const most = Math.max(freeLearners, partitionsPerSample * samples * reach)
+  if (learners > most)
+    throw invalidArgument(
+      'partitions',
+      `at most ${most} base learners, because the protected samples are ${samples} and nearly all learners would have none,`,
+      learners,
+      'Take fewer partitions.',
+    )
+}

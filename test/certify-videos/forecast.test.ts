@@ -99,3 +99,10 @@ it('the command prints it, with a proposal from a study, and makes no folder', a
   expect([refused.code, refused.document.error?.code]).toEqual([2, 'INVALID_ARGUMENT'])
   expect(readFileSync(inFolder('dose.json'), 'utf8')).toBe(JSON.stringify(study))
 })
+
+it('is refused at once for far more learners than videos fill, as is the run', async () => {
+  const refused = { code: 'INVALID_ARGUMENT', message: expect.stringContaining('the protected samples are 16') }
+  const far = { ...job, partitions: 2 ** 24, rules: ['dpa'] as const, spread: undefined }
+  await expect(forecastCertification(far)).rejects.toMatchObject(refused)
+  await expect(certifyVideos(far)).rejects.toMatchObject(refused)
+})

@@ -97,7 +97,7 @@ describe('a certification is refused where it does not fit', () => {
     await requireStudyMemory(planOf('ridge', 500), options, size)
     memory.available = 4e9
     const many = ensembleSize({ partitions: [4_000_000], rules: ['fa'] })
-    await expect(requireStudyMemory(planOf('ridge', 500), options, many)).rejects.toMatchObject({
+    await expect(requireStudyMemory(planOf('ridge', 62_500), options, many)).rejects.toMatchObject({
       code: 'OUT_OF_MEMORY',
       hint: expect.stringContaining('--partitions'),
     })

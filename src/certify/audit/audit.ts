@@ -3,7 +3,7 @@
  * and look whether any learner changed that should not have, or any certified prediction.
  */
 import { requireCount } from '../../core/counts.ts'
-import { unusedArgument, VideoMaeError } from '../../core/errors.ts'
+import { invalidArgument, unusedArgument, VideoMaeError } from '../../core/errors.ts'
 import { RandomStream } from '../../core/random.ts'
 import { certifyInTurns } from '../certify.ts'
 import { checkProtected, checkRules } from '../certify-plan.ts'
@@ -136,6 +136,9 @@ interface Audit<Set extends SampleSet, Inputs extends TestInputs> {
 /** Of more classes, what each costs is not audited. */
 const mostTargets = 50
 
+/** Learners that a sample reaches. */
+export const spreadOf = (rule: Rule, spread = 4): number => (needsSpread(rule) ? spread : 1)
+
 /**
  * How much is tried.
  *
@@ -145,11 +148,16 @@ export function checkAudit({
   trials = auditDefaults.trials,
   attacks = auditDefaults.attacks,
   largestBudget,
-}: Pick<AuditOptions<never, never>, 'trials' | 'attacks' | 'largestBudget'>): void {
+  learners = Number.POSITIVE_INFINITY,
+}: Pick<AuditOptions<never, never>, 'trials' | 'attacks' | 'largestBudget'> & {
+  readonly learners?: number
+}): void {
   requireCount('trials', trials, 'trials', 0)
   requireCount('attacks', attacks, 'attacks', 0)
   if (largestBudget === undefined) return
   requireCount('budget', largestBudget, 'largestBudget')
+  if (largestBudget > learners)
+    throw invalidArgument('largestBudget', `at most the ${learners} base learners: no radius is larger`, largestBudget)
   if (trials === 0) throw unusedArgument('largestBudget', 'without random poisonings (trials)', largestBudget)
 }
 
@@ -175,10 +183,10 @@ export async function audit<Set extends SampleSet, Inputs extends TestInputs>(
     seeds = 1,
   } = options
   checkRules({ rules: [rule], partitions, groups, by, seeds, spread: options.spread })
-  checkAudit({ trials, attacks, largestBudget: options.largestBudget })
   options.learners.check(set, test)
-  const spread = needsSpread(rule) ? (options.spread ?? 4) : 1
+  const spread = spreadOf(rule, options.spread)
   const learners = partitions * spread
+  checkAudit({ trials, attacks, largestBudget: options.largestBudget, learners })
   const offsets = spreadOffsets(partitions, spread, seed)
   const pool: PoolOptions = { threads: options.threads, signal: options.signal }
   const layout = { periods, ...(needsGroups(rule) ? { groups } : {}) }

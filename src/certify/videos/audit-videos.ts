@@ -14,6 +14,7 @@ import {
   assertAudit,
   audit,
   checkAudit,
+  spreadOf,
 } from '../audit/audit.ts'
 import { auditDefaults } from '../audit/defaults.ts'
 import { checkRules } from '../certify-plan.ts'
@@ -78,7 +79,7 @@ export async function auditVideos(
     throw invalidArgument('whiteBox', 'ridge heads', job.learner?.kind)
   if (whiteBox && job.listTrials === 0)
     throw invalidArgument('whiteBox', 'at least one trial on rows (listTrials)', job.listTrials)
-  checkAudit(job)
+  checkAudit({ ...job, learners: partitions * spreadOf(rule, job.spread) })
   if (groups !== undefined && !needsGroups(rule) && [job.from].flat().length <= 1)
     throw unusedArgument('groups', 'without rule groups', groups)
   if (job.listTrials !== undefined) requireCount('listTrials', job.listTrials, 'listTrials', 0)

@@ -1,6 +1,7 @@
 /** Whether the features and the base learners of a certification fit into memory, before a video is decoded. */
 import { availableParallelism } from 'node:os'
 import { availableMemory } from '../../core/available-memory.ts'
+import { requireFilledLearners } from '../../core/counts.ts'
 import { bytesOfWeights, type EncoderWeights, planFeatures } from '../../inference/encoder-source.ts'
 import { gatheredClips } from '../../inference/feature-collector.ts'
 import { bytesOnTheWay, clipBytesOf } from '../../inference/memory.ts'
@@ -25,6 +26,8 @@ const programBytes = 100e6
 export interface EnsembleSize {
   /** Largest number of base learners in one ensemble. */
   readonly learners: number
+  /** Learners that one video reaches, at most. */
+  readonly reach: number
   /** Largest part of the protected videos that one base learner reads, on average over partitions, 0 to 1. */
   readonly share: number
 }
@@ -38,8 +41,10 @@ export function ensembleSize(of: {
   readonly coverage?: number
 }): EnsembleSize {
   const { partitions, rules, spread = 4, coverage = 1 } = of
+  const offsets = rules.some(needsSpread) ? spread : 1
   return {
-    learners: Math.max(...partitions) * (rules.some(needsSpread) ? spread : 1),
+    learners: Math.max(...partitions) * offsets,
+    reach: offsets * coverage,
     share: Math.min(1, coverage / Math.min(...partitions)),
   }
 }
@@ -47,14 +52,15 @@ export function ensembleSize(of: {
 /**
  * Tells what the features and the learners need and refuses what does not fit.
  *
- * @throws VideoMaeError `OUT_OF_MEMORY` with the numbers
+ * @throws VideoMaeError `OUT_OF_MEMORY` with the numbers, `INVALID_ARGUMENT` for far more learners than videos fill
  */
 export async function requireStudyMemory(
   plan: CertifyVideosPlan,
   options: CertifyVideosOptions,
-  size: EnsembleSize = { learners: 1, share: 0 },
+  size: EnsembleSize = { learners: 1, reach: 1, share: 0 },
 ): Promise<void> {
   const { kind } = plan.learner
+  requireFilledLearners(plan.division.train.length, size.learners, size.reach)
   await requireFeatureMemory(plan, options)
   if (isHeadKind(kind)) return requireHeadMemory(plan, options, size)
   const [source] = encodersOf(plan.sources)

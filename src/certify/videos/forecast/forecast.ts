@@ -1,5 +1,6 @@
 /** What a certification will train, need and write, before it trains anything. */
 
+import { requireFilledLearners } from '../../../core/counts.ts'
 import { VideoMaeError } from '../../../core/errors.ts'
 import type { MemoryNeed } from '../../../train/memory-need.ts'
 import { checkRules, ensemblesOf } from '../../certify-plan.ts'
@@ -79,6 +80,8 @@ export async function forecastCertification(job: CertifyVideosJob): Promise<Cert
   const plan = await planCertification(videos)
   checkPlan(plan, by, rules, threat, whiteBox)
   const { division, classes, learner, encoder } = plan
+  const { learners, reach } = ensembleSizeOf(job)
+  requireFilledLearners(division.train.length, learners, reach)
   const set = videoSetOf(division.train, classes)
   const statement = threatOfVideos(checkThreat(set, by, rules, { threat, encoder }), plan, videos)
   const planned = ensemblesOf({
