@@ -49,11 +49,11 @@ it('names the file or the link that is in the way', () => {
   symlinkSync(inFolder('nowhere'), inFolder('dangling'))
   for (const folder of [inFolder('dangling'), inFolder('dangling', 'x')]) {
     const { message, hint } = refused(folder)
-    expect(message).toContain(`but ${inFolder('dangling')} is a link that leads to no folder.`)
+    expect(message).toContain(`but ${inFolder('dangling')} is a link to a folder that does not exist.`)
     expect(hint).toContain('Remove the link')
   }
   symlinkSync('circle', inFolder('circle'))
-  expect(refused(inFolder('circle', 'x')).message).toContain('a link that leads to no folder')
+  expect(refused(inFolder('circle', 'x')).message).toContain('a link to a folder that does not exist')
 })
 
 it('leaves nothing where it fails', () => {

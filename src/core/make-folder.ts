@@ -115,7 +115,7 @@ function reasonOf(folder: string, error: SystemError): { readonly why: string; r
   const { code } = error
   const found = code === 'EEXIST' ? lstatSync(folder, { throwIfNoEntry: false }) : undefined
   if (found?.isSymbolicLink() === true) {
-    const why = `${folder} is a link that leads to no folder`
+    const why = `${folder} is a link to a folder that does not exist`
     return { why, hint: 'Remove the link, make the folder that it leads to, or choose another path.' }
   }
   if (found !== undefined) return { why: `${folder} is a file`, hint: systemHint('ENOTDIR') }

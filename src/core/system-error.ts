@@ -20,16 +20,16 @@ const systemHints: Readonly<Record<string, string>> = {
   EAGAIN: 'The machine is short of processes or memory: end other programs, then {goOn}.',
   EIO: 'The disk reported a fault: check it, then {goOn}.',
   ENXIO: 'There is no such device.',
-  ELOOP: 'Links on that path lead in a circle: name the file itself.',
+  ELOOP: 'The links on that path form a loop: name the file itself.',
   EXDEV: 'That path crosses file systems: choose a folder on the same one.',
   EFBIG: 'That file is larger than the file system or the limit of the shell (ulimit -f) allows.',
-  EBUSY: 'Something else uses that file: close it, then {goOn}.',
-  ETXTBSY: 'That file is a program which runs: stop it, then {goOn}.',
+  EBUSY: 'Another program uses that file: close it, then {goOn}.',
+  ETXTBSY: 'That file is a running program: stop it, then {goOn}.',
   ESTALE: 'The network file system has lost that file: mount it again, then {goOn}.',
   ETIMEDOUT: 'The network file system does not answer: check it, then {goOn}.',
   ENOTEMPTY: 'That folder is not empty: choose another one.',
-  EPIPE: 'What reads the output has ended.',
-  EINVAL: 'The file system does not know how to do that: choose a path on another one.',
+  EPIPE: 'The program that reads the output has ended.',
+  EINVAL: 'The file system does not support this: choose a path on another one.',
 }
 
 /** For everything else that an operating system can say. */
@@ -62,7 +62,7 @@ export function systemError(thrown: unknown, goOn: string = goingOn.again): Vide
   return new VideoMaeError(`The operating system refused: ${message}${where}.`, {
     code: 'SYSTEM_ERROR',
     exit: 'environment',
-    hint: missing ? 'There is nothing of that name: check the path.' : systemHint(code, goOn),
+    hint: missing ? 'There is no file or folder with that name: check the path.' : systemHint(code, goOn),
     cause: thrown,
   })
 }

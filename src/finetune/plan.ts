@@ -134,7 +134,7 @@ export async function planFull(
   }
   const advice = (): string => {
     if (memory !== toTrain)
-      return 'Show each tested video fewer times (evaluation.clips, evaluation.crops), or fewer clips a run (evaluation.batch). --force starts the run anyway.'
+      return 'Show each tested video fewer times (evaluation.clips, evaluation.crops), or fewer clips per run (evaluation.batch). --force starts the run anyway.'
     const smaller = smallerRuns(share.clipsPerRun, batch.size / ranks.size, data.samplesPerClip)
     const needs = smaller.map((clips) => ({
       perRun: clips,

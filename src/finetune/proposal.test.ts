@@ -34,7 +34,7 @@ it('proposes nothing where the batch is that already, and none smaller than a la
   expect(propose(200, { size: 768 })).toMatchObject({ size: 16 })
 })
 
-it('takes as many clips a run as fit into memory, and says what to set', () => {
+it('takes as many clips per run as fit into memory, and says what to set', () => {
   const { perRun, text } = propose(90, {}, 1, 3)!
   expect(perRun).toBe(2)
   expect(text).toBe(

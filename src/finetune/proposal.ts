@@ -1,4 +1,4 @@
-/** A batch size for the amount of data, clips a run for the memory, and the learning rate that follows. */
+/** A batch size for the amount of data, clips per run for the memory, and the learning rate that follows. */
 import type { MemoryNeed } from '../train/memory-need.ts'
 import { scaledLearningRate } from '../train/schedule.ts'
 import type { FinetuneConfiguration } from './configuration.ts'
@@ -28,7 +28,7 @@ interface Question {
 }
 
 /**
- * Proposes the largest power of two for which a pass over the videos has 25 steps, but from 16 to 256 clips and at most all videos, and the most clips a run that fit into
+ * Proposes the largest power of two for which a pass over the videos has 25 steps, but from 16 to 256 clips and at most all videos, and the most clips per run that fit into
  * memory. The learning rate follows from the batch by the linear scaling rule (Goyal et al. 2017), which the published settings use.
  *
  * @returns null where the batch size is that already, or larger than 256 for enough videos

@@ -34,7 +34,7 @@ export function checkUpdates(updates: readonly Update[], context: UpdateContext)
     switch (update.kind) {
       case 'adamw':
         if (names.has(update.gradientNormOutput)) {
-          throw new VideoMaeError(`The output ${update.gradientNormOutput} exists already.`, { code: 'NAME_TAKEN' })
+          throw new VideoMaeError(`The output ${update.gradientNormOutput} already exists.`, { code: 'NAME_TAKEN' })
         }
         names.add(update.gradientNormOutput)
         scalar('learning rate', update.learningRate)

@@ -117,7 +117,7 @@ export class Graph {
 
   /** A tensor fed at every run. Throws `NAME_TAKEN`. */
   input(name: string, shape: readonly number[], dtype: DataType = 'float32'): Tensor {
-    if (this.inputNames.has(name)) throw new VideoMaeError(`The input ${name} exists already.`, { code: 'NAME_TAKEN' })
+    if (this.inputNames.has(name)) throw new VideoMaeError(`The input ${name} already exists.`, { code: 'NAME_TAKEN' })
     const tensor = this.create({ shape, dtype })
     this.inputNames.set(name, tensor)
     return tensor
@@ -129,7 +129,7 @@ export class Graph {
     if (existing !== undefined) {
       if (!sameShape(existing.shape, shape)) {
         throw new VideoMaeError(
-          `The state ${name} has shape [${existing.shape.join(',')}] and was asked for with [${shape.join(',')}].`,
+          `The state ${name} has shape [${existing.shape.join(',')}], but was requested with shape [${shape.join(',')}].`,
           { code: 'SHAPE_MISMATCH' },
         )
       }
@@ -143,7 +143,7 @@ export class Graph {
   /** A tensor whose values are part of the program. */
   constant(shape: readonly number[], data: Float32Array | Int32Array | Uint8Array): Tensor {
     if (elementCount(shape) !== data.length) {
-      throw new VideoMaeError(`A constant of shape [${shape.join(',')}] was given ${data.length} values.`, {
+      throw new VideoMaeError(`A constant of shape [${shape.join(',')}] received ${data.length} values.`, {
         code: 'SHAPE_MISMATCH',
       })
     }

@@ -25,7 +25,7 @@ const sampling = { kind: 'dense', stride: 1, fps: null } as const
 const refusal = {
   code: 'OUT_OF_MEMORY',
   exit: 'environment',
-  message: expect.stringMatching(/the [\d.]+ [GM]B of memory that are available, but it needs about [\d.]+ GB \(/),
+  message: expect.stringMatching(/the available memory \([\d.]+ [GM]B\), but it needs about [\d.]+ GB \(/),
   hint: expect.stringMatching(/smaller batch, fewer clips, crops/),
 }
 

@@ -83,8 +83,8 @@ export function maskCounts(kind: MaskKind, grid: TokenGrid, ratio: number): Mask
       `a number from ${maskRatioRange.minimum} to ${maskRatioRange.maximum}`,
       ratio,
       ratio > maskRatioRange.maximum && ratio <= 1
-        ? 'Above 0.98 next to no token stays visible to the encoder; 0.9 is the usual ratio.'
-        : 'A ratio is a share, not a percentage; 0.9 is the usual one, 0.75 for small data sets.',
+        ? 'Above 0.98 the encoder sees almost no token; 0.9 is the usual ratio.'
+        : 'A ratio is a fraction, not a percentage; 0.9 is usual, 0.75 for small data sets.',
     )
   }
   const masked = generator.masked(grid, ratio)

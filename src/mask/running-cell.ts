@@ -9,7 +9,7 @@ export function runningCellSkipped(ratio: number): number {
       'decoder mask ratio',
       'a number from 0.25 to below 1',
       ratio,
-      'A running cell has four tokens, so 0.25, 0.5 and 0.75 are the ratios it can have; for no decoder mask leave it out.',
+      'A running cell has four tokens, so its ratio can be 0.25, 0.5 or 0.75. To decode all tokens, leave the mask out.',
     )
   }
   return Math.trunc(4 * ratio)

@@ -8,7 +8,7 @@ import { poolTokens } from './heads.ts'
 import type { ModelKind } from './parameters.ts'
 import { readTokens } from './readout.ts'
 
-/** The model, and how many clips a run takes. */
+/** The model, and how many clips per run takes. */
 export interface ClipOptions {
   /** The model. */
   readonly configuration: ModelConfiguration

@@ -143,7 +143,7 @@ export function ridgeScoreError(samples: LabeledRows, lambda: number, inputs: Fl
 
 export function notDefinite(lambda: number): VideoMaeError {
   return new VideoMaeError(
-    `Expected a positive definite system, but lambda ${lambda} does not make it one in float64.`,
+    `Expected a positive definite system, but with lambda ${lambda} it is not positive definite in float64.`,
     {
       code: 'RIDGE_SINGULAR',
       exit: 'data',

@@ -52,7 +52,7 @@ export async function settingsOf(folder: string): Promise<PrepareSettings | null
   }
   const found = folderSchema.safeParse(jsonOrNull(text))
   if (found.success) return found.data.settings
-  throw taken(folder, `its ${preparedFile} is none of this version`)
+  throw taken(folder, `its ${preparedFile} is not one of this version`)
 }
 
 /**
@@ -88,6 +88,6 @@ function taken(folder: string, why: string): VideoMaeError {
   return new VideoMaeError(`Expected no folder at ${folder}, or one that \`prepare\` made, but ${why}.`, {
     code: 'OUTPUT_TAKEN',
     exit: 'usage',
-    hint: 'Choose another folder, or move what is there away. Nothing was changed.',
+    hint: 'Choose another folder, or move its content away. Nothing was changed.',
   })
 }

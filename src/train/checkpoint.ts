@@ -183,7 +183,7 @@ async function readCheckpoint(directory: string, step: number): Promise<TrainerS
       {
         code: 'CHECKPOINT_DAMAGED',
         exit: 'data',
-        hint: 'A later version may have written it: use that version. Its weights alone can be read: name its folder.',
+        hint: 'A later version may have written it: use that version. To read only its weights, name its folder.',
       },
     )
   if (!parsed.success) return `${stateFile}: ${z.prettifyError(parsed.error)}`

@@ -35,8 +35,8 @@ export function timingConflict({
 }: AskedTiming): { readonly message: string; readonly hint: string } | null {
   if (typeof stride !== 'number' || stride === 1 || typeof fps !== 'number') return null
   return {
-    message: `Expected a stride or a rate (fps), which replaces it, but received both: ${stride} and ${fps}`,
-    hint: `Drop the stride (null) to sample by time, or the rate to count frames. Earlier versions applied both: that is fps ${Number((fps / stride).toPrecision(4))} now.`,
+    message: `Expected either a stride or a rate (fps), but received both: ${stride} and ${fps}`,
+    hint: `Set the stride to null to sample by time, or leave the rate out to count frames. Earlier versions applied both: that is now fps ${Number((fps / stride).toPrecision(4))} now.`,
   }
 }
 

@@ -18,9 +18,7 @@ export const decodingOptions = {
     .number()
     .positive()
     .default(30)
-    .describe(
-      'Processor seconds after which a file counts as unreadable; time that it waits on a busy machine does not count.',
-    ),
+    .describe('CPU seconds after which a file counts as unreadable; waiting on a busy machine does not count.'),
 }
 
 /** A path or a name. Joined with another or resolved, a blank path would be the working folder. */
@@ -35,10 +33,10 @@ const dataSchema = z
       .describe('Folders, video files, lists or manifests; the DATA argument of the command replaces it.'),
     samplesPerClip: countSchema('samplesPerClip')
       .default(4)
-      .describe('Crops and masks made of every decoded clip; decoding is paid once for all of them.'),
+      .describe('Number of crops and masks for each decoded clip; the clip is decoded only once.'),
     ...decodingOptions,
   })
-  .describe('Where the videos come from and how they are read.')
+  .describe('Which videos are read, and how.')
 
 /** The key `fps` of a section `clip`. */
 export const fpsSchema = rateSchema.nullable().default(null)
@@ -56,30 +54,32 @@ const clipSchema = z
     stride: strideSchema
       .nullable()
       .default(null)
-      .describe('Frames from one frame of the clip to the next, by frame index; null: 4, or 1 with fps.'),
+      .describe('Take every n-th frame for the clip, by frame index; null: 4, or 1 with fps.'),
     fps: fpsSchema.describe(
-      'Frames per second of the clip, by time, for sources of mixed rates; not together with a stride.',
+      'Frames per second of the clip, sampled by time, for videos with different frame rates; not together with a stride.',
     ),
     crop: z
       .enum(['multi-scale', 'random-resized'])
       .default('multi-scale')
-      .describe('multi-scale: the corner crops of the reference; random-resized: any position and aspect.'),
+      .describe('multi-scale: the corner crops of the reference code; random-resized: any position and aspect ratio.'),
     cropScale: z
       .tuple([z.number().positive().max(1), z.number().positive().max(1)])
       .default([0.5, 1])
-      .describe('Smallest and largest share of the picture that random-resized keeps.'),
+      .describe('Smallest and largest share of the picture area that random-resized keeps.'),
     flip: z
       .boolean()
       .default(false)
-      .describe('Mirror half of the samples. Off: left and right may matter, and the reference code does not.'),
+      .describe(
+        'Mirror half of the samples. Off by default: left and right may matter, and the reference code does not mirror.',
+      ),
   })
   .check(refuseBothTimings)
   .transform((clip) => ({ ...clip, ...clipTiming(clip, defaultTiming) }))
-  .describe('Which frames become a clip, and what is cut out of them.')
+  .describe('Which frames become a clip, and how they are cropped.')
 
 const decoderMaskSchema = z.strictObject({
   kind: z.enum(decoderMaskKinds).default('running-cell'),
-  ratio: z.number().min(0.25).lt(1).default(0.5).describe('Share of tokens that the decoder leaves out.'),
+  ratio: z.number().min(0.25).lt(1).default(0.5).describe('Share of tokens that the decoder does not predict.'),
 })
 
 const maskSchema = z
@@ -96,7 +96,7 @@ const maskSchema = z
       .default(null)
       .describe('Dual masking (VideoMAE V2): the decoder predicts only some of the hidden tokens; null: all.'),
   })
-  .describe('What the encoder does not see.')
+  .describe('Which tokens are hidden from the encoder.')
 
 /** @see modelConfiguration for what null means */
 const decoderSchema = z
@@ -105,7 +105,7 @@ const decoderSchema = z
     depth: size.nullable().default(null),
     heads: size.nullable().default(null),
   })
-  .describe('Decoder sizes; null: as the preset has them, half the encoder where its width was changed.')
+  .describe('Decoder sizes; null: those of the preset, or half of the encoder if its width was changed.')
 
 export const modelSchema = z
   .strictObject({
@@ -114,18 +114,18 @@ export const modelSchema = z
       .nullable()
       .default(null)
       .describe(
-        'Sizes to start from; every size below that is not null replaces its own. null: small, or those of "from".',
+        'Preset to start from; each size below that is not null replaces the size of the preset. null: small, or the sizes of "from".',
       ),
     from: textSchema
       .nullable()
       .default(null)
-      .describe('Checkpoint or Hugging Face directory whose weights the run starts from; null: fresh ones.'),
-    frames: size.nullable().default(null).describe('Frames of a clip; null: 16, or as "from" has them.'),
+      .describe('Checkpoint or Hugging Face directory with the initial weights; null: fresh weights.'),
+    frames: size.nullable().default(null).describe('Frames of a clip; null: 16, or as in "from".'),
     resolution: z
       .union([size, z.tuple([size, size])])
       .nullable()
       .default(null)
-      .describe('Height and width of a frame in pixels, or one number for both; null: 224, or as "from" has them.'),
+      .describe('Height and width of a frame in pixels, or one number for both; null: 224, or as in "from".'),
     patch: size.nullable().default(null).describe('Pixels on each side of a patch.'),
     tubelet: size.nullable().default(null).describe('Frames of one patch.'),
     width: size.nullable().default(null),
@@ -137,14 +137,14 @@ export const modelSchema = z
       .nullable()
       .default(null)
       .describe(
-        'flattened: as the original and transformers; factored: time, row and column apart, learned far sooner by small models, but unknown to transformers. null: flattened, or as "from" has them.',
+        'flattened: as in the original and in transformers; factored: time, row and column separately, which small models learn much sooner, but transformers does not support it. null: flattened, or as in "from".',
       ),
     target: z
       .enum(['normalized', 'raw'])
       .default('normalized')
-      .describe('normalized: pixels of a patch with its own mean and deviation taken out; raw: pixels in [0, 1].'),
+      .describe('normalized: pixels of a patch, standardized with its own mean and std; raw: pixels in [0, 1].'),
   })
-  .describe('A preset, changed where you say so.')
+  .describe('Model sizes: a preset, and your changes to it.')
 
 export const batchSchema = z
   .strictObject({
@@ -155,7 +155,7 @@ export const batchSchema = z
       .nullable()
       .default(null)
       .describe(
-        'Clips in one run of the engine, a divisor of size; gradients of size/perRun runs are averaged. null: 8, or what divides.',
+        'Clips in one forward and backward pass, a divisor of size; gradients of size/perRun passes are averaged. null: 8, or another divisor of size.',
       ),
   })
   .describe('How many clips one optimizer step sees.')
@@ -165,11 +165,13 @@ export const optimizerSchema = z
     baseLearningRate: rate
       .default(1.5e-4)
       .describe('For 256 clips per step: learning rate = baseLearningRate * batch.size / 256.'),
-    minimumBaseLearningRate: rate.default(1e-5).describe('What the cosine falls towards, scaled alike.'),
+    minimumBaseLearningRate: rate.default(1e-5).describe('Final value of the cosine schedule, scaled in the same way.'),
     countRepeats: z
       .boolean()
       .default(false)
-      .describe('Count the samples of one decoded clip as clips of the batch when scaling; the reference does not.'),
+      .describe(
+        'Count each sample of a decoded clip as a clip of the batch when scaling; the reference code does not.',
+      ),
     weightDecay: rate.default(0.05),
     weightDecayEnd: rate.nullable().default(null).describe('null: constant.'),
     betas: z.tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)]).default([0.9, 0.95]),
@@ -198,34 +200,34 @@ export const engineSchema = z
       .nullable()
       .default('auto')
       .describe(
-        'auto, native, onnx, cuda, webgpu, tfjs or reference. auto, or null: native where it can run, else onnx. cuda, webgpu and tfjs are used where they are asked for.',
+        'auto, native, onnx, cuda, webgpu, tfjs or reference. auto, or null: native if it can run, else onnx. cuda, webgpu and tfjs are used only if you name them.',
       ),
-    threads: countSchema('threads').nullable().default(null).describe('null: the cores this process may use.'),
+    threads: countSchema('threads').nullable().default(null).describe('null: all cores that this process may use.'),
     device: textSchema.nullable().default(null).describe('Engine-specific, e.g. cpu or cuda:0.'),
     precision: z.enum(['float32', 'bfloat16']).default('float32'),
     recompute: z
       .enum(recomputeModes)
       .default('none')
       .describe(
-        'Memory for time, on native and cuda: what the backward pass computes again instead of keeping it. cheap: norms, GELUs and patches; blocks: whole blocks, which is about 1.3 times the arithmetic of a step.',
+        'What the backward pass recomputes instead of keeping it (native and cuda); saves memory, costs time. cheap: norms, GELUs and patches; blocks: whole blocks, about 1.3 times the arithmetic of a step.',
       ),
   })
-  .describe('What does the arithmetic.')
+  .describe('Which engine computes, and how.')
 
 export const checkpointSchema = z
   .strictObject({
     every: durationSchema.prefault('500 steps').describe('A checkpoint is also written at the end and when stopped.'),
-    keep: countSchema('keep').default(3).describe('How many of the newest checkpoints stay.'),
+    keep: countSchema('keep').default(3).describe('Number of newest checkpoints to keep.'),
   })
-  .describe('When the run is saved.')
+  .describe('When checkpoints are written.')
 
 export const logSchema = z
   .strictObject({
-    every: durationSchema.prefault('10 steps').describe('A line of metrics.jsonl is written this often.'),
-    tensorboard: z.boolean().default(true).describe('Write TensorBoard event files too.'),
-    csv: z.boolean().default(false).describe('Write metrics.csv too: the lines of metrics.jsonl as a table.'),
+    every: durationSchema.prefault('10 steps').describe('How often a line of metrics.jsonl is written.'),
+    tensorboard: z.boolean().default(true).describe('Also write TensorBoard event files.'),
+    csv: z.boolean().default(false).describe('Also write metrics.csv: the lines of metrics.jsonl as a table.'),
   })
-  .describe('What is written down while it runs.')
+  .describe('What is logged during the run.')
 
 /** What is written down of pretraining. */
 const pretrainLogSchema = logSchema.extend({
@@ -235,14 +237,14 @@ const pretrainLogSchema = logSchema.extend({
     .max(1000)
     .default(128)
     .describe(
-      'Pretraining: videos on which signs of learning are measured at every checkpoint, fewer where that would cost more than a twentieth of the training; 0: none.',
+      'Pretraining: number of videos on which signs of learning are measured at every checkpoint, fewer if that would cost more than a twentieth of the training; 0: none.',
     ),
 })
 
 /** A whole pretraining run. Every key that is not named here is an error. */
 export const runSchema = z
   .strictObject({
-    seed: z.int().min(0).default(0).describe('Everything random follows from it.'),
+    seed: z.int().min(0).default(0).describe('Seed of all random numbers.'),
     data: dataSchema.prefault({}),
     clip: clipSchema.prefault({}),
     mask: maskSchema.prefault({}),

@@ -48,7 +48,7 @@ export async function chooseEngine(name: string | Engine | null): Promise<Engine
     throw new VideoMaeError(`Expected to run on the engine ${name}, but it is not available: ${detail}`, {
       code: 'ENGINE_UNAVAILABLE',
       exit: 'environment',
-      hint: 'Leave the engine out to use the best one that is here; `videomae doctor` lists them all.',
+      hint: 'Leave the engine out to use the best available one; `videomae doctor` lists them all.',
     })
   }
   return automaticEngine(sayOnce)

@@ -21,7 +21,7 @@ export async function readHistory(file: string): Promise<Record<string, unknown>
   } catch (cause) {
     if (isMissing(cause)) return []
     const why = (cause as Error).message.replace(/\.$/, '')
-    throw new VideoMaeError(`Expected to read what the run has written into ${file}: ${why}.`, {
+    throw new VideoMaeError(`Expected to read ${file}, which the run wrote: ${why}.`, {
       code: 'HISTORY_UNREADABLE',
       exit: 'environment',
       hint: 'Make the file readable, then continue. Nothing was changed.',
@@ -52,9 +52,9 @@ function objectOrNull(line: string): Record<string, unknown> | null {
 }
 
 function damaged(file: string, line: number): VideoMaeError {
-  return new VideoMaeError(`Expected one JSON object in every line of ${file}, but line ${line} is none.`, {
+  return new VideoMaeError(`Expected one JSON object in every line of ${file}, but line ${line} is not one.`, {
     code: 'HISTORY_UNREADABLE',
     exit: 'data',
-    hint: 'Repair that line, or take it out, then continue. Nothing was changed.',
+    hint: 'Repair or remove that line, then continue. Nothing was changed.',
   })
 }

@@ -305,7 +305,7 @@ function nonFinite(
 }
 
 function interruption(reason: unknown, done: number, steps: number): VideoMaeError {
-  return new VideoMaeError(`Stopped after ${done} of ${steps} steps; everything up to there is saved.`, {
+  return new VideoMaeError(`Stopped after ${done} of ${steps} steps; all of them are saved.`, {
     code: 'INTERRUPTED',
     exit: 'interrupted',
     hint: 'Continue with --resume.',

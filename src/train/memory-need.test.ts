@@ -80,12 +80,12 @@ describe('requireMemory', () => {
     expect(refusal).toMatchObject({
       code: 'OUT_OF_MEMORY',
       exit: 'environment',
-      message: expect.stringMatching(/20\.0 GB of memory that are available, but it needs about 2\d\.\d GB \(/),
+      message: expect.stringMatching(/available memory \(20\.0 GB\), but it needs about 2\d\.\d GB \(/),
       hint: expect.stringMatching(/^Set batch\.perRun=16 \(1\d\.\d GB; .*--force/),
     })
     requireMemory({ ...need, available: need.total }, () => expect.unreachable())
     expect(() => requireMemory({ ...need, available: 1e9 }, () => '')).toThrow(/1\.0 GB of memory/)
-    expect(trainingAdvice(1e9, [])).toMatch(/^No number of clips a run fits/)
+    expect(trainingAdvice(1e9, [])).toMatch(/^No number of clips fits/)
   })
 })
 

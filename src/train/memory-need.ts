@@ -113,7 +113,7 @@ export function weightBytes(parameters: ParameterShapes): number {
 export function requireMemory(need: MemoryNeed, advice: () => string): void {
   if (need.total <= need.available) return
   throw new VideoMaeError(
-    `Expected a run that fits into the ${formatBytes(need.available)} of memory that are available, but it needs about ${formatNeed(need)}.`,
+    `Expected a run that fits into the available memory (${formatBytes(need.available)}), but it needs about ${formatNeed(need)}.`,
     { code: 'OUT_OF_MEMORY', exit: 'environment', hint: advice() },
   )
 }
@@ -121,7 +121,7 @@ export function requireMemory(need: MemoryNeed, advice: () => string): void {
 /**
  * What to do about a training that does not fit.
  *
- * @param smaller what fewer clips a run need, largest first: batch.perRun and its need
+ * @param smaller what fewer clips per run need, largest first: batch.perRun and its need
  */
 export function trainingAdvice(
   available: number,
@@ -130,8 +130,8 @@ export function trainingAdvice(
   const fitting = smaller.find(({ need }) => need.total <= available)
   const advice =
     fitting === undefined
-      ? 'No number of clips a run fits: take a smaller model, fewer frames or a lower resolution, another recipe, or a machine with more memory'
-      : `Set batch.perRun=${fitting.perRun} (${formatBytes(fitting.need.total)}; gradients are averaged over more runs, the steps stay the same)`
+      ? 'No number of clips fits: use a smaller model, fewer frames or a lower resolution, another recipe, or a machine with more memory'
+      : `Set batch.perRun=${fitting.perRun} (${formatBytes(fitting.need.total)}; gradients are averaged over more passes, the steps stay the same)`
   return `${advice}, or a GPU (--engine cuda). --force starts the run anyway.`
 }
 

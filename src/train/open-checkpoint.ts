@@ -138,7 +138,7 @@ const problemsOf = ({ issues }: z.ZodError): string =>
   issues.map(({ path: field, message }) => `${field.join('.') || 'the file'}: ${message}`).join('; ')
 
 function malformed(file: string, problem: string): VideoMaeError {
-  return new VideoMaeError(`Expected what training wrote in ${file}, but ${problem}.`, {
+  return new VideoMaeError(`Expected ${file} as training wrote it, but ${problem}.`, {
     code: 'CHECKPOINT_INVALID',
     exit: 'data',
     hint: damagedState,

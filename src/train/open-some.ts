@@ -25,9 +25,12 @@ export async function openSome(loading: Parameters<typeof loadClips>[0]): Promis
   for await (const loaded of loadClips({ ...loading, entries: some, workers: Math.min(count, workers) }))
     if (!loaded.ok) unreadable.push(loaded.reason)
   if (unreadable.length < count) return { opened: count, unreadable }
-  throw new VideoMaeError(`Expected readable videos, but none of the ${count} that were opened is: ${unreadable[0]}`, {
-    code: 'NOT_ENOUGH_VIDEOS',
-    exit: 'data',
-    hint: '`videomae inspect` names all of them, with the reasons.',
-  })
+  throw new VideoMaeError(
+    `Expected readable videos, but none of the ${count} opened ones can be read: ${unreadable[0]}`,
+    {
+      code: 'NOT_ENOUGH_VIDEOS',
+      exit: 'data',
+      hint: '`videomae inspect` names all of them, with the reasons.',
+    },
+  )
 }

@@ -107,7 +107,7 @@ export function resolveLength(
       'batch.perRun',
       `a divisor of batch.size (${batch.size}) and a multiple of data.samplesPerClip (${samplesPerClip})`,
       clipsPerRun,
-      'Change batch.size and batch.perRun together; batch.perRun: null takes what divides.',
+      'Change batch.size and batch.perRun together; batch.perRun: null chooses a divisor.',
     )
   }
   const runsPerStep = batch.size / clipsPerRun

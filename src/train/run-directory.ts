@@ -104,7 +104,7 @@ export class RunDirectory {
     const written = [names.configuration, names.table, names.badFiles, names.events, trainingManifestFile]
     const replaced = written.filter((name) => present.includes(name))
     const foreign = (what: string) =>
-      new VideoMaeError(`Expected an empty folder, or one of an earlier run, but ${this.path} holds ${what}.`, {
+      new VideoMaeError(`Expected an empty folder, or one of an earlier run, but ${this.path} contains ${what}.`, {
         ...{ code: 'RUN_FOLDER', exit: 'usage', hint: 'Choose another folder with --out.' },
       })
     if (replaced.length > 0 && !present.includes(names.metrics))

@@ -81,7 +81,7 @@ export async function lockRun(folder: string, onNote: (note: string) => void = (
     for (const { file: left, content: owner } of others) {
       await rm(left, { force: true })
       const who =
-        owner === null ? 'that was not whole' : `of process ${owner.pid}, which has ended (since ${owner.since})`
+        owner === null ? 'that was incomplete' : `of process ${owner.pid}, which has ended (since ${owner.since})`
       onNote(`Took over the lock of ${folder} ${who}.`)
     }
     let held = true
@@ -104,7 +104,7 @@ function refuseHeld(folder: string, locks: readonly FoundLock[]): void {
   const own = content?.pid === process.pid && state === 'running'
   const who =
     content === null
-      ? 'a process that is just beginning'
+      ? 'a process that is just starting'
       : `process ${content.pid}${own ? ' (this one)' : ''} on ${content.host.split(' ')[0]} since ${content.since}`
   throw new VideoMaeError(`Expected a folder that no other run writes into, but ${folder} is in use by ${who}.`, {
     code: 'RUN_LOCKED',
@@ -113,7 +113,7 @@ function refuseHeld(folder: string, locks: readonly FoundLock[]): void {
       unknown.length > 0
         ? `The lock has keys that this version does not know (${unknown.join(', ')}): another version wrote it. If its process has ended, delete ${file} and start again.`
         : state === 'elsewhere'
-          ? `That process is on another machine or in another container, so whether it still runs cannot be seen from here. If it has ended, delete ${file} and start again.`
+          ? `That process is on another machine or in another container, so this one cannot see whether it still runs. If it has ended, delete ${file} and start again.`
           : 'Wait until that run has ended, stop it (Ctrl-C saves it), or choose another folder with --out.',
   })
 }

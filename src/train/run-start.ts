@@ -30,7 +30,7 @@ export function describeModel({ encoder, frames, imageSize }: ModelConfiguration
   return `width ${encoder.width}, depth ${encoder.depth}, ${encoder.heads} heads; ${frames} frames of ${imageSize.join(' x ')}`
 }
 
-/** Fewer clips a run that give the same steps, largest first: divisors of the batch that hold whole videos. */
+/** Fewer clips per run that give the same steps, largest first: divisors of the batch that hold whole videos. */
 export function smallerRuns(clipsPerRun: number, batch: number, samplesPerClip: number): number[] {
   const found: number[] = []
   for (let clips = clipsPerRun - 1; clips >= samplesPerClip; clips--) {

@@ -10,7 +10,7 @@ export interface RunIdentity {
   readonly data: {
     readonly entries: number
     readonly digest: string
-    /** Of a classifier; absent where they were not written down. */
+    /** Of a classifier; absent where they were not recorded. */
     readonly labels?: RunLabels | undefined
   }
   readonly engine: string
@@ -84,7 +84,7 @@ export function requireSameRun(before: RunIdentity, now: RunIdentity, newLength 
   lines.push(...labelDifferences(before.data.labels, now.data.labels))
   if (lines.length > 0) throw mismatch('the run that the checkpoint belongs to', lines)
   if (before.data.labels === undefined && now.data.labels !== undefined)
-    all.push({ key: 'labels of the videos', before: 'not written down', now: 'taken from the data, unchecked' })
+    all.push({ key: 'labels of the videos', before: 'not recorded', now: 'taken from the data, not checked' })
   const [was, is] = [before.engineVariant, now.engineVariant]
   // Another processor is no reason not to continue, but rounding differs from here on.
   if (was !== undefined && is !== undefined && was !== is) all.push({ key: 'engine.variant', before: was, now: is })

@@ -75,10 +75,10 @@ export async function readTrainingManifest(folder: string): Promise<TrainingMani
     if (!(error instanceof SyntaxError)) throw error
     problem = error.message
   }
-  throw new VideoMaeError(`Expected in ${file} what a run wrote there, but it is damaged: ${problem}`, {
+  throw new VideoMaeError(`Expected ${file} as a run wrote it, but it is damaged: ${problem}`, {
     code: 'CHECKPOINT_DAMAGED',
     exit: 'data',
-    hint: 'Copy it again from the run. Without this file, what the weights were trained on counts as unknown.',
+    hint: 'Copy it again from the run. Without this file, the training data of the weights count as unknown.',
   })
 }
 
@@ -107,7 +107,7 @@ export interface RecordedManifest {
 }
 
 /** Why a manifest that names no weights is not enough, a part of a sentence. */
-export const namesNoWeights = `its ${trainingManifestFile} is of an earlier version and does not name the weights that it is about`
+export const namesNoWeights = `its ${trainingManifestFile} was written by an earlier version and does not name its weights`
 
 /**
  * What training wrote next to the weights in `location`, or next to those that they are the average of.
@@ -130,11 +130,11 @@ export async function recordedManifest(location: string): Promise<RecordedManife
 
 function foreign(file: string, location: string): VideoMaeError {
   return new VideoMaeError(
-    `Expected ${file} to be about the weights in ${location}, but it was written for others: the weights or the file were replaced or edited.`,
+    `Expected ${file} to describe the weights in ${location}, but it describes other weights: the weights or the file were replaced or edited.`,
     {
       code: 'TRAINING_MANIFEST_FOREIGN',
       exit: 'data',
-      hint: 'Copy weights and manifest again from one checkpoint of the run. Without the file, what the weights were trained on counts as unknown.',
+      hint: 'Copy weights and manifest again from one checkpoint of the run. Without the file, the training data of the weights count as unknown.',
     },
   )
 }
@@ -284,7 +284,9 @@ export class TrainingRecord {
   async write(checkpoint: string, ...others: readonly string[]): Promise<void> {
     if (!this.finished && this.options.signal?.aborted === true) return
     if (!this.finished)
-      this.options.onNote?.(`Waiting until all files are read for ${trainingManifestFile}: ${this.read.size} are.`)
+      this.options.onNote?.(
+        `Waiting until all files are read for ${trainingManifestFile}: ${this.read.size} are read so far.`,
+      )
     const read = await this.content
     if (read === null) return
     if (!(await this.compareFiles())) return
@@ -352,7 +354,7 @@ export class TrainingRecord {
 
   private noteChange(file: string): void {
     this.changed.add(file)
-    this.options.onNote?.(`warning: ${file} has changed since training began; what was seen of it is not known.`)
+    this.options.onNote?.(`warning: ${file} has changed since training began; it is unknown which content was used.`)
   }
 }
 

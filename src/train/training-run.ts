@@ -153,17 +153,20 @@ async function rewindTo(
 const startingAgain = 'No checkpoint yet; starting from step 0.'
 
 function tooShort(done: number, steps: number): VideoMaeError {
-  return new VideoMaeError(`Expected a run of at least the ${done} steps that are done, but it is to have ${steps}.`, {
-    code: 'RESUME_MISMATCH',
-    exit: 'usage',
-    hint: 'Give a longer schedule.duration, or take the checkpoint as it is.',
-  })
+  return new VideoMaeError(
+    `Expected a run of at least ${done} steps, which are already done, but its length is ${steps}.`,
+    {
+      code: 'RESUME_MISMATCH',
+      exit: 'usage',
+      hint: 'Set a longer schedule.duration, or use the checkpoint without more training.',
+    },
+  )
 }
 
 /** What another length of the run does to the learning rate. */
 function newRate(done: number, schedule: Schedule, last: MetricsLine | undefined): string {
   const before = last === undefined ? '' : `, after ${last.learningRate.toExponential(2)} at step ${last.step}`
-  return `The learning rate is that of the new length from step ${done + 1} on: ${schedule(done).learningRate.toExponential(2)} there${before}.`
+  return `The learning rate follows the new length from step ${done + 1}: ${schedule(done).learningRate.toExponential(2)} at that step${before}.`
 }
 
 /** What the loop runs for a step: one program, or `runs` accumulating runs and one that applies. */

@@ -26,11 +26,11 @@ export function unknownUse(open: string): TrainingUse {
  */
 export async function trainingUse(location: string): Promise<TrainingUse> {
   const found = await recordedManifest(location)
-  if (found === null) return unknownUse('no training-manifest.json of its training is next to its weights')
+  if (found === null) return unknownUse('there is no training-manifest.json next to its weights')
   if (!found.named) return unknownUse(namesNoWeights)
   const { labeled, samples, withLabels, heldOut = [], start, changed } = found.content
   if (labeled && withLabels === undefined)
-    return unknownUse('its training-manifest.json does not say which videos it was only tested on')
+    return unknownUse('its training-manifest.json does not say which videos were used only for testing')
   const seen = new Set(withLabels)
   const out = new Set(heldOut)
   return {
@@ -38,9 +38,9 @@ export async function trainingUse(location: string): Promise<TrainingUse> {
     withoutLabels: new Set(samples.filter((digest) => !seen.has(digest) && !out.has(digest))),
     open:
       start !== null
-        ? `what ${start.from}, which its training started from, was trained on is not known`
+        ? `its training started from ${start.from}, whose training data are unknown`
         : changed > 0
-          ? `${changed} of its training files changed while it was trained`
+          ? `${changed} of its training files changed during training`
           : null,
   }
 }

@@ -66,7 +66,7 @@ describe('a certification is refused where it does not fit', () => {
       const refused = prepareLearners(planOf(kind, 10), options, async () => 'went on', size)
       await expect(refused).rejects.toMatchObject({
         code: 'OUT_OF_MEMORY',
-        message: expect.stringMatching(/the 20 MB of memory that are available, but it needs about [\d.]+ [GM]B \(/),
+        message: expect.stringMatching(/the available memory \(20 MB\), but it needs about [\d.]+ [GM]B \(/),
       })
       expect(existsSync(options.cache)).toBe(false)
     },

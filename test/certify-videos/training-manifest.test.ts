@@ -66,14 +66,14 @@ describe('a manifest', () => {
     expect(weights).toHaveLength(1)
     writeFileSync(file, JSON.stringify(content))
     const outcome = await trainingManifestOf(earlier)
-    expect(outcome).toMatchObject({ known: false, why: expect.stringContaining('does not name the weights') })
-    expect(await trainingUse(earlier)).toMatchObject({ open: expect.stringContaining('does not name the weights') })
+    expect(outcome).toMatchObject({ known: false, why: expect.stringContaining('does not name its weights') })
+    expect(await trainingUse(earlier)).toMatchObject({ open: expect.stringContaining('does not name its weights') })
     const notes: string[] = []
     const onNote = (note: string) => notes.push(note)
     expect(
       (await planCertification(options(earlier, location('inputs'), { test: undefined, onNote }))).encoder.trust,
     ).toBe('public')
-    expect(notes.join('\n')).toContain('does not name the weights')
+    expect(notes.join('\n')).toContain('does not name its weights')
     // What it does name still counts as seen.
     const seen = await planCertification(options(earlier, location('elsewhere')))
     expect(seen.encoder.trust).toBe('protected_set')

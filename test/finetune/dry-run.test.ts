@@ -102,7 +102,7 @@ describe('finetune --dry-run', () => {
         const { code, stderr } = await finetuneOn(list, mode, ...more, ...sets.flatMap((set) => ['--set', set]))
         expect(code, stderr).toBe(4)
         expect(stderr).toMatch(
-          /fits into the .* of memory that are available, but it needs about [\d.]+ GB \(.*\[OUT_OF_MEMORY\]/,
+          /fits into the available memory \(.*\), but it needs about [\d.]+ GB \(.*\[OUT_OF_MEMORY\]/,
         )
         expect(stderr).toMatch(hint)
       }
@@ -152,7 +152,7 @@ describe.each(['scratch', 'full'])('certify --learner %s', (learner) => {
       ...['--partitions', '2', '--engine', 'onnx', '--threads', '2', '--out', out],
     )
     expect(code, stderr).toBe(4)
-    expect(stderr).toMatch(/^learners train width 96, .* 65536 clips a run, up to 2 at once on onnx$/m)
+    expect(stderr).toMatch(/^learners train width 96, .* 65536 clips per run, up to 2 at once on onnx$/m)
     expect(stderr).toMatch(/needs about [\d.]+ GB \(.*\[OUT_OF_MEMORY\]\n {2}Not even one learner fits/)
     expect(readdirSync(out)).toEqual([])
   })

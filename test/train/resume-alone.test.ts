@@ -123,7 +123,7 @@ describe('videomae pretrain --resume --out RUN', () => {
       const { code, stderr } = await resumeHere(longer, ...length)
       expect(code, stderr).toBe(0)
       expect(stderr).toMatch(/schedule\.duration: "40 steps" -> "60 steps"/)
-      expect(stderr).toMatch(/The learning rate is that of the new length from step 41 on/)
+      expect(stderr).toMatch(/The learning rate follows the new length from step 41/)
       expect(curve(longer)).toHaveLength(60)
       expect(curve(longer).slice(0, 40)).toEqual(curve(whole))
       await stopAt(resume(again, ...length), 47, 'SIGKILL')

@@ -73,7 +73,7 @@ export async function requireStudyMemory(
     return requireLearnerMemory(options, atOnce, (learners) =>
       frameLearnerNeed(source, learner, { classes, atOnce: learners }).then(({ start, memory }) => ({
         memory,
-        what: `${start.model}; ${(start.parameters / 1e6).toFixed(1)} million parameters, ${start.clipsPerRun} clips a run`,
+        what: `${start.model}; ${(start.parameters / 1e6).toFixed(1)} million parameters, ${start.clipsPerRun} clips per run`,
         engine: start.engine,
         smaller: 'a smaller encoder, or a recipe (--recipe) with a smaller batch.perRun',
       })),

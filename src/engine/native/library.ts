@@ -22,7 +22,7 @@ export class Region {
     if (this.bytes > mostInView) {
       throw new VideoMaeError(
         `Expected a value of at most 4 GiB, but one of ${(this.bytes / 2 ** 30).toFixed(1)} GiB is read or written at once.`,
-        { code: 'OUT_OF_MEMORY', exit: 'environment', hint: 'Use fewer clips a run (batch.perRun).' },
+        { code: 'OUT_OF_MEMORY', exit: 'environment', hint: 'Use fewer clips per run (batch.perRun).' },
       )
     }
     this.view ??= new Uint8Array(koffi.view(this.address, this.bytes))
@@ -122,7 +122,7 @@ export class NativeLibrary {
         {
           code: 'OUT_OF_MEMORY',
           exit: 'environment',
-          hint: 'Use fewer clips a run (batch.perRun), or set engine.recompute to blocks.',
+          hint: 'Use fewer clips per run (batch.perRun), or set engine.recompute to blocks.',
         },
       )
     }

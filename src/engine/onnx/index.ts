@@ -31,7 +31,7 @@ export const inThreadOnnxEngine: Engine = {
     }
     if (recompute !== 'none') {
       const why =
-        'ONNX Runtime merges nodes that compute the same; use fewer clips a run (batch.perRun) to save memory.'
+        'ONNX Runtime merges nodes that compute the same; use fewer clips per run (batch.perRun) to save memory.'
       throw invalidArgument('recompute', 'none', recompute, why)
     }
     const runtime = await loadRuntime()

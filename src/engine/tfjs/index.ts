@@ -33,7 +33,7 @@ export const inThreadTfjsEngine: Engine = {
       throw invalidArgument('precision', 'float32', precision, 'TensorFlow.js has no bfloat16 products.')
     }
     if (recompute !== 'none') {
-      throw invalidArgument('recompute', 'none', recompute, 'Use fewer clips a run (batch.perRun) to save memory.')
+      throw invalidArgument('recompute', 'none', recompute, 'Use fewer clips per run (batch.perRun) to save memory.')
     }
     for (const program of programs) {
       const unknown = unknownOperations(program)

@@ -17,7 +17,7 @@ export const inThreadWebgpuEngine: Engine = {
     if (device !== 'webgpu') throw invalidArgument('device', 'webgpu', device, 'The system chooses the adapter.')
     if (precision !== 'float32') throw invalidArgument('precision', 'float32', precision)
     if (recompute !== 'none') {
-      throw invalidArgument('recompute', 'none', recompute, 'Use fewer clips a run (batch.perRun) to save memory.')
+      throw invalidArgument('recompute', 'none', recompute, 'Use fewer clips per run (batch.perRun) to save memory.')
     }
     return WebgpuSession.open(await loadRuntime(), programs)
   },

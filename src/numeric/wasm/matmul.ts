@@ -109,7 +109,7 @@ export class Matmul<P extends Precision> {
     }
     if (end > maximumBytes) {
       throw new VideoMaeError(
-        `Expected a product below 3.5 GiB, but its operands need ${(end / 2 ** 30).toFixed(1)} GiB.`,
+        `Expected a matrix product that needs less than 3.5 GiB, but its operands need ${(end / 2 ** 30).toFixed(1)} GiB.`,
         {
           code: 'PRODUCT_TOO_LARGE',
           exit: 'environment',

@@ -73,7 +73,7 @@ export function attentiveLearnerNeed(
   const parameters = `${(parameterCount(training.parameters) / 1e6).toFixed(1)} million parameters`
   return {
     memory: { ...parts, total, available },
-    what: `an attentive head on ${tokens} tokens of width ${width}; ${parameters}, ${batch} clips a run, about ${rows} ${rows === 1 ? 'video' : 'videos'} each`,
+    what: `an attentive head on ${tokens} tokens of width ${width}; ${parameters}, ${batch} clips per run, about ${rows} ${rows === 1 ? 'video' : 'videos'} each`,
   }
 }
 

@@ -85,7 +85,7 @@ function leadOf({ lines, planned, videos, configuration }: TrainingFacts): Part[
 }
 
 function comparison(loss: number, meanLoss: number): string {
-  if (lossWarnings({ loss, meanLoss }).length > 0) return 'the model has learned next to nothing.'
+  if (lossWarnings({ loss, meanLoss }).length > 0) return 'the model has learned almost nothing.'
   return `the loss is ${percent(1 - loss / meanLoss)} lower.`
 }
 
