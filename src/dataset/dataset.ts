@@ -164,7 +164,7 @@ function likenessNotes(classes: readonly string[]): string[] {
   }
   return [...alike.values()]
     .filter((names) => names.length > 1)
-    .map((names) => `${names.join(' and ')} are ${names.length} classes: where one is meant, write its name in one way`)
+    .map((names) => `${names.join(' and ')} are ${names.length} classes: if they are one class, use one spelling`)
 }
 
 function requireKnown(
@@ -204,7 +204,7 @@ function requireParts(source: string, entries: readonly VideoEntry[]): void {
     {
       code: 'SPLIT_INVALID',
       exit: 'data',
-      hint: 'Correct these rows or take them out of the list. Or do not use the column (finetune: --set data.official=false; evaluate: --split all).',
+      hint: 'Correct or remove these rows. Or ignore the column (finetune: --set data.official=false; evaluate: --split all).',
     },
   )
 }

@@ -33,7 +33,7 @@ export function foldsOf(
   const order = new RandomStream(seed, repeat, 'folds').shuffle(bundles(videos)).sort((a, b) => b.length - a.length)
   if (!Number.isSafeInteger(folds) || folds < 2 || folds > order.length) {
     const most = `from 2 to ${order.length}, the number of groups of videos`
-    throw invalidArgument('folds', most, folds, 'Videos without a group are a group each; copies are one.')
+    throw invalidArgument('folds', most, folds, 'A video without a group is its own group; copies are one group.')
   }
   const counts = Array.from({ length: folds }, () => ({ videos: 0, ofClass: new Float64Array(classes.length) }))
   const foldOf = new Map<LabeledVideo, number>()
@@ -88,7 +88,7 @@ export function foldsOfColumn(
         ? `The column ${mixed} also has parts of a split, such as train: write a fold for each video there, and parts in a column split.`
         : none
           ? 'Add the column, or use --folds K, which draws K folds.'
-          : 'Complete the column, or use --folds K.',
+          : 'Fill the column, or use --folds K.',
     )
   }
   const names = sortClasses(new Set(videos.map(({ fold }) => fold!)))

@@ -11,7 +11,7 @@ import type { SplitName } from './split-part.ts'
  * - `repeated`: the list names the same part of the same file on an earlier line
  * - `unreadable`: the file cannot be read or decoded
  * - `other part`: the list puts it in a part that the command does not use
- * - `shots`: more training videos of its class than were asked for
+ * - `shots`: more training videos of its class than requested
  */
 export type LeftOutCode = 'unusable' | 'repeated' | 'unreadable' | 'other part' | 'shots'
 
@@ -57,7 +57,7 @@ export function recordSplit(
     if (count === 1) continue
     throw new VideoMaeError(`Expected ${id} in one part of the split or left out, but it is in ${count} parts.`, {
       code: 'SPLIT_INCOMPLETE',
-      hint: 'Please report this: it is a defect of the program.',
+      hint: 'Please report this: it is a bug in the program.',
     })
   }
   return {
@@ -77,7 +77,7 @@ export function recordOfSplit(
   const used = new Set([...split.train, ...split.validation, ...split.test].map(({ id }) => id))
   const beyond = videos
     .filter(({ id }) => !used.has(id))
-    .map(({ id }): LeftOut => ({ id, code: 'shots', reason: 'more training videos of its class than were asked for' }))
+    .map(({ id }): LeftOut => ({ id, code: 'shots', reason: 'more training videos of its class than requested' }))
   return recordSplit(videos, split, [...leftOut, ...beyond])
 }
 

@@ -224,11 +224,14 @@ function requireEveryClass(split: Split, classes: readonly string[]): void {
   const present = new Set(split.train.map((video) => video.class))
   const missing = classes.filter((_, c) => !present.has(c))
   if (missing.length === 0) return
-  throw new VideoMaeError(`Expected training videos of every class, but there are none of ${missing.join(', ')}.`, {
-    code: 'SPLIT_INVALID',
-    exit: 'data',
-    hint: 'Add videos of these classes, lower the shares for validation and test, or use fewer groups per class.',
-  })
+  throw new VideoMaeError(
+    `Expected training videos of every class, but ${missing.join(', ')} ${missing.length === 1 ? 'has' : 'have'} none.`,
+    {
+      code: 'SPLIT_INVALID',
+      exit: 'data',
+      hint: 'Add videos of these classes, lower the shares for validation and test, or use fewer groups per class.',
+    },
+  )
 }
 
 /**
@@ -270,7 +273,7 @@ function requirePart(video: LabeledVideo): SplitName {
     {
       code: 'SPLIT_INVALID',
       exit: 'data',
-      hint: 'Correct these rows or take them out of the list. Or do not use the column (finetune: --set data.official=false; evaluate: --split all).',
+      hint: 'Correct or remove these rows. Or ignore the column (finetune: --set data.official=false; evaluate: --split all).',
     },
   )
 }

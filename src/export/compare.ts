@@ -66,7 +66,7 @@ export async function compareExport(
       ...(both.length === 0
         ? []
         : [
-            `${both.length} of the ${scored.length} videos that are tested are those of the calibration: 8-bit integers may lose more accuracy on new videos.`,
+            `${both.length} of the ${scored.length} test videos were also used for calibration: 8-bit integers may lose more accuracy on new videos.`,
           ]),
     ],
   }

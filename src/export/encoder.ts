@@ -102,7 +102,7 @@ export async function exportEncoder(checkpoint: string, options: ExportOptions):
   })
   const { checked: check, ...rest } = written
   const headless =
-    'The checkpoint is that of a classifier. The file has its encoder, and neither its head nor its labels: `export --classifier` writes these, too.'
+    'The checkpoint is a classifier. The file has its encoder, but not its head or its labels: `export --classifier` writes these, too.'
   const warnings = hasHead(opened) ? [...opened.warnings, headless] : opened.warnings
   return { ...rest, input, check, metadata, warnings }
 }
@@ -141,7 +141,7 @@ export function exportMismatch(message: string): VideoMaeError {
   return new VideoMaeError(message, {
     code: 'EXPORT_MISMATCH',
     exit: 'checkFailed',
-    hint: 'No file was written, and one that was there before is untouched; please report this with the checkpoint.',
+    hint: 'No file was written, and an existing file was not changed. Please report this with the checkpoint.',
   })
 }
 

@@ -63,7 +63,7 @@ export function sidecarClip({
   return {
     frames,
     sampling: sampling === null ? null : samplingOf(sampling, frames, together),
-    orientation: 'Pictures are turned as the file says for display. The shape of pixels is not applied.',
+    orientation: 'Pictures are rotated as the file says for display. The pixel aspect ratio is not applied.',
     resize: resizeOf(size),
     crop: {
       kind: 'center',
@@ -88,7 +88,7 @@ const ofClassifier = 'A classifier takes the mean of the probabilities of its vi
 function samplingOf({ kind, stride, fps }: TestSampling, frames: number, together: string): SidecarClip['sampling'] {
   const positions =
     fps === null
-      ? 'Positions are the frames of the video in the order of display.'
+      ? 'Positions are the frames of the video in display order.'
       : `The video has n = max(1, floor(seconds * ${fps} + 0.1)) positions. Position j shows the last frame that begins at j / ${fps} seconds or earlier, up to 0.001 s later.`
   if (kind === 'segments')
     return {
@@ -103,7 +103,7 @@ function samplingOf({ kind, stride, fps }: TestSampling, frames: number, togethe
   }
 }
 
-const filter = 'bilinear; where it makes smaller, the filter is widened by the factor, so that nothing aliases'
+const filter = 'bilinear; when it scales down, the filter is widened by the factor, against aliasing'
 
 /** What `alongCrop` does in the middle. */
 function resizeOf({ height, width, resize }: FrameSize): SidecarClip['resize'] {

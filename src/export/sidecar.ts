@@ -68,7 +68,7 @@ export interface SidecarFacts {
 }
 
 export const weightsLicense =
-  'The license of the weights is that of whoever trained them; weights derived from published VideoMAE checkpoints are CC-BY-NC 4.0.'
+  'The owner of the weights decides their license; weights derived from published VideoMAE checkpoints are CC-BY-NC 4.0.'
 
 /** Path of the description of an exported file: `NAME.json` for `NAME.onnx`. */
 export function sidecarPath(file: string): string {
@@ -151,7 +151,7 @@ export async function requireExportTarget(out: string): Promise<void> {
   const others = await readdir(path.dirname(beside)).catch((): string[] => [])
   if (!others.some((other) => other === 'config.json' || other.endsWith('.safetensors'))) return
   throw new VideoMaeError(
-    `Expected another name than ${path.basename(out)} in the folder of a checkpoint: its description ${name} would be taken for a file of the checkpoint.`,
+    `Expected a name other than ${path.basename(out)} in the folder of a checkpoint: its description ${name} would look like a file of the checkpoint.`,
     { code: 'OUTPUT_TAKEN', exit: 'usage', hint: 'Choose another name or another folder with --out.' },
   )
 }

@@ -33,18 +33,18 @@ const dataSchema = z
       .nullable()
       .default(null)
       .describe(
-        'A folder per class, or a list with path,label[,start,end][,group][,split]; or several. The DATA argument of the command replaces it.',
+        'A folder per class, a list with path,label[,start,end][,group][,split], or several of these. The DATA argument of the command replaces it.',
       ),
-    validation: share.default(0.1).describe('Share of the videos to choose the best checkpoint on.'),
-    test: share.default(0.2).describe('Share of the videos that only the finished classifier sees.'),
-    official: z.boolean().default(true).describe('Use the split column of the list, where it has one.'),
+    validation: share.default(0.1).describe('Share of validation videos, on which the best checkpoint is chosen.'),
+    test: share.default(0.2).describe('Share of test videos, which only the finished classifier sees.'),
+    official: z.boolean().default(true).describe('Use the split column of the list, if it has one.'),
     shots: countSchema('shots').nullable().default(null).describe('Training videos kept per class; null: all.'),
     samplesPerClip: countSchema('samplesPerClip')
       .default(1)
-      .describe('Repeated augmentation: variants of every decoded clip; the reference uses 2.'),
+      .describe('Repeated augmentation: variants of each decoded clip; the reference code uses 2.'),
     ...decodingOptions,
   })
-  .describe('Labeled videos and how they are divided.')
+  .describe('Labeled videos and their split.')
 
 const clipSchema = z
   .strictObject({
@@ -52,15 +52,14 @@ const clipSchema = z
       .enum(['dense', 'segments'])
       .nullable()
       .default(null)
-      .describe('dense: frames a stride apart (Kinetics); segments: spread over the video (Something-Something).'),
-    stride: strideSchema
-      .nullable()
-      .default(null)
-      .describe('Frames from one to the next; null: as the encoder was trained.'),
-    fps: fpsSchema.describe('Frames per second of the clip, by time; not together with a stride.'),
+      .describe(
+        'dense: frames at a fixed stride (Kinetics); segments: frames spread over the whole video (Something-Something).',
+      ),
+    stride: strideSchema.nullable().default(null).describe('Take every n-th frame; null: as the encoder was trained.'),
+    fps: fpsSchema.describe('Frames per second of the clip, sampled by time; not together with a stride.'),
   })
   .check(refuseBothTimings)
-  .describe('Which frames become a clip; null: as the encoder was trained.')
+  .describe('Which frames become a clip; null: as in the training of the encoder.')
 
 const augmentSchema = z
   .strictObject({
@@ -77,27 +76,39 @@ const augmentSchema = z
     area: z
       .tuple([z.number().positive().max(1), z.number().positive().max(1)])
       .default([0.08, 1])
-      .describe('Smallest and largest share of the picture that the random crop keeps.'),
+      .describe('Smallest and largest share of the picture area that the random crop keeps.'),
     aspect: z.tuple([z.number().positive(), z.number().positive()]).default([0.75, 4 / 3]),
     flip: z
       .boolean()
       .default(false)
-      .describe('Mirror half of the samples: right for Kinetics, wrong where left and right are classes.'),
-    erasing: z.number().min(0).max(1).default(0.25).describe('How likely a clip loses a box to noise.'),
+      .describe('Mirror half of the samples: right for Kinetics, wrong if left and right distinguish classes.'),
+    erasing: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0.25)
+      .describe('Random erasing: probability that a box of a clip is replaced by noise.'),
     mixup: z.number().positive().nullable().default(0.8),
     cutmix: z.number().positive().nullable().default(1),
-    mixProbability: z.number().min(0).max(1).default(1).describe('How likely a batch is mixed.'),
-    smoothing: share.default(0.1).describe('Share of a target given to all classes alike.'),
+    mixProbability: z.number().min(0).max(1).default(1).describe('Probability that a batch is mixed.'),
+    smoothing: share.default(0.1).describe('Label smoothing: share of the target spread evenly over all classes.'),
   })
-  .describe('What is done to clips and targets in training (mode full).')
+  .describe('Augmentation of clips and targets in training (mode full).')
 
 const regularizationSchema = z
   .strictObject({
-    dropPath: share.default(0.1).describe('Rate at the last block; it grows evenly from 0 at the first.'),
-    dropout: share.default(0).describe('Before the last layer.'),
-    layerDecay: z.number().positive().max(1).default(0.75).describe('Learning rate of a layer relative to the next.'),
+    dropPath: share
+      .default(0.1)
+      .describe('Drop path rate of the last block; it increases linearly from 0 at the first.'),
+    dropout: share.default(0).describe('Dropout before the last layer.'),
+    layerDecay: z
+      .number()
+      .positive()
+      .max(1)
+      .default(0.75)
+      .describe('Learning rate of each layer relative to the next one.'),
   })
-  .describe('What keeps a large model from learning small data by heart.')
+  .describe('Regularization.')
 
 const probeSchema = z
   .strictObject({
@@ -108,14 +119,16 @@ const probeSchema = z
     heads: countSchema('heads')
       .nullable()
       .default(null)
-      .describe('Attention heads of the attentive head; null: heads of 64 values.'),
+      .describe('Number of attention heads of the attentive head; null: heads of width 64.'),
     readout: z
       .union([z.literal(automaticReadout), readoutSchema])
       .default(automaticReadout)
       .describe(
-        `What a head of mode linear or ridge reads of the tokens: ${readoutSyntax}; or ${automaticReadout}: chosen on the training videos. mean: through the norm of a classifier.`,
+        `How a head of mode linear or ridge pools the tokens: ${readoutSyntax}; or ${automaticReadout}: chosen on the training videos. mean: through the norm of a classifier.`,
       ),
-    clips: countSchema('clips').default(1).describe('Temporal views of each training video; a row of features each.'),
+    clips: countSchema('clips')
+      .default(1)
+      .describe('Temporal views of each training video, one row of features for each.'),
     cache: textSchema.nullable().default(null).describe('Folder of the features; null: features/ in the run folder.'),
   })
   .describe('Heads on frozen features (modes linear, attentive, ridge).')
@@ -125,17 +138,17 @@ const evaluationSchema = z
     every: durationSchema
       .nullable()
       .default(null)
-      .describe('From one validation pass to the next; null: twenty times in the run.'),
+      .describe('Interval between validation passes; null: twenty times in the run.'),
     clips: countSchema('clips').default(5).describe('Temporal views of every test video.'),
     crops: countSchema('crops').default(3).describe('Spatial views.'),
-    batch: countSchema('batch').default(4).describe('Clips in one run.'),
+    batch: countSchema('batch').default(4).describe('Clips in one forward pass.'),
   })
-  .describe('How checkpoints are chosen and the chosen one is tested.')
+  .describe('How checkpoints are validated and the best one is tested.')
 
 /** A fine-tuning run. Every key that is not named here is an error. */
 export const finetuneSchema = z
   .strictObject({
-    seed: z.int().min(0).default(0).describe('Everything random follows from it.'),
+    seed: z.int().min(0).default(0).describe('Seed of all random numbers.'),
     mode: z
       .enum(finetuneModes)
       .default('full')
@@ -151,7 +164,7 @@ export const finetuneSchema = z
         like: textSchema
           .nullable()
           .default(null)
-          .describe('With from: scratch, a checkpoint whose sizes are taken, for a comparison.'),
+          .describe('With from: scratch, a checkpoint with the model sizes to use, for a comparison.'),
       })
       .prefault({}),
     augment: augmentSchema.prefault({}),
@@ -180,7 +193,7 @@ export const finetuneSchema = z
       .extend({
         keep: countSchema('keep')
           .default(1)
-          .describe('How many of the newest checkpoints stay, in addition to the best one.'),
+          .describe('Number of newest checkpoints to keep, in addition to the best one.'),
       })
       .prefault({}),
     log: logSchema.prefault({}),

@@ -76,7 +76,7 @@ export async function crossValidate(
   const { signal, onDigests: onProgress } = options
   const given = folds === 'column'
   if (given && repeats > 1)
-    throw unusedArgument('repeats', 'with the folds of the list, which are one division', repeats)
+    throw unusedArgument('repeats', 'with the folds of the list, which are a single division', repeats)
   const read = await openDataset(data.path, { ignoreSplit: true, folds: given, signal, onProgress })
   const { videos, classes } = read
   for (const note of read.notes) onNote?.(note)

@@ -63,8 +63,8 @@ export async function finetuneHead(
 ): Promise<HeadFinetuning | null> {
   const cache = configuration.probe.cache ?? path.join(options.out, 'features')
   const told = {
-    message: `Stopped before the classifier was done; the features computed so far are kept in ${cache}.`,
-    hint: 'Run the same command again: it continues from these features and trains the head from its beginning.',
+    message: `Stopped before the classifier was finished; the features computed so far are kept in ${cache}.`,
+    hint: 'Run the same command again: it continues with these features and trains the head from scratch.',
   }
   const { ranks = Ranks.alone(), signal } = options
   const own = rankResources(configuration, ranks)

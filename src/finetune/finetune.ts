@@ -85,7 +85,7 @@ export interface FinetuneOptions extends RunOptions {
 const [configurationFile, splitFile, evaluationFolder] = ['config.json', 'split.csv', 'evaluation']
 
 const beforeTraining = {
-  message: 'Stopped before training began, while the videos were looked at.',
+  message: 'Stopped before training began, while the videos were checked.',
   hint: 'Run the same command again.',
 }
 
@@ -173,7 +173,7 @@ async function runHead(
   const { out, record } = options
   const classifier = path.resolve(out, bestFolder)
   if (options.resume === true)
-    options.onNote?.('Features that were computed before are used again; the head trains from its beginning.')
+    options.onNote?.('Features computed earlier are used again; the head is trained from scratch.')
   const writeConfiguration = (): Promise<void> => {
     const plain = plainFinetuneConfiguration(configuration)
     return writeFileAtomic(path.join(out, configurationFile), `${JSON.stringify(plain, null, 2)}\n`)
@@ -329,7 +329,7 @@ async function requireOwnFolder(folder: string, mode: FinetuneMode): Promise<voi
   const head = finetuneModes.some((name) => name === before) && !full
   if (mode === 'full' ? full : head) return
   throw new VideoMaeError(
-    `Expected an empty folder, or that of an earlier run ${mode === 'full' ? 'of mode full' : 'that trained a head'}, but ${path.resolve(folder)} contains ${replaced.join(', ')}.`,
+    `Expected an empty folder, or the folder of an earlier run ${mode === 'full' ? 'of mode full' : 'that trained a head'}, but ${path.resolve(folder)} contains ${replaced.join(', ')}.`,
     { code: 'RUN_FOLDER', exit: 'usage', hint: 'Choose another folder with --out.' },
   )
 }

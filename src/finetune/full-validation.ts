@@ -152,16 +152,19 @@ function classifierIn(
 }
 
 function lostBest(step: number): string {
-  return `the weights that were best on the validation videos until step ${step} are not there any more; the best ones are chosen among those from here on.`
+  return `the weights that were best on the validation videos until step ${step} no longer exist; the best ones are chosen among the later ones.`
 }
 
 function stoppedInLastPass(steps: number, cause: unknown): VideoMaeError {
-  return new VideoMaeError(`Stopped in the validation after the last of ${steps} steps; training is done and saved.`, {
-    code: 'INTERRUPTED',
-    exit: 'interrupted',
-    hint: 'Continue with --resume: only the validation and the test are left.',
-    cause,
-  })
+  return new VideoMaeError(
+    `Stopped during validation after the last of ${steps} steps; training is finished and saved.`,
+    {
+      code: 'INTERRUPTED',
+      exit: 'interrupted',
+      hint: 'Continue with --resume: only validation and test remain.',
+      cause,
+    },
+  )
 }
 
 /** The weights that are tested: averages where the run keeps them. */

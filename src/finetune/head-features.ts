@@ -79,7 +79,7 @@ export async function headFeatures(
     if (compared !== null) readout = bestReadout(compared)
     onNote?.(
       compared === null
-        ? `Readout ${readout}: all training videos belong together, or each class is in one group, so there is nothing to choose it by.`
+        ? `Readout ${readout}: all training videos are one group, or each class is one group, so there is no data to choose it on.`
         : `Readout ${describeChoice(readout, compared)}.`,
     )
   }

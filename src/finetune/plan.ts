@@ -262,9 +262,9 @@ export async function planHead(
   const advice = (): string => {
     const force = '--force starts the run anyway.'
     if (memory === ofFeatures)
-      return `Take a smaller encoder, fewer frames or a lower resolution, fewer clips of a video (probe.clips, evaluation.clips, evaluation.crops), or a machine with more memory. ${force}`
+      return `Use a smaller encoder, fewer frames or a lower resolution, fewer clips of a video (probe.clips, evaluation.clips, evaluation.crops), or a machine with more memory. ${force}`
     const fewer = 'Show each video fewer times (probe.clips, evaluation.clips, evaluation.crops)'
-    return `${fewer}${mode === 'attentive' ? ', or take --mode linear or ridge, which keep one row of a clip and not all of its tokens' : ''}. ${force}`
+    return `${fewer}${mode === 'attentive' ? ', or use --mode linear or ridge, which keep one row per clip instead of all its tokens' : ''}. ${force}`
   }
   return { start, advice }
 }

@@ -70,7 +70,7 @@ function unusedShares(data: FinetuneConfiguration['data'], videos: readonly Labe
   ]
   if (shares.length === 0) return []
   return [
-    `${shares.join(' and ')} ${shares.length === 1 ? 'has' : 'have'} no effect: the data has a split column, which decides (data.official).`,
+    `${shares.join(' and ')} ${shares.length === 1 ? 'has' : 'have'} no effect: the split column of the data decides (data.official).`,
   ]
 }
 
@@ -86,7 +86,7 @@ function listsBeside(source: string): string[] {
   const [first] = lists.filter((name) => saysMore(path.join(source, name)))
   if (first === undefined) return []
   return [
-    `the folder ${source} is read as a folder per class; ${first} in it is not used: name ${path.join(source, first)} instead for its groups or its split.`,
+    `the subfolders of ${source} are read as classes; the list ${first} in it is not used: to use its groups or its split, name ${path.join(source, first)}.`,
   ]
 }
 
@@ -113,12 +113,7 @@ export async function openSource({ model, clip, seed }: FinetuneConfiguration): 
     )
   }
   if (like !== null && from !== 'scratch')
-    throw invalidArgument(
-      'model.like',
-      'null unless model.from is "scratch"',
-      like,
-      '"model.from" brings its own sizes.',
-    )
+    throw invalidArgument('model.like', 'null unless model.from is "scratch"', like, '"model.from" has its own sizes.')
   const opened = from === 'scratch' ? (like === null ? null : await readEncoder(like)) : await readEncoder(from)
   const found: TestSampling = opened?.sampling ?? { kind: 'dense', ...defaultTiming }
   const sampling = { kind: clip.sampling ?? found.kind, ...clipTiming(clip, found) }

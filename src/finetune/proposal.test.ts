@@ -38,7 +38,7 @@ it('takes as many clips per run as fit into memory, and says what to set', () =>
   const { perRun, text } = propose(90, {}, 1, 3)!
   expect(perRun).toBe(2)
   expect(text).toBe(
-    'proposal  16 clips a step instead of 32: a pass over 90 videos then has 5 steps instead of 2; ' +
-      '2 in one run fit into memory; the learning rate follows, 0.000063 instead of 0.00013 (--set batch.size=16 --set batch.perRun=2)',
+    'proposal  16 clips per step instead of 32: a pass over 90 videos then has 5 steps instead of 2; ' +
+      '2 in one pass fit into memory; the learning rate is scaled to 0.000063 instead of 0.00013 (--set batch.size=16 --set batch.perRun=2)',
   )
 })

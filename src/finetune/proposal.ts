@@ -52,8 +52,8 @@ export function proposeBatch(
   const learningRate = scaledLearningRate({ ...rule, globalBatch: size })
   const stepsOf = (each: number): number => Math.max(1, Math.floor(clips / each))
   const text =
-    `proposal  ${size} clips a step instead of ${batch.size}: a pass over ${videos} videos then has ${stepsOf(size)} steps instead of ${stepsOf(batch.size)}; ` +
-    `${perRun} in one run fit into memory; the learning rate follows, ${rateOf(size)} instead of ${rateOf(batch.size)} ` +
+    `proposal  ${size} clips per step instead of ${batch.size}: a pass over ${videos} videos then has ${stepsOf(size)} steps instead of ${stepsOf(batch.size)}; ` +
+    `${perRun} in one pass fit into memory; the learning rate is scaled to ${rateOf(size)} instead of ${rateOf(batch.size)} ` +
     `(--set batch.size=${size} --set batch.perRun=${perRun})`
   return { size, perRun, learningRate, text }
 }

@@ -24,8 +24,8 @@ export interface TestOptions {
 }
 
 const inTest = {
-  message: 'Stopped in the test of the chosen checkpoint; training is done and saved.',
-  hint: 'Run the same command again with --resume: only the test is done again.',
+  message: 'Stopped during the test of the best checkpoint; training is finished and saved.',
+  hint: 'Run the same command again with --resume: it repeats only the test.',
 }
 
 /**

@@ -54,7 +54,7 @@ export function readTable(
   if (other === undefined) return doubled
   return report(
     other.line,
-    'expected quotes that can be read in one way, but here \\" may be an escaped quote, or a backslash before the quote that closes the field: double the quotes inside fields ("")',
+    'expected quotes with only one reading, but here \\" may be an escaped quote, or a backslash before the quote that closes the field: double the quotes inside fields ("")',
   )
 }
 
@@ -188,7 +188,7 @@ function readQuoted(text: string, at: number, { separator, line, report, quotes 
   while (end < text.length && text[end] !== separator && text[end] !== '\n' && text[end] !== '\r') {
     // A forgotten quote makes the next one a closing one: what comes after it tells.
     if (text[end].trim() !== '') {
-      report(line, `expected a separator or a line end behind the quote that closes the field on line ${endLine}`)
+      report(line, `expected a separator or a line end after the quote that closes the field on line ${endLine}`)
     }
     end++
   }

@@ -31,7 +31,7 @@ export function requireFiniteTensor(path: string, name: string, values: Float32A
     {
       code: 'WEIGHTS_NOT_FINITE',
       exit: 'data',
-      hint: 'The training diverged, or the file is damaged or out of the range of float32. Use an earlier checkpoint or another copy.',
+      hint: 'The training diverged, the file is damaged, or its values are outside the range of float32. Use an earlier checkpoint or another copy.',
     },
   )
 }

@@ -43,11 +43,11 @@ function textKind(prefix: Uint8Array): string | null {
     : null
 }
 
-const conversion = 'Convert it to safetensors once, in Python: docs/from-python.md has the six lines (under "Weights").'
+const conversion = 'Convert it to safetensors once, in Python: docs/from-python.md has the code (under "Weights").'
 
 export function notSafetensors(path: string, { name, pickle }: OtherFormat): VideoMaeError {
   return new VideoMaeError(
-    `Expected a safetensors file at ${path}, but it is ${name}.${pickle ? ' Such files are not read: loading one runs code from inside it.' : ''}`,
+    `Expected a safetensors file at ${path}, but it is ${name}.${pickle ? ' Such files are not read, because loading one runs code that it contains.' : ''}`,
     {
       code: pickle ? 'PYTORCH_FILE' : 'SAFETENSORS_INVALID',
       exit: 'data',
@@ -74,7 +74,7 @@ export function hubHint(path: string): string | null {
   const match = /^(?:hf:)?([\w-][\w.-]*)\/([\w-][\w.-]*)$/.exec(path)
   if (match === null || match[1] === 'checkpoints') return null
   const name = `${match[1]}/${match[2]}`
-  return `If this is a name on a model hub, write hf:${name} on the command line, or download it with \`videomae get ${name} ${match[2]}\` and name the folder ${match[2]}.`
+  return `If this is a name on a model hub, write hf:${name} on the command line, or run \`videomae get ${name} ${match[2]}\` and name the folder ${match[2]}.`
 }
 
 /** A directory without safetensors: what it holds says what to do. */

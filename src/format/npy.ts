@@ -54,7 +54,7 @@ export async function readNpy(path: string): Promise<Npy> {
     const { size } = await file.stat()
     const start = new Uint8Array(12)
     const got = await readFully(file, start, 0)
-    if (got < 10 || magic.some((byte, i) => start[i] !== byte)) throw invalid(path, 'it does not begin as one')
+    if (got < 10 || magic.some((byte, i) => start[i] !== byte)) throw invalid(path, 'it does not begin like one')
     const version = start[6]
     if (version < 1 || version > 3) throw invalid(path, `its format version is ${version}.${start[7]}, not 1 to 3`)
     const view = new DataView(start.buffer)
@@ -74,7 +74,8 @@ export async function readNpy(path: string): Promise<Npy> {
       throw invalid(path, `shape (${shape.join(', ')}) of ${dtype} needs ${bytes} bytes and ${available} follow`)
     }
     const raw = new Uint8Array(bytes)
-    if ((await readFully(file, raw, headerAt + headerSize)) !== bytes) throw invalid(path, 'it was cut short meanwhile')
+    if ((await readFully(file, raw, headerAt + headerSize)) !== bytes)
+      throw invalid(path, 'it was cut short while it was read')
     if (bigEndian) reverseBytes(raw, widths[dtype])
     const data = viewAs(dtype, raw.buffer)
     return { shape, dtype, data: fortran && shape.length > 1 ? toRowMajor(data, shape) : data }
@@ -114,7 +115,7 @@ function parseHeader(
   const order = /^(True|False)$/.exec(entries.get('fortran_order') ?? '')?.[1]
   const sizes = /^\((.*)\)$/s.exec(entries.get('shape') ?? '')?.[1]
   if (descr === undefined || order === undefined || sizes === undefined) {
-    throw invalid(path, `its header is not a plain array's: ${JSON.stringify(text.trim().slice(0, 120))}`)
+    throw invalid(path, `its header does not describe a plain array: ${JSON.stringify(text.trim().slice(0, 120))}`)
   }
   const dtype = npyDtypes.find((known) => descr.replace(/^[<>|=]/, '') === known)
   if (dtype === undefined) {

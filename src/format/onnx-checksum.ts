@@ -69,9 +69,12 @@ function checksumOf(bytes: Uint8Array, checksum: string): string {
 }
 
 function changed(file: string, expected: string, found: string): VideoMaeError {
-  return new VideoMaeError(`Expected ${file} as it was written, with SHA-256 ${expected}, but it has ${found}.`, {
-    code: 'ONNX_INVALID',
-    exit: 'data',
-    hint: `The file has changed since: copy it again, or export again. If a program changed it on purpose, remove ${checksumKey} from the metadata (metadata_props) of the model.`,
-  })
+  return new VideoMaeError(
+    `Expected ${file} with the SHA-256 with which it was written, ${expected}, but it has ${found}.`,
+    {
+      code: 'ONNX_INVALID',
+      exit: 'data',
+      hint: `The file has changed since: copy it again, or export again. If a program changed it on purpose, remove ${checksumKey} from the metadata (metadata_props) of the model.`,
+    },
+  )
 }

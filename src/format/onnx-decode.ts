@@ -195,9 +195,9 @@ function readOutside(name: string, pairs: [string, string][], external: External
   const offset = Number(fields.get('offset') ?? 0)
   const length = Number(fields.get('length') ?? Number.NaN)
   if (location === undefined || !Number.isSafeInteger(offset) || !Number.isSafeInteger(length)) {
-    throw invalid(`tensor ${JSON.stringify(name)} does not say where its data is`)
+    throw invalid(`tensor ${JSON.stringify(name)} does not name the file of its data`)
   }
-  if (!external) throw unsupported(`data of ${name} in another file, ${location}, when only bytes were given`)
+  if (!external) throw unsupported(`data of ${name} in another file, ${location}, but only bytes were given`)
   return external(name, { location, offset, length })
 }
 
@@ -278,7 +278,7 @@ function invalid(problem: string): VideoMaeError {
 }
 
 function unsupported(what: string): VideoMaeError {
-  return new VideoMaeError(`Expected an ONNX model as this program writes them, but found ${what}.`, {
+  return new VideoMaeError(`Expected an ONNX model that this program wrote, but found ${what}.`, {
     code: 'ONNX_UNSUPPORTED',
     exit: 'data',
   })

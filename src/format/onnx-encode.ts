@@ -44,7 +44,7 @@ export function modelWriter(model: OnnxModel, external?: ExternalPlaces): Protob
   if (writer.size > largestMessage) {
     throw new VideoMaeError(`Expected an ONNX model below 2 GiB but this one has ${writer.size} bytes.`, {
       code: 'ONNX_TOO_LARGE',
-      hint: 'Write it with writeModel, which puts the weights into a second file.',
+      hint: 'Use writeModel, which writes the weights to a second file.',
     })
   }
   return writer

@@ -133,7 +133,7 @@ export async function readModel(path: string): Promise<OnnxModel> {
   } catch (error) {
     if (!(error instanceof VideoMaeError) || error.code !== 'PROTOBUF_INVALID') throw error
     const { code, exit, cause } = error
-    const hint = error.hint ?? 'The file is damaged, cut short or of another format: export it again.'
+    const hint = error.hint ?? 'The file is damaged, cut short or in another format: export it again.'
     throw new VideoMaeError(`${path}: ${error.message}`, { code, exit, hint, cause })
   }
   await requireIntactModel(path, bytes, model.metadata ?? {}, taken.keys())
@@ -169,7 +169,7 @@ function readBeside(
     const { size } = fstatSync(file)
     if (offset < 0 || length < 0 || offset + length > size) throw fail(`${location} has only ${size} bytes`)
     const total = (taken.get(location) ?? 0) + length
-    if (total > mostUses * size) throw fail(`tensors use ${location} more than ${mostUses} times over`)
+    if (total > mostUses * size) throw fail(`tensors use more than ${mostUses} times the size of ${location}`)
     taken.set(location, total)
     const bytes = new Uint8Array(length)
     for (let done = 0; done < length; ) {

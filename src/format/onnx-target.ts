@@ -55,7 +55,7 @@ export async function requireOnnxTarget(out: string): Promise<void> {
   const found = await stat(target).catch(() => null)
   if (found === null) {
     const beside = await lstat(`${target}.data`).catch(() => null)
-    if (beside !== null && beside.size > 0) throw outputTaken(`${out}.data`, 'the data of an ONNX file that is there')
+    if (beside !== null && beside.size > 0) throw outputTaken(`${out}.data`, 'the data of an existing ONNX file')
     return
   }
   // What is no file cannot be replaced; the system says so.

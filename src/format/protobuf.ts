@@ -261,7 +261,7 @@ export class ProtobufReader {
       const length = size ?? Number(this.varintAt())
       this.start = this.at
       if (length > this.data.length - this.at) {
-        throw damaged(`field ${this.field} needs ${length} bytes and ${this.data.length - this.at} are left`)
+        throw damaged(`field ${this.field} needs ${length} bytes, but ${this.data.length - this.at} are left`)
       }
       this.at += length
     }

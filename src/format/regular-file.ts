@@ -157,7 +157,7 @@ function requireSize(path: string, size: number, most: number): void {
   throw new VideoMaeError(`Expected at most ${most} bytes in ${path}, but it has ${size} or more.`, {
     code: 'FILE_TOO_LARGE',
     exit: 'data',
-    hint: 'Check that this is the file you mean; split it if its size is right.',
+    hint: 'Check that this is the right file; split it if its size is right.',
   })
 }
 
@@ -169,7 +169,7 @@ function requireRegular(path: string, stats: Stats): void {
     exit: 'data',
     hint: stats.isDirectory()
       ? 'Name a file in it.'
-      : 'Name a file. The output of a program, as with <(...), has to be written to a file first: it is read more than once.',
+      : 'Name a file. Write the output of a program, as in <(...), to a file first: it is read more than once.',
   })
 }
 

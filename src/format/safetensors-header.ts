@@ -56,7 +56,7 @@ export function malformed(path: string, problem: string, cause?: unknown): Video
   return new VideoMaeError(`Expected a safetensors file in ${path}, but ${problem}.`, {
     code: 'SAFETENSORS_INVALID',
     exit: 'data',
-    hint: 'The file is damaged, cut short or of another format; copy or download it again.',
+    hint: 'The file is damaged, cut short or in another format; copy or download it again.',
     cause,
   })
 }
@@ -112,7 +112,7 @@ export function parseHeader(path: string, bytes: Uint8Array, dataSize: number): 
   }
   if (end !== dataSize) {
     const what = end > dataSize ? 'the file is cut short' : 'the file has bytes that belong to no tensor'
-    throw malformed(path, `its tensors need ${end} bytes and ${dataSize} follow the header: ${what}`)
+    throw malformed(path, `its tensors need ${end} bytes, but ${dataSize} follow the header: ${what}`)
   }
   return { tensors, metadata }
 }

@@ -88,7 +88,7 @@ function describe(name: string, tensor: SafetensorsTensor): TensorInfo {
   }
   const dtype = tensor.dtype ?? (typeof tensor.data === 'function' ? undefined : dtypeOf(tensor.data))
   if (dtype === undefined || !Object.hasOwn(safetensorsWidths, dtype)) {
-    throw invalidArgument(`dtype of ${name}`, 'an element type (data given by a function does not tell it)', dtype)
+    throw invalidArgument(`dtype of ${name}`, 'an element type (a function that gives the data has none)', dtype)
   }
   if (typeof tensor.data !== 'function') checkData(name, dtype, tensor.shape, tensor.data)
   return { dtype, shape: [...tensor.shape] }

@@ -169,7 +169,7 @@ function openShards(shards: readonly Shard[], index?: string): SafetensorsFile {
     const { shard, entry } = find(name)
     const bytes = new Uint8Array(entry.end - entry.begin)
     const got = await readFully(shard.file, bytes, shard.dataStart + entry.begin)
-    if (got !== bytes.length) throw malformed(shard.path, `it became shorter while tensor ${name} was read`)
+    if (got !== bytes.length) throw malformed(shard.path, `it was cut short while tensor ${name} was read`)
     return viewAs(entry.dtype, bytes.buffer)
   }
   return {
@@ -215,11 +215,11 @@ async function requireIntact({ path, file, dataStart, header }: Shard): Promise<
   const found = hash.digest('hex')
   if (found === written) return
   throw new VideoMaeError(
-    `Expected the tensors in ${path} as they were written, with SHA-256 ${written}, but they have ${found}.`,
+    `Expected the tensors in ${path} with the SHA-256 with which they were written, ${written}, but they have ${found}.`,
     {
       code: 'SAFETENSORS_INVALID',
       exit: 'data',
-      hint: `The file has changed since: copy it again. If a program changed the tensors on purpose, let it leave out ${checksumKey} in the metadata.`,
+      hint: `The file has changed since: copy it again. If a program changed the tensors on purpose, it must remove ${checksumKey} from the metadata.`,
     },
   )
 }
@@ -227,11 +227,14 @@ async function requireIntact({ path, file, dataStart, header }: Shard): Promise<
 function missing(name: string, path: string, names: readonly string[]): VideoMaeError {
   const tail = name.split('.').slice(-2).join('.')
   const near = names.filter((candidate) => candidate.endsWith(tail)).slice(0, 3)
-  return new VideoMaeError(`Expected tensor ${JSON.stringify(name)} in ${path}, which has ${names.length} others.`, {
-    code: 'TENSOR_MISSING',
-    exit: 'data',
-    hint: near.length > 0 ? `Similar names there: ${near.join(', ')}.` : undefined,
-  })
+  return new VideoMaeError(
+    `Expected tensor ${JSON.stringify(name)} in ${path}, which has ${names.length} other tensors.`,
+    {
+      code: 'TENSOR_MISSING',
+      exit: 'data',
+      hint: near.length > 0 ? `Similar names there: ${near.join(', ')}.` : undefined,
+    },
+  )
 }
 
 function viewAs(dtype: SafetensorsDtype, buffer: ArrayBuffer): TensorArray {

@@ -66,7 +66,7 @@ function nullReason(bytes: Uint8Array, zero: number): string {
   }
   const most = Math.max(even, odd)
   const utf16 = most > sample.length / 8 && Math.min(even, odd) < most / 4
-  return utf16 ? 'it looks like UTF-16 without a byte order mark' : `byte ${zero} is 0, which no text has`
+  return utf16 ? 'it looks like UTF-16 without a byte order mark' : `byte ${zero} is 0, which does not occur in text`
 }
 
 /** Where strict decoding fails: behind the longest valid beginning, by bisection. */

@@ -50,7 +50,7 @@ export async function downloadFile(
   throw unreachable(
     reference,
     settings,
-    `${file.name} did not arrive whole: ${(last as Error | undefined)?.message ?? 'the connection ended early'}`,
+    `${file.name} did not arrive completely: ${(last as Error | undefined)?.message ?? 'the connection ended early'}`,
     last,
   )
 }
@@ -105,7 +105,7 @@ async function publish(file: HubFile, partial: string, target: string): Promise<
   const digest = await digestOf(partial, file)
   if (digest !== file.etag) {
     await rm(partial, { force: true })
-    throw differs(file.name, `the digest ${file.etag} that the hub names`, digest)
+    throw differs(file.name, `the digest ${file.etag} from the hub`, digest)
   }
   const handle = await open(partial, 'r')
   try {

@@ -9,7 +9,7 @@ export function byHand({ repository, revision }: HubReference, { endpoint }: Pic
   const other = revision === 'main' ? '' : ` --revision ${revision}`
   return (
     `On a machine with a connection, run \`hf download ${repository}${other} --local-dir ${folder}\`, or save config.json, preprocessor_config.json and ` +
-    `model.safetensors from ${endpoint}/${repository}/tree/${revision} in a folder ${folder}. Copy the folder to this machine and name it in place of the weights.`
+    `model.safetensors from ${endpoint}/${repository}/tree/${revision} in a folder ${folder}. Copy the folder to this machine and name it instead of the weights.`
   )
 }
 
@@ -29,7 +29,7 @@ export function unreachable(
 
 export function offline(reference: HubReference, settings: HubSettings): VideoMaeError {
   return new VideoMaeError(
-    `Expected ${reference.repository} in ${settings.cache}, since HF_HUB_OFFLINE forbids connections, but it is not there.`,
+    `Expected ${reference.repository} in ${settings.cache}, because HF_HUB_OFFLINE forbids connections, but it is not there.`,
     {
       code: 'HUB_OFFLINE',
       exit: 'environment',
@@ -43,22 +43,22 @@ export function refused(status: number, what: string, reference: HubReference, s
   const { repository, revision } = reference
   if (status === 404) {
     return new VideoMaeError(
-      `Expected ${what} on ${settings.endpoint}, which has nothing of that name (revision ${revision}).`,
+      `Expected ${what} on ${settings.endpoint}, which has nothing with that name (revision ${revision}).`,
       {
         code: 'HUB_NOT_FOUND',
         exit: 'data',
-        hint: `Look at ${settings.endpoint}/${repository} for its name and its revisions.`,
+        hint: `Look up its name and its revisions at ${settings.endpoint}/${repository}.`,
       },
     )
   }
   if (status === 401 || status === 403) {
     const token = settings.token === null ? 'no token was sent' : 'the token in HF_TOKEN does not permit it'
     return new VideoMaeError(
-      `Expected ${what} from ${settings.endpoint}, which refuses it with status ${status}: ${token}.`,
+      `Expected ${what} from ${settings.endpoint}, but the server refused it with status ${status}: ${token}.`,
       {
         code: 'HUB_DENIED',
         exit: 'data',
-        hint: `The hub answers so for names that do not exist as well: check ${repository}. For private or gated weights, accept their terms on their page, make a token and set HF_TOKEN.`,
+        hint: `The hub gives the same answer for names that do not exist: check ${repository}. For private or gated weights, accept the terms on their page, create a token and set HF_TOKEN.`,
       },
     )
   }
@@ -74,9 +74,9 @@ export function invalidAnswer({ endpoint }: HubSettings, expected: string, came:
 }
 
 export function differs(file: string, expected: string, came: string): VideoMaeError {
-  return new VideoMaeError(`Expected ${file} with ${expected}, but what came has ${came}.`, {
+  return new VideoMaeError(`Expected ${file} with ${expected}, but received a file with ${came}.`, {
     code: 'DOWNLOAD_DIFFERS',
     exit: 'data',
-    hint: 'What came was removed. Run the same command again; if that does not help, do not use this source (HF_ENDPOINT, HTTPS_PROXY).',
+    hint: 'The received file was removed. Run the same command again; if that does not help, do not use this source (HF_ENDPOINT, HTTPS_PROXY).',
   })
 }

@@ -35,7 +35,7 @@ export async function requireAsBefore(
       {
         code: 'DOWNLOAD_DIFFERS',
         exit: 'data',
-        hint: `The publisher has changed it. Name the earlier commit (${reference.repository}@${before.commit}), or choose another folder for the new file. Nothing was downloaded.`,
+        hint: `The publisher changed it. Name the earlier commit (${reference.repository}@${before.commit}), or choose another folder for the new file. Nothing was downloaded.`,
       },
     )
   }

@@ -126,7 +126,7 @@ async function waitForLock(folder: string, { signal, onNote }: GetOptions) {
       return await lockRun(folder, onNote)
     } catch (error) {
       if (!(error instanceof VideoMaeError) || error.code !== 'RUN_LOCKED') throw error
-      if (!told) onNote?.(`Another process downloads into ${folder}: waiting for it.`)
+      if (!told) onNote?.(`Another process is downloading into ${folder}: waiting for it.`)
       await pause(500, signal)
     }
   }
@@ -207,7 +207,7 @@ interface DownloadPaths {
 
 function taken(target: string, { reference }: HubRepository): VideoMaeError {
   return new VideoMaeError(
-    `Expected ${target} to be missing or that of ${reference.repository}, but it is another file.`,
+    `Expected no file at ${target}, or the one of ${reference.repository}, but found another file.`,
     {
       code: 'OUTPUT_TAKEN',
       exit: 'usage',

@@ -58,7 +58,7 @@ export function parseReference(text: string, list: readonly KnownWeights[] = kno
       list.map((each) => each.name),
       3,
     )
-    const hint = `Names that are known: ${names.join(', ')}, ...: \`videomae get\` lists all. Others are named OWNER/NAME, as on the hub.`
+    const hint = `Known names: ${names.join(', ')}, ...; \`videomae get\` lists all. Write other names as on the hub: OWNER/NAME.`
     throw invalidArgument('the weights', 'OWNER/NAME or a known name', text, hint)
   }
   return { repository: known?.repository ?? repository, revision, known: known ?? null }

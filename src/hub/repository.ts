@@ -41,7 +41,7 @@ const wholeWeights = 'model.safetensors'
 const shardIndex = 'model.safetensors.index.json'
 const shardName = /^model-(\d{5})-of-(\d{5})\.safetensors$/
 
-/** Of the files of a repository, those that are needed to load it; empty where it has no weights that are read here. */
+/** Of the files of a repository, those that are needed to load it; empty where it has no weights in a supported format. */
 export function neededFiles(names: readonly string[]): string[] {
   const weights = names.includes(wholeWeights)
     ? [wholeWeights]
@@ -128,20 +128,21 @@ function inPart({ repository, revision }: HubReference, found: string): VideoMae
   return new VideoMaeError(`Expected all shards that belong to ${shardIndex} in ${repository}, but it has ${found}.`, {
     code: 'SAFETENSORS_NOT_FOUND',
     exit: 'data',
-    hint: `Name another revision than ${revision}, or another repository. Nothing was downloaded.`,
+    hint: `Name a revision other than ${revision}, or another repository. Nothing was downloaded.`,
   })
 }
 
 function withoutWeights({ repository }: HubReference, names: readonly string[]): VideoMaeError {
   const pickle = names.find((name) => /\.(bin|pt|pth|ckpt)$/.test(name))
-  const found = pickle === undefined ? 'has no weights that are read here' : `has weights as ${pickle} of PyTorch only`
+  const found =
+    pickle === undefined ? 'has no weights in a supported format' : `has weights as ${pickle} of PyTorch only`
   return new VideoMaeError(`Expected ${wholeWeights} or ${shardIndex} in ${repository}, which ${found}.`, {
     code: pickle === undefined ? 'SAFETENSORS_NOT_FOUND' : 'PYTORCH_FILE',
     exit: 'data',
     hint:
       pickle === undefined
         ? 'Name another repository.'
-        : 'Download it in Python and convert it: docs/from-python.md has the lines (under "Weights"). Where a pull request on the hub adds safetensors, its revision can be named: OWNER/NAME@refs/pr/1.',
+        : 'Download it in Python and convert it: docs/from-python.md has the code (under "Weights"). If a pull request on the hub adds safetensors, name its revision: OWNER/NAME@refs/pr/1.',
   })
 }
 

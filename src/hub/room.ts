@@ -19,11 +19,11 @@ export const freeBytes: FreeBytes = async (folder) => {
 export function requireRoom(folder: string, bytes: number, free: number | null): void {
   if (free === null || bytes <= free) return
   throw new VideoMaeError(
-    `Expected ${shown(bytes)} of free space for the weights in ${folder}, but there are ${shown(free)}.`,
+    `Expected ${shown(bytes)} of free space for the weights in ${folder}, but only ${shown(free)} are free.`,
     {
       code: 'DISK_TOO_SMALL',
       exit: 'environment',
-      hint: 'Free some space, or choose a folder on another disk (HF_HOME for hf:OWNER/NAME). What has arrived earlier is kept.',
+      hint: 'Free some space, or choose a folder on another disk (HF_HOME for hf:OWNER/NAME). What was downloaded earlier is kept.',
     },
   )
 }

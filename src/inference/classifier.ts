@@ -191,11 +191,11 @@ export async function openClassifier(where: string): Promise<OpenedClassifier> {
 
 function unsupportedClassifier(where: string, problem: string): VideoMaeError {
   return new VideoMaeError(
-    `Expected a classifier of named classes that exclude each other at ${where}, but ${problem}.`,
+    `Expected a classifier with named, mutually exclusive classes at ${where}, but ${problem}.`,
     {
       code: 'MODEL_UNSUPPORTED',
       exit: 'data',
-      hint: 'Correct config.json where it is wrong. `videomae features` and `videomae finetune` use its encoder all the same.',
+      hint: 'Correct config.json if it is wrong. `videomae features` and `videomae finetune` can still use its encoder.',
     },
   )
 }
@@ -207,7 +207,7 @@ function describeKind({ kind }: OpenedCheckpoint): string {
 
 async function openWithHead(directory: string): Promise<OpenedClassifier> {
   const description = path.join(directory, files.description)
-  const hint = 'The head cannot be opened without it: take the folder from a copy, or train the head again.'
+  const hint = 'The head cannot be opened without it: restore the folder from a copy, or train the head again.'
   const parsed = descriptionSchema.safeParse(await readJsonBesideWeights(description, hint))
   const invalid = (problem: string): VideoMaeError =>
     new VideoMaeError(`Expected ${files.description} of a classifier in ${directory}: ${problem}`, {
@@ -270,7 +270,7 @@ export async function recordedSampling(
   clip: OpenedCheckpoint['clip'],
 ): Promise<TestSampling | null> {
   const file = path.join(folderOf(directory), files.sampling)
-  const hint = 'Take the file from a copy, or write it anew, e.g. {"kind":"dense","stride":4,"fps":null}.'
+  const hint = 'Restore the file from a copy, or write it again, e.g. {"kind":"dense","stride":4,"fps":null}.'
   const content = await readJsonBesideWeights(file, hint)
   if (content === undefined) return clip === null ? null : { kind: 'dense', ...clip }
   const parsed = testSamplingSchema.safeParse(content)

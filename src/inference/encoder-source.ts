@@ -168,7 +168,7 @@ function weightsFor(program: Program, source: EncoderWeights): ModelState {
       const size = sizeOf(program, tensor)
       if (name === 'fc_norm.weight') return [name, new Float32Array(size).fill(1)]
       if (name === 'fc_norm.bias') return [name, new Float32Array(size)]
-      throw new VideoMaeError(`Expected the parameter ${name} in ${source.from}, which has none.`, {
+      throw new VideoMaeError(`Expected the parameter ${name} in ${source.from}, but it is missing.`, {
         code: 'PARAMETER_MISSING',
         exit: 'data',
       })

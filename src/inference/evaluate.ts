@@ -209,7 +209,8 @@ export function formatEvaluation({ labels, views, scores, trainedOn, warnings, f
       `  ${label.padEnd(width)}  ${String(videos).padStart(5)} videos  recall ${of(recall)}  precision ${of(precision)}`,
     )
   }
-  if (shown.length < classes.length) lines.push(`  and ${classes.length - shown.length} more classes that do better`)
+  if (shown.length < classes.length)
+    lines.push(`  and ${classes.length - shown.length} more classes with higher recall`)
   for (const { reason } of failures.slice(0, 20)) lines.push(`unreadable: ${reason}`)
   if (failures.length > 20) lines.push(`and ${failures.length - 20} more (evaluation.json)`)
   return `${lines.map(printable).join('\n')}\n`

@@ -172,7 +172,7 @@ export class FeatureStore {
     throw new VideoMaeError(`Expected the features of ${digest} in ${this.folder}, which has none.`, {
       code: 'FEATURES_MISSING',
       exit: 'data',
-      hint: 'Compute all shards before they are put together.',
+      hint: 'Compute all shards before you merge them.',
     })
   }
 }

@@ -154,11 +154,7 @@ export async function planFeatures(source: TokenSource, options: FeatureOptions)
     throw invalidArgument('shard', 'a number from 1 to the number of shards', `${shard.index + 1}/${shard.count}`)
   }
   if (windowStep !== null && clips * crops !== 1) {
-    throw invalidArgument(
-      'clips and crops',
-      '1 with sliding windows, which are views of their own',
-      `${clips} and ${crops}`,
-    )
+    throw invalidArgument('clips and crops', '1 with sliding windows, which are already views', `${clips} and ${crops}`)
   }
   const { configuration, sampling } = source
   const { frames } = configuration

@@ -95,6 +95,6 @@ export function requireClipRunMemory(need: MemoryNeed): void {
   requireMemory(
     need,
     () =>
-      'Take a smaller batch, fewer clips, crops or decoding processes (workers), a smaller model, or a machine with more memory.',
+      'Use a smaller batch, fewer clips, crops or decoding processes (workers), a smaller model, or a machine with more memory.',
   )
 }

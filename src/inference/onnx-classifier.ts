@@ -122,7 +122,7 @@ export async function openOnnxClassifier(
 }
 
 function withoutChecksum(file: string): string {
-  return `${file} has no checksum, because another program or an earlier version wrote it: a change of it cannot be noticed.`
+  return `${file} has no checksum, because another program or an earlier version wrote it: changes of the file cannot be detected.`
 }
 
 /** What ONNX Runtime says of a file that is no valid model, or that does not compute what it declares. */
@@ -164,14 +164,14 @@ function requireAgreement(description: Description, { graph }: OnnxModel): void 
   const fits = shape.length === 5 && expected.every((size, i) => shape[i + 1] === size || shape[i + 1] === '')
   if (type !== input || !fits) {
     throw new Error(
-      `its metadata speaks of ${input}[n, ${expected.join(', ')}], its input is ${type}[${shape.join(', ')}]`,
+      `its metadata says ${input}[n, ${expected.join(', ')}], but its input is ${type}[${shape.join(', ')}]`,
     )
   }
   const output = graph.outputs.find(({ name }) => name === 'probabilities')
   if (output === undefined) throw new Error('it has no output called probabilities')
   const classes = output.shape.at(-1)
   if (typeof classes === 'number' && classes !== labels.length) {
-    throw new Error(`it names ${labels.length} classes and gives ${classes} probabilities`)
+    throw new Error(`it names ${labels.length} classes, but gives ${classes} probabilities`)
   }
 }
 

@@ -21,7 +21,7 @@ export interface TrainedOn {
 
 /** What the training of a classifier wrote down. */
 export async function useOf({ location }: { readonly location?: string }): Promise<TrainingUse> {
-  return location === undefined ? unknownUse('its file does not say it') : trainingUse(location)
+  return location === undefined ? unknownUse('its file does not say') : trainingUse(location)
 }
 
 /** Videos with the digests of their files; a file that cannot be read has none, and decoding it fails later. */
@@ -79,7 +79,7 @@ export function trainedOnOf<Result extends { readonly video: LabeledVideo }>(
 function warningOf(seen: number, all: number, others: Scores | null): string | null {
   if (seen === 0) return null
   const were = `${seen} of the ${all} videos ${seen === 1 ? 'was' : 'were'} used to train or to choose this classifier`
-  if (others === null) return `${were}: these scores say nothing of new videos.`
+  if (others === null) return `${were}: these scores say nothing about new videos.`
   return `${were}; top-1 on the other ${others.videos}: ${formatEstimate(others.top1)}.`
 }
 

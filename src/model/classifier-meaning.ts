@@ -9,9 +9,9 @@ export function classifierProblem(config: unknown, outputs: number): string | nu
   const c = (typeof config === 'object' && config !== null ? config : {}) as Readonly<Record<string, unknown>>
   const type = c.problem_type
   if (type !== undefined && type !== null && type !== 'single_label_classification') {
-    return `config.json says problem_type ${JSON.stringify(type)}: its outputs are no probabilities of classes that exclude each other`
+    return `config.json says problem_type ${JSON.stringify(type)}: its outputs are not probabilities of mutually exclusive classes`
   }
-  if (outputs === 1) return 'it has one output, of which a softmax would make 100 % for every video'
+  if (outputs === 1) return 'it has one output, and the softmax of one output is 100 % for every video'
   for (const key of ['num_labels', '_num_labels']) {
     const count = c[key]
     if (count !== undefined && count !== outputs)
@@ -30,7 +30,7 @@ function labelProblem(names: unknown, indices: unknown, outputs: number): string
     const label: unknown = labels.get(String(i))
     if (label === undefined)
       return `id2label of config.json has no name for output ${i}: its keys are ${[...labels.keys()].slice(0, 5).join(', ')}, ...`
-    if (seen.has(label)) return `id2label of config.json gives the name ${JSON.stringify(label)} to two outputs`
+    if (seen.has(label)) return `id2label of config.json names two outputs ${JSON.stringify(label)}`
     seen.add(label)
   }
   if (typeof indices !== 'object' || indices === null) return null

@@ -295,7 +295,7 @@ export function frameSize({
     throw new VideoMaeError(`Expected a model of RGB frames, but this one takes ${channels} channels.`, {
       code: 'MODEL_UNSUPPORTED',
       exit: 'data',
-      hint: 'Videos are decoded to RGB. Build the input yourself and run the model through the library.',
+      hint: 'Videos are decoded to RGB. Build the input yourself and run the model with the library.',
     })
   }
   return resize === undefined ? { height, width } : { height, width, resize }

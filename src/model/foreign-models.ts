@@ -57,17 +57,17 @@ export function checkArchitecture(config: unknown): void {
   }
   const pruned = c.pruned_heads
   if (typeof pruned === 'object' && pruned !== null && Object.keys(pruned).length > 0) {
-    throw unsupportedModel('heads have been cut out of it (pruned_heads)', c)
+    throw unsupportedModel('some of its heads were removed (pruned_heads)', c)
   }
 }
 
 function unsupportedModel(what: string, config: Readonly<Record<string, unknown>>): VideoMaeError {
   const quantized = config.quantization_config !== undefined && config.quantization_config !== null
-  return new VideoMaeError(`Expected a VideoMAE that is computed here in config.json, but ${what}.`, {
+  return new VideoMaeError(`Expected a supported VideoMAE in config.json, but ${what}.`, {
     code: 'MODEL_UNSUPPORTED',
     exit: 'data',
     hint: quantized
-      ? 'Take the weights in float32, float16 or bfloat16.'
+      ? 'Use the weights in float32, float16 or bfloat16.'
       : `Supported are ${architectures.join(', ')} with the exact GELU, and the encoders of VideoMAE and VideoMAE V2.`,
   })
 }
@@ -80,10 +80,10 @@ export function unusedKeys(config: Readonly<Record<string, unknown>>, read: read
   )
   if (dropout.length > 0) {
     warnings.push(
-      `config.json: ${dropout.join(' and ')} not applied where this model is trained further: blocks have no dropout here.`,
+      `config.json: ${dropout.join(' and ')} not applied when this model is trained further: blocks have no dropout here.`,
     )
   }
   const unknown = keysNamed(config, [...read, ...checked, ...irrelevant])
-  if (unknown.length > 0) warnings.push(`config.json: ${unknown.join(', ')} not known here and not applied.`)
+  if (unknown.length > 0) warnings.push(`config.json: ${unknown.join(', ')} unknown and not applied.`)
   return warnings
 }

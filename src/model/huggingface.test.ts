@@ -332,7 +332,7 @@ describe('config.json of another model', () => {
     })
     expect((await loadCheckpointDirectory(directory)).warnings).toEqual([
       expect.stringMatching(/hidden_dropout_prob not applied/),
-      expect.stringMatching(/rope_theta not known here/),
+      expect.stringMatching(/rope_theta unknown and not applied/),
     ])
   })
 

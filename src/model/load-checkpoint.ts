@@ -83,11 +83,11 @@ export async function loadCheckpointDirectory(path: string, options: LoadOptions
 /** Read as safetensors, its first bytes would be a header of absurd size, and the file damaged. */
 function notOnnx(path: string): VideoMaeError {
   return new VideoMaeError(
-    `Expected a checkpoint at ${path} but found an ONNX file, which is an exported model: it can be run, but not trained or exported.`,
+    `Expected a checkpoint at ${path} but found an ONNX file. An exported model can be run, but not trained or exported.`,
     {
       code: 'CHECKPOINT_INVALID',
       exit: 'data',
-      hint: 'Name what it was exported from: a run folder, one of its checkpoints, or a Hugging Face directory.',
+      hint: 'Name the checkpoint that it was exported from: a run folder, one of its checkpoints, or a Hugging Face directory.',
     },
   )
 }
@@ -202,7 +202,7 @@ function describeModel(
 
 function otherTensors(path: string, file: SafetensorsFile, config: unknown): VideoMaeError | never {
   checkArchitecture(config)
-  return new VideoMaeError(`Expected the tensors of a VideoMAE model in ${path}, which has others.`, {
+  return new VideoMaeError(`Expected the tensors of a VideoMAE model in ${path}, but it has other tensors.`, {
     code: 'CHECKPOINT_INVALID',
     exit: 'data',
     hint: `It begins with ${file.names.slice(0, 3).join(', ')}.`,
@@ -212,7 +212,7 @@ function otherTensors(path: string, file: SafetensorsFile, config: unknown): Vid
 function unusedWarning(unexpected: readonly string[]): string {
   const shown = unexpected.slice(0, 6).join(', ')
   const count = unexpected.length
-  return `${count} tensor${count === 1 ? ' is' : 's are'} not used, since the model does not need ${count === 1 ? 'it' : 'them'}: ${shown}${count > 6 ? ', ...' : ''}.`
+  return `${count} tensor${count === 1 ? ' is' : 's are'} not used, because the model does not need ${count === 1 ? 'it' : 'them'}: ${shown}${count > 6 ? ', ...' : ''}.`
 }
 
 /** A classifier with mean pooling has no norm behind its encoder; taken alone, its encoder has none either. */

@@ -138,6 +138,6 @@ export function carriesNothing(name: string): boolean {
 function unknownParameter(parameter: string): VideoMaeError {
   return new VideoMaeError(`Expected a parameter that Hugging Face's VideoMAE has, but received ${parameter}.`, {
     code: 'PARAMETER_UNKNOWN',
-    hint: 'Probe heads are saved on their own, not in a model directory.',
+    hint: 'Probe heads are saved separately, not in a model directory.',
   })
 }

@@ -148,7 +148,7 @@ export function hintsFromModelConfig(config: unknown): ModelConfigHints {
   for (const [key, holds] of Object.entries(computed)) {
     if (key in values && !holds(values[key])) {
       throw new VideoMaeError(
-        `Expected a VideoMAE that is computed here in config.json, but its model_config says ${key} ${JSON.stringify(values[key])}.`,
+        `Expected a supported VideoMAE in config.json, but its model_config says ${key} ${JSON.stringify(values[key])}.`,
         {
           code: 'MODEL_UNSUPPORTED',
           exit: 'data',
@@ -175,6 +175,6 @@ export function hintsFromModelConfig(config: unknown): ModelConfigHints {
     warnings:
       unknown.length === 0
         ? []
-        : [`config.json: model_config.${unknown.join(', model_config.')} not known here and not applied.`],
+        : [`config.json: model_config.${unknown.join(', model_config.')} unknown and not applied.`],
   }
 }

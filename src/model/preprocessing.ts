@@ -85,7 +85,7 @@ export function readPreprocessing(
   const absent = deciding.filter((key) => p[key] === undefined || p[key] === null)
   if (type !== undefined && !/^VideoMAE/.test(type) && absent.length > 0) {
     throw unsupported(
-      `the file is one of ${type}, whose defaults for ${absent.join(', ')} are not known here`,
+      `the file belongs to ${type}, whose defaults for ${absent.join(', ')} are unknown`,
       `Write these keys into ${file}.`,
     )
   }
@@ -101,7 +101,7 @@ function otherKeys(p: File): string[] {
   const warnings: string[] = []
   if (p.do_sample_frames === true) {
     warnings.push(
-      `${file}: do_sample_frames is not applied; clips are sampled as clip.json or the options of the command say.`,
+      `${file}: do_sample_frames is not applied; clip.json or the options of the command decide how clips are sampled.`,
     )
   }
   if (p.resample !== undefined && p.resample !== null && p.resample !== 2) {
@@ -110,7 +110,7 @@ function otherKeys(p: File): string[] {
     )
   }
   const unknown = keysNamed(p, [...Object.keys(schema.shape), ...irrelevant])
-  if (unknown.length > 0) warnings.push(`${file}: ${unknown.join(', ')} not known here and not applied.`)
+  if (unknown.length > 0) warnings.push(`${file}: ${unknown.join(', ')} unknown and not applied.`)
   return warnings
 }
 
@@ -130,7 +130,7 @@ function readNormalization(p: File, channels: number): Pick<Preprocessing, 'mean
   const range = Math.abs(255 * factor - 1) < 1e-9 ? 1 : 255 * factor
   const [mean, std] = [m.map((value) => (value + shift) / range), s.map((value) => value / range)]
   if (!mean.every(isUsableMean) || !std.every(isUsableStd))
-    throw invalid('rescale_factor', 'a factor that brings bytes near to the range from 0 to 1, usually 1/255', factor)
+    throw invalid('rescale_factor', 'a factor that scales bytes to about 0 to 1, usually 1/255', factor)
   return { mean, std }
 }
 
@@ -146,8 +146,8 @@ function readResize(p: File, imageSize: readonly [number, number], warnings: str
   const [height, width] = imageSize
   if (p.do_resize === false) {
     throw unsupported(
-      'do_resize is false: its model is shown the middle of pictures at their own size',
-      `Set do_resize to true, with size {"shortest_edge": ${Math.min(height, width)}}, to have pictures scaled.`,
+      'do_resize is false: its model expects the center of pictures at their original size',
+      `To scale pictures, set do_resize to true, with size {"shortest_edge": ${Math.min(height, width)}}.`,
     )
   }
   // Without crop_size the picture is cropped to a square of size, as older files mean it.
@@ -158,7 +158,7 @@ function readResize(p: File, imageSize: readonly [number, number], warnings: str
       : boxOf('crop_size', p.crop_size ?? (short === Math.min(height, width) ? null : short))
   if (crop !== null && (crop.height !== height || crop.width !== width)) {
     warnings.push(
-      `${file}: crop_size is ${crop.height} x ${crop.width}, but the model of config.json takes frames of ${height} x ${width}: these are cut out.`,
+      `${file}: crop_size is ${crop.height} x ${crop.width}, but the model of config.json takes frames of ${height} x ${width}: frames are cropped to the size of the model.`,
     )
     return null
   }
@@ -170,7 +170,7 @@ function readResize(p: File, imageSize: readonly [number, number], warnings: str
   if (size.shortest_edge !== undefined) {
     if (p.do_center_crop === false)
       throw unsupported(
-        'do_center_crop is false: frames would have the proportions of each picture',
+        'do_center_crop is false: frames would have the aspect ratio of each picture',
         'Set do_center_crop to true.',
       )
     return shortEdge(size.shortest_edge, Math.min(height, width))

@@ -90,7 +90,11 @@ function checkTokens(configuration: ModelConfiguration, { visible, masked, decod
   }
   const predicted = masked ?? decoded
   if (!Number.isInteger(visible) || visible < 1 || visible >= total) {
-    throw invalidArgument('visible', `an integer from 1 to ${total - 1}, the clip's tokens less one`, visible)
+    throw invalidArgument(
+      'visible',
+      `an integer from 1 to ${total - 1}, the number of tokens of the clip minus one`,
+      visible,
+    )
   }
   if (predicted === undefined || !Number.isInteger(predicted) || predicted < 1 || predicted > total) {
     throw invalidArgument(masked === undefined ? 'decoded' : 'masked', `an integer from 1 to ${total}`, predicted)

@@ -70,7 +70,7 @@ export async function readState(
       {
         code: 'TENSOR_MISSING',
         exit: 'data',
-        hint: 'The file belongs to another kind or size of model than its config.json says, or was cut down.',
+        hint: 'The file belongs to a model of another kind or size than its config.json says, or some tensors were removed.',
       },
     )
   }

@@ -76,7 +76,7 @@ function automaticElsewhere(): VideoMaeError {
   return new VideoMaeError(`Expected a readout (${readoutSyntax}) but received "${automaticReadout}".`, {
     code: 'READOUT_UNKNOWN',
     exit: 'usage',
-    hint: 'Only `finetune` chooses a readout, on its training videos. Take the one that it chose on trusted videos.',
+    hint: 'Only `finetune` chooses a readout, on its training videos. Use the readout that it chose on trusted videos.',
   })
 }
 

@@ -47,10 +47,9 @@ function fitting(readout: Readout, { t, h, w }: TokenGrid): Readout {
       `Expected clips of at least ${expected} for the readout ${nameOf(readout)}, but they have ${t} time step${t === 1 ? '' : 's'} of ${h} x ${w} tokens.`,
       { code: 'READOUT_UNFIT', exit: 'usage', hint },
     )
-  if (cells > h || cells > w)
-    throw unfit(`${cells} x ${cells} tokens`, `Take ${kind}:${Math.min(h, w)} or fewer cells.`)
+  if (cells > h || cells > w) throw unfit(`${cells} x ${cells} tokens`, `Use ${kind}:${Math.min(h, w)} or fewer cells.`)
   if (kind !== 'mean' && kind !== 'grid' && t < 2)
-    throw unfit('2 time steps', 'Take the readout mean or grid, or an encoder of more frames.')
+    throw unfit('2 time steps', 'Use the readout mean or grid, or an encoder with more frames.')
   return readout
 }
 

@@ -71,9 +71,9 @@ function told(value: unknown): string {
 }
 
 function conflict(path: string, why: string): VideoMaeError {
-  return new VideoMaeError(`Expected ${preprocessorFiles.join(' and ')} next to ${path} to say the same, but ${why}.`, {
+  return new VideoMaeError(`Expected ${preprocessorFiles.join(' and ')} next to ${path} to agree, but ${why}.`, {
     code: 'CHECKPOINT_INVALID',
     exit: 'data',
-    hint: 'Keep the file that the weights were trained with, and remove the other.',
+    hint: 'Keep the file with which the weights were trained, and remove the other.',
   })
 }

@@ -97,12 +97,12 @@ function otherTable(
 ): VideoMaeError {
   const classToken = rows === tokens + 1
   return new VideoMaeError(
-    `Expected positions of ${tokens} tokens, shape [1, ${tokens}, ${width}], for tensor ${name} in ${path}, found [${shape.join(', ')}]${classToken ? ': one row more, as for a class token' : ''}.`,
+    `Expected positions of ${tokens} tokens, shape [1, ${tokens}, ${width}], for tensor ${name} in ${path}, found [${shape.join(', ')}]${classToken ? ': one more row, as for a class token' : ''}.`,
     {
       code: classToken ? 'MODEL_UNSUPPORTED' : 'TENSOR_SHAPE',
       exit: 'data',
       hint: classToken
-        ? 'Models with a class token are not computed here.'
+        ? 'Models with a class token are not supported.'
         : 'Frames, resolution or tubelet differ from config.json: set them there (docs/from-python.md).',
     },
   )
@@ -110,11 +110,11 @@ function otherTable(
 
 function learnedDecoder(path: string, name: string): VideoMaeError {
   return new VideoMaeError(
-    `Expected the sine-cosine table of the decoder for tensor ${name} in ${path}, but its values are others.`,
+    `Expected the sine-cosine table of the decoder for tensor ${name} in ${path}, but its values are different.`,
     {
       code: 'MODEL_UNSUPPORTED',
       exit: 'data',
-      hint: 'Positions that are learned are supported in the encoder only. Without the decoder and mask_token the file loads as an encoder.',
+      hint: 'Learned positions are supported only in the encoder. Without the decoder and mask_token the file loads as an encoder.',
     },
   )
 }

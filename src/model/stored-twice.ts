@@ -55,7 +55,7 @@ export function ambiguous(path: string, one: string, other: string): VideoMaeErr
     {
       code: 'TENSOR_AMBIGUOUS',
       exit: 'data',
-      hint: 'Leave out the one that does not belong to the model when the file is converted (docs/from-python.md).',
+      hint: 'When you convert the file, leave out the one that does not belong to the model (docs/from-python.md).',
     },
   )
 }

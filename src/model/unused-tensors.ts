@@ -32,14 +32,14 @@ export function harmlessTensors(
   const token = strange.find((name) => /(^|\.)(cls_token|class_token|dist_token|pos_embed_class)$/.test(name))
   const shown = strange.slice(0, 8).join(', ')
   throw new VideoMaeError(
-    `Expected only tensors that a VideoMAE has in ${path}, but it has ${strange.length} more, and a model that uses them computes something else: ${shown}${strange.length > 8 ? ', ...' : ''}.`,
+    `Expected only tensors that a VideoMAE has in ${path}, but it has ${strange.length} more, and a model that uses them would give other results: ${shown}${strange.length > 8 ? ', ...' : ''}.`,
     {
       code: 'MODEL_UNSUPPORTED',
       exit: 'data',
       hint:
         token === undefined
-          ? 'Where the model does not use them, leave them out of the file when it is converted (docs/from-python.md).'
-          : `${token} belongs to models with a class token, which VideoMAE has not. Where it is a leftover, leave it out of the file when it is converted (docs/from-python.md).`,
+          ? 'If the model does not use them, leave them out when you convert the file (docs/from-python.md).'
+          : `${token} belongs to models with a class token, which VideoMAE does not have. If it is a leftover, leave it out when you convert the file (docs/from-python.md).`,
     },
   )
 }

@@ -103,7 +103,7 @@ describe('videos that cannot be read', () => {
     expect(stderr.match(/^warning: --/gm)).toHaveLength(3)
     expect(stderr.match(/^warning: (?!--).*/gm)).toEqual([
       expect.stringContaining('is not shown to be better than always answering'),
-      expect.stringContaining('2 of the 6 videos that are tested are those of the calibration'),
+      expect.stringContaining('2 of the 6 test videos were also used for calibration'),
     ])
   })
 

@@ -79,7 +79,7 @@ it.each([
   writeFileSync(classifier, changed)
   await expect(answers()).rejects.toMatchObject({
     ...{ code: 'ONNX_INVALID', exit: 'data' },
-    message: expect.stringContaining(`Expected ${classifier} as it was written, with SHA-256 `),
+    message: expect.stringContaining(`Expected ${classifier} with the SHA-256 with which it was written, `),
     hint: expect.stringContaining(checksumKey),
   })
   writeFileSync(classifier, written)

@@ -61,7 +61,7 @@ describe('finetune --dry-run', () => {
 
   it('proposes a batch for few videos, and nothing more where it is taken', async () => {
     const asked = await finetune('full', '--dry-run', '--set', 'batch.size=2', '--set', 'batch.perRun=2')
-    const sets = /^proposal {2}4 clips a step instead of 2: .* \((--set batch\.size=4 --set batch\.perRun=\d)\)$/m
+    const sets = /^proposal {2}4 clips per step instead of 2: .* \((--set batch\.size=4 --set batch\.perRun=\d)\)$/m
     expect(asked.stderr).toMatch(sets)
     const taken = await finetune('full', '--dry-run', ...sets.exec(asked.stderr)![1].split(' '))
     expect(taken.stderr).not.toContain('proposal')

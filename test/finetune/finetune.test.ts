@@ -107,7 +107,7 @@ describe('interruption of a head', () => {
         resume: true,
         onNote: (note) => notes.push(note),
       })
-      expect(notes.join()).toMatch(/Features that were computed before/)
+      expect(notes.join()).toMatch(/Features computed earlier/)
       const whole = await finetune(configuration, { out: out(`head-${when}-whole`) })
       expect(again.test!.predictions).toEqual(whole.test!.predictions)
     },

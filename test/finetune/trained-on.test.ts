@@ -122,7 +122,7 @@ describe('evaluate', () => {
       inFolder('head'),
     )
     expect(seen.trainedOn.others).toBeNull()
-    expect(seen.warnings.at(-1)).toMatch(/^12 of the 12 videos .* say nothing of new videos/)
+    expect(seen.warnings.at(-1)).toMatch(/^12 of the 12 videos .* say nothing about new videos/)
     await shown(() =>
       exportClassifierCommand(inFolder('head'), { format: 'huggingface', out: inFolder('foreign'), json: true }),
     )
@@ -190,7 +190,7 @@ describe('export --evaluate', () => {
     expect(accuracy.trainedOn.others.videos).toBe(6)
     expect(accuracy.calibratedOn).toHaveLength(4)
     expect(accuracy.warnings.join('\n')).toMatch(/12 of the 18 videos were used to train/)
-    expect(accuracy.warnings.join('\n')).toMatch(/4 of the 18 videos that are tested are those of the calibration/)
+    expect(accuracy.warnings.join('\n')).toMatch(/4 of the 18 test videos were also used for calibration/)
     // The file alone does not say it.
     expect((await evaluate(data, inFolder('head.onnx'))).trainedOn).toMatchObject({ known: false, withLabels: [] })
   })

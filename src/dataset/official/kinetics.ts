@@ -16,7 +16,8 @@ export const kinetics: ReadAnnotations = async (files, folder) => {
   for (const [split, name] of Object.entries(parts) as [keyof typeof parts, string][]) {
     const found = files.find(new RegExp(`^(?:kinetics[-_]?[\\w-]*[-_])?${name}\\.csv$`, 'i'))
     const file = split === 'test' ? found : required(found, `${split === 'validation' ? 'val' : split}.csv`, folder)
-    if (file === null) notes.push('No test.csv: the list has no test videos. Results are usually of validation.')
+    if (file === null)
+      notes.push('No test.csv: the list has no test videos. Results are usually reported on the validation videos.')
     else videos.push(...labeled(await readPart(file, split), file, notes))
   }
   const classes = [...new Set(videos.map(({ label }) => label))].sort()

@@ -134,7 +134,7 @@ function requireSame(list: string, before: AnnotatedVideo, now: AnnotatedVideo):
 
 function noVideos(folder: string, count: number, example: string | undefined): VideoMaeError {
   return new VideoMaeError(
-    `Expected videos of the data set in ${folder}, but none of its ${count} videos is one that the annotations name, such as ${example}.`,
-    { code: 'DATASET_INCOMPLETE', exit: 'data', hint: 'Name the folder that the videos were unpacked in.' },
+    `Expected videos of the data set in ${folder}, but the annotations name none of its ${count} videos. They name ${example}, for example.`,
+    { code: 'DATASET_INCOMPLETE', exit: 'data', hint: 'Name the folder in which you unpacked the videos.' },
   )
 }

@@ -44,7 +44,9 @@ export const somethingSomething: ReadAnnotations = async (files, folder) => {
       videos.push(row(fields[0], fields[1] ?? '', 'test', answers))
   }
   const notes =
-    answers === null ? ['No test-answers.csv: the list has no test videos. Results are usually of validation.'] : []
+    answers === null
+      ? ['No test-answers.csv: the list has no test videos. Results are usually reported on the validation videos.']
+      : []
   return { classes, lists: [{ name: 'ssv2', videos }], notes }
 }
 
