@@ -18,7 +18,9 @@ const absent = (syscall: string, location: string) => refusal('ENOENT', 'no such
 describe('an error of the operating system', () => {
   test('says whether the folder or only the file is missing', async () => {
     await mkdir(path.join(folder, 'there'))
-    expect(systemError(absent('open', path.join(folder, 'there', 'x')))?.hint).toMatch(/^There is nothing of/)
+    expect(systemError(absent('open', path.join(folder, 'there', 'x')))?.hint).toMatch(
+      /^There is no file or folder with that name/,
+    )
     expect(systemError(absent('open', path.join(folder, 'not', 'x')))?.hint).toMatch(/^Its parent folder/)
     expect(systemError(absent('mkdir', path.join(folder, 'not', 'x')))?.hint).toMatch(/^Its parent folder/)
   })

@@ -161,7 +161,7 @@ export class Ranks {
       new VideoMaeError(`Expected all ranks to do the same work, but this differs:\n${lines.join('\n')}`, {
         code: 'RANKS_DIFFER',
         exit: 'environment',
-        hint: 'Start the same version with the same data on every machine. Engines of other processors compute other numbers: set VIDEOMAE_NATIVE_LEVEL to one that all have.',
+        hint: 'Start the same version with the same data on every machine. Different processors compute different numbers: set VIDEOMAE_NATIVE_LEVEL to a level that all of them have.',
       }),
     )
   }

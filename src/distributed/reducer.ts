@@ -47,21 +47,24 @@ export function valuesOf(array: Float32Array | Float64Array): NativeValues {
 
 /** The error of an engine that has no reduction. */
 export function reductionUnsupported(engine: string): VideoMaeError {
-  return new VideoMaeError(`The engine ${engine} cannot train on several ranks: it has no reduction of gradients.`, {
-    code: 'PROGRAM_UNSUPPORTED',
-    exit: 'usage',
-    hint: 'Use --engine native, or --engine reference for a comparison.',
-  })
+  return new VideoMaeError(
+    `The engine ${engine} cannot train on several ranks, because it cannot sum gradients over ranks.`,
+    {
+      code: 'PROGRAM_UNSUPPORTED',
+      exit: 'usage',
+      hint: 'Use --engine native, or --engine reference for a comparison.',
+    },
+  )
 }
 
 /** The error of an engine on CPUs whose ranks were started without MPI. */
 function needsMpi(): VideoMaeError {
   return new VideoMaeError(
-    'Expected --engine cuda: torchrun, or a program like it, has started the ranks without MPI, and NCCL sums on GPUs alone.',
+    'Expected --engine cuda: torchrun, or a similar program, started the ranks without MPI, and NCCL works only on GPUs.',
     {
       code: 'LAUNCHER_UNSUPPORTED',
       exit: 'usage',
-      hint: 'Add --engine cuda, or start with `mpirun` or `srun` for the engines of CPUs.',
+      hint: 'Add --engine cuda, or start with `mpirun` or `srun` to use an engine on CPUs.',
     },
   )
 }

@@ -24,18 +24,18 @@ export function limitStart({ rank, size, timeoutSeconds }: StartingRank): () => 
   const name = `rank${number}${count} on ${hostname()}`
   const notice = setTimeout(
     () => {
-      writeSync(2, `videomae: ${name} is there, and waits for the others\n`)
+      writeSync(2, `videomae: ${name} has started and waits for the others\n`)
     },
     Math.min(longestSilence, timeoutSeconds / 2) * 1000,
   )
   const end = setTimeout(() => {
     endProcess(
       new VideoMaeError(
-        `Expected all ${size === null ? '' : `${size} `}ranks to start within ${timeoutSeconds} s, but ${name} still waits for others. Missing are the ranks that have not said above that they are there.`,
+        `Expected all ${size === null ? '' : `${size} `}ranks to start within ${timeoutSeconds} s, but ${name} still waits for others. The ranks that printed no such line above are missing.`,
         {
           code: 'RANKS_MISSING',
           exit: 'environment',
-          hint: 'See whether every machine starts the command; VIDEOMAE_MPI_TIMEOUT sets another limit, in seconds.',
+          hint: 'Check that every machine starts the command; VIDEOMAE_MPI_TIMEOUT sets another limit, in seconds.',
         },
       ),
     )

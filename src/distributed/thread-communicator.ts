@@ -217,7 +217,7 @@ const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => 
 
 function mismatch(path: string, library: string, found: number, told: number): VideoMaeError {
   return new VideoMaeError(
-    `Expected ${told} ranks, as the launcher says, but ${library} (${path}) knows of ${found}: it is not the MPI of the launcher.`,
+    `Expected ${told} ranks, as the launcher says, but ${library} (${path}) reports ${found}: it is not the MPI library of the launcher.`,
     {
       code: 'MPI_MISMATCH',
       exit: 'environment',

@@ -65,7 +65,7 @@ export class Watch {
       {
         code: 'RANKS_SILENT',
         exit: 'environment',
-        hint: 'Look at these machines and at the network, then continue with --resume. VIDEOMAE_RANK_TIMEOUT sets another limit, in seconds.',
+        hint: 'Check these machines and the network, then continue with --resume. VIDEOMAE_RANK_TIMEOUT sets another limit, in seconds.',
       },
     )
   }

@@ -28,7 +28,7 @@ export async function automaticEngine(report: (line: string) => void): Promise<E
   throw new VideoMaeError(`Expected one of the engines ${engineNames.join(', ')} to run here, but none can.`, {
     code: 'ENGINE_UNAVAILABLE',
     exit: 'environment',
-    hint: '`videomae doctor` says what is missing.',
+    hint: '`videomae doctor` shows what is missing.',
   })
 }
 

@@ -18,7 +18,7 @@ export function collectStates(programs: readonly Program[]): StateShapes {
   const shapes = new Map<string, readonly number[]>()
   for (const program of programs) {
     if (names.has(program.name)) {
-      throw new VideoMaeError(`Expected programs of different names, received ${program.name} twice.`, {
+      throw new VideoMaeError(`Expected programs with different names, but received ${program.name} twice.`, {
         code: 'NAME_TAKEN',
       })
     }
@@ -28,7 +28,7 @@ export function collectStates(programs: readonly Program[]): StateShapes {
       const known = shapes.get(name)
       if (known !== undefined && !sameShape(known, shape)) {
         throw new VideoMaeError(
-          `The program ${program.name} has the state ${name} with shape [${shape.join(',')}], another one with [${known.join(',')}].`,
+          `The program ${program.name} has the state ${name} with shape [${shape.join(',')}], but another program has it with shape [${known.join(',')}].`,
           { code: 'SHAPE_MISMATCH' },
         )
       }
@@ -49,7 +49,7 @@ export function stateBytes(shapes: StateShapes, bytesPerValue = 4): number {
 export function findProgram<T>(programs: ReadonlyMap<string, T>, name: string): T {
   const program = programs.get(name)
   if (program === undefined) {
-    throw new VideoMaeError(`Expected one of the programs ${[...programs.keys()].join(', ')}, received ${name}.`, {
+    throw new VideoMaeError(`Expected one of the programs ${[...programs.keys()].join(', ')}, but received ${name}.`, {
       code: 'PROGRAM_UNKNOWN',
     })
   }
@@ -62,7 +62,7 @@ export function checkStateNames(shapes: StateShapes, names?: Iterable<string>): 
   const list = [...names]
   const unknown = list.filter((name) => !shapes.has(name))
   if (unknown.length > 0) {
-    throw new VideoMaeError(`Expected names of states of this session, received ${listSome(unknown)}.`, {
+    throw new VideoMaeError(`Expected names of states of this session, but received ${listSome(unknown)}.`, {
       code: 'STATE_UNKNOWN',
     })
   }
@@ -76,7 +76,7 @@ export function checkStateValues(shapes: StateShapes, values: ReadonlyMap<string
     const received = values.get(name)!.length
     if (received !== elementCount(shape)) {
       throw new VideoMaeError(
-        `The state ${name} has shape [${shape.join(',')}], ${elementCount(shape)} values, and received ${received}.`,
+        `The state ${name} has shape [${shape.join(',')}], ${elementCount(shape)} values, but received ${received}.`,
         { code: 'SHAPE_MISMATCH' },
       )
     }
@@ -98,7 +98,7 @@ export function inputCheck(program: Program): (inputs: RunInputs, which?: 'all' 
     const unknown = Object.keys(inputs).filter((name) => !names.has(name))
     if (unknown.length > 0) {
       throw new VideoMaeError(
-        `The program ${program.name} takes the inputs ${[...names].join(', ') || '(none)'} and received ${listSome(unknown)}.`,
+        `The program ${program.name} takes the inputs ${[...names].join(', ') || '(none)'}, but received ${listSome(unknown)}.`,
         { code: 'INPUT_UNKNOWN' },
       )
     }
@@ -115,16 +115,16 @@ const arrayTypes = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array
 
 function checkInput(program: Program, name: string, spec: TensorSpec, value: InputValue | undefined): void {
   const expected = `The program ${program.name} expects ${formatSpec(spec)} as input ${name}`
-  if (value === undefined) throw new VideoMaeError(`${expected} and received none.`, { code: 'INPUT_MISSING' })
+  if (value === undefined) throw new VideoMaeError(`${expected}, but received none.`, { code: 'INPUT_MISSING' })
   // Buffers of Node are Uint8Arrays too.
   if (!(value instanceof arrayTypes[spec.dtype])) {
-    throw new VideoMaeError(`${expected} and received ${Object.prototype.toString.call(value).slice(8, -1)}.`, {
+    throw new VideoMaeError(`${expected}, but received ${Object.prototype.toString.call(value).slice(8, -1)}.`, {
       code: 'INPUT_TYPE',
       hint: `Pass a ${arrayTypes[spec.dtype].name}.`,
     })
   }
   if (value.length !== elementCount(spec.shape)) {
-    throw new VideoMaeError(`${expected}, ${elementCount(spec.shape)} values, and received ${value.length}.`, {
+    throw new VideoMaeError(`${expected}, ${elementCount(spec.shape)} values, but received ${value.length}.`, {
       code: 'INPUT_LENGTH',
     })
   }
@@ -135,7 +135,7 @@ function checkRange(program: Program, what: string, data: InputValue, limit: num
   for (let i = 0; i < data.length; i++) {
     if (data[i] < 0 || data[i] >= limit) {
       throw new VideoMaeError(
-        `The program ${program.name} expects indices from 0 to ${limit - 1} in ${what} and received ${data[i]} at position ${i}.`,
+        `The program ${program.name} expects indices from 0 to ${limit - 1} in ${what}, but received ${data[i]} at position ${i}.`,
         { code: 'INDEX_RANGE' },
       )
     }

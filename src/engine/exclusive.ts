@@ -15,7 +15,7 @@ export class ExclusiveUse {
   async run<T>(work: () => T | Promise<T>): Promise<T> {
     this.requireOpen()
     if (this.current !== null) {
-      throw new VideoMaeError(`${this.owner} is still at work for an earlier call.`, {
+      throw new VideoMaeError(`${this.owner} is still running an earlier call.`, {
         code: 'ENGINE_BUSY',
         hint: 'Await each call before the next one; open a second session to work in parallel.',
       })

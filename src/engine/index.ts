@@ -42,7 +42,7 @@ export async function engineNamed(name: string): Promise<Engine> {
   const load = loaders.get(name)
   if (load === undefined) {
     throw new VideoMaeError(
-      `Expected one of the engines ${engineNames.join(', ')}, received ${JSON.stringify(name)}.`,
+      `Expected one of the engines ${engineNames.join(', ')}, but received ${JSON.stringify(name)}.`,
       {
         code: 'ENGINE_UNKNOWN',
         exit: 'usage',

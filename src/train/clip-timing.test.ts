@@ -84,7 +84,7 @@ describe('a stride and a rate', () => {
     const text = 'clip: {stride: 2, fps: 8}\n'
     for (const load of [loadRunConfiguration, loadFinetuneConfiguration]) {
       expect(await complaint(load({ file: 'recipe.yaml', text }))).toMatch(
-        /^CONFIGURATION_INVALID recipe\.yaml:1:24: "clip\.fps": .*both: 2 and 8.*Drop the stride \(null\).* fps 4 now/,
+        /^CONFIGURATION_INVALID recipe\.yaml:1:24: "clip\.fps": .*both: 2 and 8.*Set the stride to null.* now fps 4/,
       )
       const overrides = [parseOverride('clip.fps=8')]
       expect(await complaint(load({ text: 'clip: {stride: 2}\n', overrides }))).toMatch(
@@ -94,7 +94,7 @@ describe('a stride and a rate', () => {
       expect(await complaint(load(dropped))).toBe('was accepted')
     }
     expect(() => clipTiming({ stride: 2, fps: 8 }, defaultTiming)).toThrow(
-      expect.objectContaining({ code: 'INVALID_ARGUMENT', hint: expect.stringContaining('Drop the stride') }),
+      expect.objectContaining({ code: 'INVALID_ARGUMENT', hint: expect.stringContaining('Set the stride to null') }),
     )
   })
 

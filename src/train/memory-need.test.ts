@@ -84,7 +84,7 @@ describe('requireMemory', () => {
       hint: expect.stringMatching(/^Set batch\.perRun=16 \(1\d\.\d GB; .*--force/),
     })
     requireMemory({ ...need, available: need.total }, () => expect.unreachable())
-    expect(() => requireMemory({ ...need, available: 1e9 }, () => '')).toThrow(/1\.0 GB of memory/)
+    expect(() => requireMemory({ ...need, available: 1e9 }, () => '')).toThrow(/the available memory \(1\.0 GB\)/)
     expect(trainingAdvice(1e9, [])).toMatch(/^No number of clips fits/)
   })
 })

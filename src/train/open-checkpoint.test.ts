@@ -69,7 +69,7 @@ it.each([
   await expect(openCheckpoint(checkpoint)).rejects.toMatchObject({
     code: 'CHECKPOINT_INVALID',
     exit: 'data',
-    message: expect.stringContaining(`${state}, but ${field}: `),
+    message: expect.stringContaining(`${state} as training wrote it, but ${field}: `),
     hint: expect.stringContaining('delete this file'),
   })
 })

@@ -93,7 +93,7 @@ export async function requireContent(
   if (content === undefined || file === undefined || content.state === file.state) return
   const now = await digestFile(path)
   if (now.digest !== content.digest || now.state !== file.state)
-    throw videoError('VIDEO_CHANGED', path, 'the file has other content than when it was read first')
+    throw videoError('VIDEO_CHANGED', path, 'the content of the file changed since it was first read')
 }
 
 async function decodeChosen(video: OpenVideo, request: ClipRequest, out: Uint8Array): Promise<ClipResult> {

@@ -78,13 +78,10 @@ export function containerRefusal(path: string, name: string): Error {
   if (naming.has(name)) {
     return refuse(
       'VIDEO_CONTAINER_REFUSED',
-      `is of the format ${name}, which names other files; expected a file that holds the video itself`,
+      `is of the format ${name}, which refers to other files; expected a file that contains the video itself`,
     )
   }
-  return refuse(
-    'VIDEO_CONTAINER_REFUSED',
-    `is of the format ${name}, which is none of the video formats that are opened`,
-  )
+  return refuse('VIDEO_CONTAINER_REFUSED', `is of the format ${name}, which is not one of the supported video formats`)
 }
 
 /** Brands of ISO files that hold still pictures: AVIF and HEIF. Sequences of pictures have others (`avis`, `msf1`, `hevc`). */

@@ -84,7 +84,7 @@ async function answer(decoder: Decoder, { id, request, offset }: ToProcess, buff
   try {
     writeAll(clips, offset)
   } catch (error) {
-    return unable('Expected room for decoded clips in the file that they are handed over in', error)
+    return unable('Expected space for decoded clips in the file that passes them on', error)
   }
   return { kind: 'done', id, result }
 }

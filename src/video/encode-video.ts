@@ -62,7 +62,7 @@ async function readBack(decoder: Decoder, file: string, frames: number): Promise
   } catch (error) {
     throw notWhole(file, reasonOf(error))
   }
-  if (found !== frames) throw notWhole(file, `${found} frames are there`)
+  if (found !== frames) throw notWhole(file, `it has ${found} frames`)
   return bytes
 }
 
@@ -90,7 +90,7 @@ async function encodeAt(
   { times }: FrameTimes,
 ): Promise<Written> {
   if (video.encode === undefined) {
-    throw new VideoMaeError('Expected a decoder that can encode, but this one cannot.', {
+    throw new VideoMaeError('Expected a decoder that can also encode, but this one cannot.', {
       code: 'ENCODER_MISSING',
       exit: 'environment',
       hint: 'Use node-av, the default.',
@@ -101,7 +101,7 @@ async function encodeAt(
     throw videoError(
       'VIDEO_UNREADABLE',
       entry.path,
-      `has ${times.length} frames, of which ${fps} frames per second would make ${timeline.length}: its times are damaged, or the rate is too high`,
+      `has ${times.length} frames, and a constant rate of ${fps} frames per second would make ${timeline.length} of them: its times are damaged, or the rate is too high`,
     )
   }
   const frames = Array.from({ length: timeline.length }, (_, position) => timeline.frameAt(position))

@@ -39,10 +39,10 @@ export function readFolderSource(folder: string, labeled: boolean): ReadSource {
   ]
   const frames = frameFolders.map(
     ({ folder: inner, pictures, first }) =>
-      `${inner === '' ? folder : inner} holds ${pictures} pictures and no video. ${framesHint(path.join(folder, inner), first)}`,
+      `${inner === '' ? folder : inner} contains ${pictures} pictures and no video. ${framesHint(path.join(folder, inner), first)}`,
   )
   const told = [...warnings, ...(labeled ? classFolderWarnings(folder, entries) : []), ...frames.slice(0, 1)]
-  if (frames.length > 1) told.push(`${frames.length - 1} more folders hold only pictures`)
+  if (frames.length > 1) told.push(`${frames.length - 1} more folders contain only pictures`)
   const reading = describeReading(
     { ...nothing, source: folder, kind: 'folder', unusable, remarks, warnings: told },
     entries,
@@ -66,13 +66,13 @@ function emptyFolder(
 ): VideoMaeError {
   const [first] = unusable
   const rest = unusable.length > 1 ? `, and ${unusable.length - 1} more` : ''
-  const found = first === undefined ? 'none' : `only what cannot be used: ${first.reason}${rest}`
+  const found = first === undefined ? 'none' : `only unusable files: ${first.reason}${rest}`
   return new VideoMaeError(`Expected videos in ${folder}, but found ${found}.`, {
     code: 'VIDEO_SOURCE_EMPTY',
     exit: 'data',
     hint:
       frames === undefined
-        ? `Looked for files ending in ${[...videoExtensions].slice(0, 8).join(', ')}, ... in all subfolders; a list file can name others.`
+        ? `The search covers all subfolders and files ending in ${[...videoExtensions].slice(0, 8).join(', ')}, ...; a list can name other files.`
         : framesHint(path.join(folder, frames.folder), frames.first),
   })
 }
@@ -94,8 +94,8 @@ export function classFolderWarnings(source: string, entries: readonly VideoEntry
   const folders = [...labels.keys()]
   if (folders.length < 2 || new Set(folders.map(parentOf)).size === 1) return []
   return [
-    `the class of a video is the folder that it is in, but the ${folders.length} folders with videos in ${source} are not side by side: ` +
-      `${exampleOf(labels, entries)}. Where that is not meant, put one folder per class side by side, or name a list with the columns path,label instead.`,
+    `the class of a video is the name of its folder, but the ${folders.length} folders with videos in ${source} are not in one parent folder: ` +
+      `${exampleOf(labels, entries)}. If you did not mean that, put the folders of all classes into one parent folder, or name a list with the columns path,label instead.`,
   ]
 }
 
@@ -118,7 +118,7 @@ function exampleOf(labels: ReadonlyMap<string, string>, entries: readonly VideoE
     first.set(label, folder)
   }
   const loose = entries.find(({ id }) => !id.includes('/'))
-  if (loose !== undefined) return `${loose.id}, which is in no folder of its own, is of the class ${loose.label}`
+  if (loose !== undefined) return `${loose.id}, which is not in a folder of a class, has the class ${loose.label}`
   const [deepest] = [...labels.keys()].sort((a, b) => b.split('/').length - a.split('/').length)
-  return `${deepest} is the class ${labels.get(deepest)}, not ${path.posix.basename(path.posix.dirname(deepest))}`
+  return `${deepest} has the class ${labels.get(deepest)}, not ${path.posix.basename(path.posix.dirname(deepest))}`
 }

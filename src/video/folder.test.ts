@@ -37,7 +37,9 @@ describe('files that cannot be used are named, and the others are used', () => {
     expect(entries.map(({ id }) => id)).toEqual(['ok.mp4'])
     expect(sources[0].summary).toMatch(/1 video; 3 unusable$/)
     rmSync(path.join(root, 'ok.mp4'))
-    expect(() => listVideos(root)).toThrow(/found only what cannot be used: broken\.mp4 is a link to nothing/)
+    expect(() => listVideos(root)).toThrow(
+      /found only unusable files: broken\.mp4 is a link whose target cannot be opened/,
+    )
   })
 
   test.skipIf(process.platform !== 'linux')('names that are not UTF-8, of files and of folders', () => {
@@ -108,7 +110,7 @@ describe('files that cannot be used are named, and the others are used', () => {
     })
     writeFileSync(path.join(root, 'a.mp4'), 'x')
     expect(readVideos(root).sources[0].warnings).toEqual([
-      expect.stringMatching(/clip1 holds 2 pictures and no video.*ffmpeg/),
+      expect.stringMatching(/clip1 contains 2 pictures and no video.*ffmpeg/),
     ])
   })
 })
@@ -147,6 +149,8 @@ describe('folders that are a split', () => {
   test('not where videos are outside: said', () => {
     const { split, warnings } = folderSplit(['train/walk/a.mp4', 'test/walk/b.mp4', 'extra/walk/c.mp4'])
     expect(split).toBeNull()
-    expect(warnings).toEqual([expect.stringMatching(/test, train look like a split, but it is not used.*extra\/walk/)])
+    expect(warnings).toEqual([
+      expect.stringMatching(/test, train look like a split, but are not used as one.*extra\/walk/),
+    ])
   })
 })

@@ -133,8 +133,7 @@ class FolderWalk {
     if (!entry.isFile()) {
       const stats = tryStat(path.join(this.root, id))
       if (typeof stats === 'string') {
-        const what =
-          stats === 'ELOOP' ? 'a link that leads in a circle' : `a link to nothing that can be opened (${stats})`
+        const what = stats === 'ELOOP' ? 'a link in a loop of links' : `a link whose target cannot be opened (${stats})`
         this.refuse(id, 'VIDEO_LINK_BROKEN', `${id} is ${entry.isSymbolicLink() ? what : `unreadable (${stats})`}`)
         return
       }
@@ -142,7 +141,7 @@ class FolderWalk {
     }
     if (target.isDirectory()) this.waiting.push(id)
     else if (!target.isFile()) {
-      if (hasVideoExtension(id)) this.refuse(id, 'VIDEO_NOT_A_FILE', `${id} is a pipe, socket or device, and no file`)
+      if (hasVideoExtension(id)) this.refuse(id, 'VIDEO_NOT_A_FILE', `${id} is a pipe, socket or device, not a file`)
       else this.other(id)
     } else if (hasVideoExtension(id)) this.videos.push(id)
     else {
@@ -215,7 +214,7 @@ export function folderSplit(ids: readonly string[]): {
     if (at.every((name) => isPart(name))) return { split: { depth, names }, warnings: [] }
     const other = folders.find((folder) => !isPart(folder[depth]))!
     const where = other.length === 0 ? 'the folder itself' : other.join('/')
-    partial ??= `the folders ${names.join(', ')} look like a split, but it is not used, since there are videos outside of them (in ${where}): move these into one of the folders, or name a list with a split column`
+    partial ??= `the folders ${names.join(', ')} look like a split, but are not used as one, because there are videos outside of them (in ${where}): move these videos into one of the folders, or name a list with a split column`
   }
   return { split: null, warnings: partial === null ? [] : [partial] }
 }
@@ -245,5 +244,5 @@ export function framesHint(folder: string, first: string): string {
     digits === null
       ? name
       : `${name.slice(0, digits.index)}%0${digits[1].length}d${name.slice(digits.index + digits[1].length)}`
-  return `Folders of pictures are not read. Make a video of each: ffmpeg -framerate 25 -i ${JSON.stringify(path.join(folder, pattern))} -pix_fmt yuv420p video.mp4`
+  return `Folders of pictures are not supported. Make a video of each folder: ffmpeg -framerate 25 -i ${JSON.stringify(path.join(folder, pattern))} -pix_fmt yuv420p video.mp4`
 }

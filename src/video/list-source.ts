@@ -21,7 +21,7 @@ const mostListBytes = 500_000_000
 const changeRemarks = {
   backslashes: (paths: string) => `\\ read as / in ${paths}`,
   extension: (paths: string) => `an extension added to ${paths}`,
-  form: (paths: string) => `accents of ${paths} in another Unicode form than in the names of files`,
+  form: (paths: string) => `accents of ${paths} in a Unicode form other than that of the file names`,
 } as const
 
 /** Where a name of a list leads. */
@@ -153,8 +153,8 @@ export function readListSource(
     if (kind === 'folder' || kind === 'other') {
       const what =
         kind === 'folder'
-          ? 'a folder, and no video; lists of folders of pictures are not read'
-          : 'a pipe, socket or device, and no file'
+          ? 'a folder, not a video; lists of folders of pictures are not supported'
+          : 'a pipe, socket or device, not a file'
       unusable.push({
         id: `${id} (line ${line})`,
         code: 'VIDEO_NOT_A_FILE',
@@ -210,7 +210,7 @@ function partName({ start, end }: Pick<ListRow, 'start' | 'end'>): string {
 /** Results name videos by their ids. */
 function twoOfOneId(file: string, id: string, before: number, line: number): VideoMaeError {
   return new VideoMaeError(
-    `${file}:${line}: expected ids that differ, but ${id} is that of another video on line ${before}`,
+    `${file}:${line}: expected different ids, but ${id} is also the id of another video on line ${before}`,
     {
       code: 'MANIFEST_INVALID',
       exit: 'data',
@@ -226,7 +226,7 @@ function twoFilesOfOneName(file: string, line: number, name: string, [one, other
     {
       code: 'MANIFEST_INVALID',
       exit: 'data',
-      hint: 'Write the path as the name of the file is: with its extension, with /, and with its accents in the same Unicode form.',
+      hint: 'Write the path exactly like the name of the file: with its extension, with /, and with accents in the same Unicode form.',
     },
   )
 }
@@ -273,7 +273,7 @@ function decodeList(
     throw formNotFixed(
       file,
       decoded.line,
-      'it is not in UTF-8, and whether it is in Windows-1252 is concluded from the paths of its rows',
+      'it is not in UTF-8, and only the paths of its rows show whether it is in Windows-1252',
       'Save it as UTF-8 (in Excel: "CSV UTF-8").',
     )
   const text = decoded.kind === 'eight-bit' ? decodeWindows1252(bytes) : null
@@ -328,7 +328,7 @@ function requireSome(file: string, entries: readonly VideoEntry[], unusable: rea
   if (entries.length === 0) {
     const [first] = unusable
     throw new VideoMaeError(
-      `Expected videos in ${file}, but found ${first === undefined ? 'none' : `only what cannot be used: ${first.reason}`}.`,
+      `Expected videos in ${file}, but found ${first === undefined ? 'none' : `only unusable files: ${first.reason}`}.`,
       {
         code: 'VIDEO_SOURCE_EMPTY',
         exit: 'data',
@@ -339,15 +339,15 @@ function requireSome(file: string, entries: readonly VideoEntry[], unusable: rea
   const probe = entries.slice(0, 20)
   if (probe.some(({ path: location }) => existsSync(location))) return
   throw new VideoMaeError(
-    `${file} is read as a list of videos: expected files at the paths it names, but ${probe.length === 1 ? 'its only one does not exist' : `none of the first ${probe.length} exists`}: ${probe[0].path}`,
+    `${file} is read as a list of videos: expected files at its paths, but ${probe.length === 1 ? 'its only path does not exist' : `none of the first ${probe.length} paths exists`}: ${probe[0].path}`,
     {
       code: 'VIDEO_SOURCE_NOT_FOUND',
       exit: 'data',
       hint: foreignQuote.test(probe[0].id)
-        ? 'Fields are quoted with straight double quotes ("): replace the others, or leave them out.'
+        ? 'Quote fields with straight double quotes ("): replace or remove other quotes.'
         : framesAfterPath.test(probe[0].path)
-          ? 'Lines with a start and a number of frames (path start frames label) are not understood: give parts in seconds, as a CSV file with the columns path,label,start,end.'
-          : 'Relative paths start from the folder of the list; name another one with --base (inspect) or `base`, or write absolute paths.',
+          ? 'Lines with a start and a number of frames (path start frames label) are not supported: give parts in seconds, as a CSV file with the columns path,label,start,end.'
+          : 'Relative paths start from the folder of the list; name another folder with --base (inspect) or `base`, or write absolute paths.',
     },
   )
 }

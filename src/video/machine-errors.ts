@@ -7,7 +7,7 @@ import { VideoMaeError } from '../core/errors.ts'
  */
 
 const outOfRoom =
-  'Free space in /dev/shm and in the folder for temporary files (or name another one with TMPDIR); a container gets more memory with `docker run --shm-size=1g`; or lower --workers.'
+  'Free space in /dev/shm and in the folder for temporary files (or name another one with TMPDIR); in a container, use `docker run --shm-size=1g`; or lower --workers.'
 const outOfFiles = 'Raise the limit of open files (ulimit -n), or lower --workers.'
 
 const hints: Readonly<Record<string, string>> = {
@@ -23,7 +23,7 @@ export function machineError(expected: string, cause: unknown): VideoMaeError {
   return new VideoMaeError(`${expected}, but the machine refused: ${reasonOf(cause)}.`, {
     code: 'DECODER_RESOURCES',
     exit: 'environment',
-    hint: hints[code] ?? 'Run `videomae doctor`; when memory is short, lower --workers.',
+    hint: hints[code] ?? 'Run `videomae doctor`; if memory is short, lower --workers.',
     cause,
   })
 }

@@ -279,7 +279,7 @@ export class DecodePool {
       const error = new VideoMaeError(`Decoding processes end as soon as they start (${how}).`, {
         code: 'DECODER_PROCESS_FAILED',
         exit: 'environment',
-        hint: 'Run `videomae doctor`; when memory is short, lower --workers.',
+        hint: 'Run `videomae doctor`; if memory is short, lower --workers.',
       })
       this.missed(slot, error)
     } else this.restart(slot)

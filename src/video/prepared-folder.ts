@@ -23,12 +23,12 @@ export function listOfPrepared(folder: string, fixedForm: boolean): string | nul
   if (there && !fixedForm) return list
   throw new VideoMaeError(
     there
-      ? `Expected the list of ${folder}, which \`prepare\` made, but the folder is named.`
+      ? `Expected the list in ${folder}, which \`prepare\` made, but received the folder.`
       : `Expected ${folder}, which \`prepare\` made, to have its list ${preparedList}, but it is not there.`,
     {
       code: 'PREPARED_FOLDER',
       exit: 'usage',
-      hint: there ? `Name ${list}.` : 'Run the same `videomae prepare` again: it writes the list at its end.',
+      hint: there ? `Name ${list}.` : 'Run the same `videomae prepare` again: it writes the list at the end.',
     },
   )
 }

@@ -50,7 +50,7 @@ export class SharedFile {
       const step = (done: number): void => {
         read(this.descriptor, target, done, target.byteLength - done, offset + done, (error, count) => {
           if (error !== null) reject(error)
-          else if (count === 0) reject(new Error(`The shared file ended ${target.byteLength - done} bytes too early.`))
+          else if (count === 0) reject(new Error(`The shared file is ${target.byteLength - done} bytes too short.`))
           else if (done + count < target.byteLength) step(done + count)
           else resolve()
         })

@@ -116,7 +116,7 @@ describe('classes that are folders', () => {
       expect.stringMatching(/run\/s2 is the class s2.*not run/),
     ])
     expect(warningsOf('a.mp4', 'run/c.mp4')).toEqual([
-      expect.stringMatching(/a\.mp4, which is in no folder .*is of the class data\d/),
+      expect.stringMatching(/a\.mp4, which is not in a folder of a class, has the class data\d/),
     ])
   })
 })

@@ -84,6 +84,6 @@ function notAFile(source: string): VideoMaeError {
   return new VideoMaeError(`Expected a folder, list or video at ${source}, but it is a pipe, socket or device.`, {
     code: 'VIDEO_SOURCE_UNREADABLE',
     exit: 'data',
-    hint: 'Write what comes out of it to a file, and name that.',
+    hint: 'Write its output to a file, and name that file.',
   })
 }

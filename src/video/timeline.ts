@@ -24,7 +24,7 @@ export function createTimeline(
   entry: Pick<VideoEntry, 'path' | 'start' | 'end'>,
   fps?: number,
 ): Timeline {
-  if (times.length === 0) throw videoError('VIDEO_NO_FRAMES', entry.path, 'not one frame can be decoded')
+  if (times.length === 0) throw videoError('VIDEO_NO_FRAMES', entry.path, 'no frame can be decoded')
   const first = entry.start === undefined ? 0 : Math.max(0, shownAt(times, entry.start))
   const end = entry.end === undefined ? times.length : countBefore(times, entry.end - tolerance)
   const lastTime = times[times.length - 1]

@@ -22,20 +22,20 @@ const hints: Record<VideoErrorCode, string> = {
   VIDEO_EMPTY: 'Download or copy the file again.',
   VIDEO_UNREADABLE: 'Re-encode the file with `ffmpeg -i FILE out.mp4`, or remove it from the list.',
   VIDEO_CONTAINER_REFUSED:
-    'Convert it to MP4 with `ffmpeg -i FILE out.mp4`, if you trust it and all that it names, or remove it from the list.',
+    'Convert it to MP4 with `ffmpeg -i FILE out.mp4`, if you trust it and all files that it names, or remove it from the list.',
   VIDEO_IS_PICTURE:
-    'Name a video. Make one of a folder of frames with `ffmpeg -framerate 25 -pattern_type glob -i "FOLDER/*.jpg" out.mp4`.',
-  VIDEO_CHANGED: 'Start again after all writes to the videos are done.',
+    'Name a video. To make one from a folder of frames, use `ffmpeg -framerate 25 -pattern_type glob -i "FOLDER/*.jpg" out.mp4`.',
+  VIDEO_CHANGED: 'Start again when no program writes to the videos any more.',
   VIDEO_NO_STREAM: 'Remove the file from the list: it has no video stream.',
   VIDEO_NO_DECODER: 'Re-encode the file to H.264, or try `--decoder ffmpeg`.',
-  VIDEO_TOO_LARGE: 'Scale the file down, or raise the pixel limit if the size is true.',
+  VIDEO_TOO_LARGE: 'Scale the file down, or raise the pixel limit if the size is right.',
   VIDEO_NO_FRAMES: 'Re-encode the file from its source, or remove it from the list.',
   VIDEO_FRAMES_MISSING: 'The file is damaged; re-encode it with `ffmpeg -err_detect ignore_err -i FILE out.mp4`.',
   VIDEO_PART_EMPTY: 'Check start and end (seconds) in the manifest.',
   VIDEO_TIMEOUT: 'Raise the timeout, or remove the file.',
   VIDEO_DECODER_CRASHED: 'Re-encode the file, or remove it.',
   VIDEO_DECODER_KILLED:
-    'Something outside ended it: the kernel where memory is short, a limit of jobs, or a person. Lower --workers or free memory, then run the same command again.',
+    'Another program ended it: the kernel because memory was short, a job limit, or a person. Lower --workers or free memory, then run the same command again.',
 }
 
 /**
@@ -63,7 +63,7 @@ export function encodingFailed(expected: string): VideoMaeError {
   return new VideoMaeError(expected, {
     code: 'ENCODING_FAILED',
     exit: 'environment',
-    hint: 'Look for free space where the files are written, then run the same command again: it continues where it stopped.',
+    hint: 'Check for free space where the files are written, then run the same command again: it continues where it stopped.',
   })
 }
 

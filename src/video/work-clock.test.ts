@@ -26,7 +26,7 @@ test('work that computes is stopped when it has used its processor time, however
   const busy = await stoppedAfter(0.01)
   expect(busy?.seconds).toBeGreaterThan(999)
   expect(busy?.seconds).toBeLessThan(1002)
-  expect(busy?.what).toBe('used 10 s of processor time')
+  expect(busy?.what).toBe('used 10 s of CPU time')
   expect(await stoppedAfter(0.01, 990)).toBeNull()
 })
 

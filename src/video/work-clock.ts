@@ -19,7 +19,7 @@ export class WorkClock {
 
   /**
    * @param began what `secondsUsed` said when the work began
-   * @param onLimit called once, with what happened, e.g. `used 30 s of processor time`
+   * @param onLimit called once, with what happened, e.g. `used 30 s of CPU time`
    */
   start(limitSeconds: number, began: number | undefined, onLimit: (what: string) => void): void {
     this.stop()
@@ -36,7 +36,7 @@ export class WorkClock {
           return onLimit(`took ${round(elapsed)} s`)
         }
         const used = now - began
-        if (used >= limitSeconds) return onLimit(`used ${round(used)} s of processor time`)
+        if (used >= limitSeconds) return onLimit(`used ${round(used)} s of CPU time`)
         idle = now === before ? idle + pause : 0
         before = now
         if (idle >= idleFactor * limitSeconds) return onLimit(`did nothing for ${round(idle)} s`)

@@ -69,7 +69,7 @@ describe.skipIf(!hasCompiler)('a library of', () => {
     const { status, stderr } = comeAndGo('-DALONE', { VIDEOMAE_MPI_TIMEOUT: '1' })
     expect(status, stderr).toBe(4)
     const [notice, error] = stderr.split('\n')
-    expect(notice).toMatch(/^videomae: rank 1 of 2 on \S+ is there, and waits for the others$/)
+    expect(notice).toMatch(/^videomae: rank 1 of 2 on \S+ has started and waits for the others$/)
     expect(error).toMatch(
       /Expected all 2 ranks to start within 1 s, but rank 1 of 2 on \S+ still waits .* \[RANKS_MISSING\]/,
     )

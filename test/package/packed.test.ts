@@ -158,7 +158,7 @@ console.log((await engine.probe()).detail, [...y].join(' '))
 `,
       )
       const said = run(process.execPath, ['native.mjs'], consumer, bareMachine())
-      expect(said).toContain(`${testedLevel}, kernels came with the package`)
+      expect(said).toContain(`${testedLevel}, kernels are in the package`)
       expect(said).toContain('11 22 33')
     },
   )

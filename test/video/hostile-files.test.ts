@@ -83,7 +83,7 @@ describe.each(probes)('decoder $name', ({ name, available }) => {
     const outcome = await pool.read(request(bad))
     expect(outcome).toMatchObject({ ok: false, failure: { code: 'VIDEO_CONTAINER_REFUSED' } })
     const said = outcome.ok ? '' : outcome.failure.reason
-    expect(said).toContain('evil\\x0a\\x1b[31m\\u202e.mp4: is of the format dash, which names other files')
+    expect(said).toContain('evil\\x0a\\x1b[31m\\u202e.mp4: is of the format dash, which refers to other files')
     expect(said).not.toMatch(/[\p{Cc}\u202e]/u)
     await pool.close()
   })

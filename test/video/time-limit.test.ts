@@ -69,7 +69,7 @@ describe.skipIf(process.platform !== 'linux')('a decoding process', () => {
     const pool = poolOf(0.5)
     const outcome = await pool.read(request())
     expect(outcome).toMatchObject({ ok: false, failure: { code: 'VIDEO_TIMEOUT' } })
-    const used = Number(/used ([\d.]+) s of processor time/.exec(outcome.ok ? '' : outcome.failure.reason)?.[1])
+    const used = Number(/used ([\d.]+) s of CPU time/.exec(outcome.ok ? '' : outcome.failure.reason)?.[1])
     expect(used).toBeGreaterThanOrEqual(2)
     expect(pool.restarts).toBe(2)
     await pool.close()

@@ -66,7 +66,9 @@ export class MpiLibrary {
     const provided = Buffer.alloc(4)
     this.check('MPI_Init_thread', ['void *', 'void *', 'int', 'void *'], null, null, multiple, provided)
     if (provided.readInt32LE() < serialized)
-      throw unavailable(`Expected ${this.path} to be used by threads in turn, but it was built for one thread.`)
+      throw unavailable(
+        `Expected an MPI library that several threads can use one after the other, but ${this.path} was built for one thread.`,
+      )
     this.check('MPI_Comm_set_errhandler', [this.abi.handle, this.abi.handle], this.abi.world, this.abi.errorsReturn)
   }
 
@@ -176,7 +178,7 @@ export class MpiLibrary {
     throw new VideoMaeError(`${name} of ${this.path} failed: ${this.describe(result)}`, {
       code: 'COMMUNICATION_FAILED',
       exit: 'environment',
-      hint: 'Look at the other ranks and the network between them, then start again with --resume.',
+      hint: 'Check the other ranks and the network between them, then start again with --resume.',
     })
   }
 
@@ -192,7 +194,7 @@ function unavailable(message: string, cause?: unknown): VideoMaeError {
   return new VideoMaeError(message, {
     code: 'MPI_UNAVAILABLE',
     exit: 'environment',
-    hint: 'Install the MPI that starts the run (Debian and Ubuntu: openmpi-bin or mpich), or name its library in VIDEOMAE_MPI. `videomae doctor` lists what is there.',
+    hint: 'Install the MPI that starts the run (Debian and Ubuntu: openmpi-bin or mpich), or name its library in VIDEOMAE_MPI. `videomae doctor` lists what is installed.',
     cause,
   })
 }

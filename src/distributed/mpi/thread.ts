@@ -30,7 +30,7 @@ function load(): MpiLibrary {
     {
       code: 'MPI_UNAVAILABLE',
       exit: 'environment',
-      hint: 'Install the MPI that starts the run (Debian and Ubuntu: openmpi-bin or mpich), or name its library in VIDEOMAE_MPI. `videomae doctor` lists what is there.',
+      hint: 'Install the MPI that starts the run (Debian and Ubuntu: openmpi-bin or mpich), or name its library in VIDEOMAE_MPI. `videomae doctor` lists what is installed.',
     },
   )
 }

@@ -63,7 +63,7 @@ function working(library: NcclLibrary, communicator: bigint): Pick<DeviceReducer
 /** The library, or why there is none: the other ranks have to know it before anybody throws. */
 function open(path: string | null): NcclLibrary | Error {
   if (path === null)
-    return ncclUnavailable('Expected NCCL (libnccl.so.2) for a training on several GPUs, but it is not here.')
+    return ncclUnavailable('Expected NCCL (libnccl.so.2) for training on several GPUs, but it was not found.')
   try {
     return new NcclLibrary(path)
   } catch (error) {

@@ -47,11 +47,14 @@ export class Line implements RankLine {
 
   private lose(peer: Peer, name: string): void {
     if (this.over || !this.peers.delete(peer)) return
-    const error = new VideoMaeError(`Expected ${name} to continue or to say why it ends, but its connection is gone.`, {
-      code: 'RANK_DIED',
-      exit: 'environment',
-      hint: 'Its process was killed or crashed, or its machine is down: look there. Continue from the last checkpoint with --resume.',
-    })
+    const error = new VideoMaeError(
+      `Expected ${name} to continue or to report why it ends, but its connection was lost.`,
+      {
+        code: 'RANK_DIED',
+        exit: 'environment',
+        hint: 'Its process was killed or crashed, or its machine is down: check that machine. Continue from the last checkpoint with --resume.',
+      },
+    )
     void this.end(exitCodes.environment).then(() => this.onEnd(exitCodes.environment, error))
   }
 }

@@ -75,7 +75,7 @@ async function receive(options: MeetingOptions): Promise<Meeting> {
         const come = ({ kind, bytes }: Message): void => {
           const hello = kind === 'hello' ? helloIn(bytes) : null
           const wrong =
-            hello === null ? 'this is no greeting of a rank' : refusal(hello, size, here.get(hello.rank)?.host)
+            hello === null ? 'this is not the greeting of a rank' : refusal(hello, size, here.get(hello.rank)?.host)
           if (hello === null || wrong !== null) {
             strangers++
             void peer
@@ -228,7 +228,7 @@ function helloIn(bytes: Uint8Array): Hello | null {
 function refusal({ rank, size: told }: Hello, size: number, taken: string | undefined): string | null {
   if (told !== size) return `rank 0 was told of ${size} ranks (WORLD_SIZE), rank ${rank} of ${told}`
   if (rank < 1 || rank >= size) return `there is no other rank ${rank} of ${size}`
-  return taken === undefined ? null : `rank ${rank} is here already, from ${taken}`
+  return taken === undefined ? null : `rank ${rank} is already connected, from ${taken}`
 }
 
 function refusedBy(text: string): VideoMaeError {
@@ -244,12 +244,12 @@ function problemOf({ rank, size, host, problem, code }: Hello): VideoMaeError {
   return new VideoMaeError(`Rank ${rank} of ${size} on ${host}: ${problem}`, {
     code: code ?? 'COMMUNICATION_FAILED',
     exit: 'environment',
-    hint: 'Every machine needs the same installation; `videomae doctor` says what is there.',
+    hint: 'Every machine needs the same installation; `videomae doctor` shows what is installed.',
   })
 }
 
 const missingAdvice =
-  'See whether every machine starts the command, with the same WORLD_SIZE, MASTER_ADDR and MASTER_PORT, and reaches that port; VIDEOMAE_MPI_TIMEOUT sets another limit, in seconds.'
+  'Check that every machine starts the command, with the same WORLD_SIZE, MASTER_ADDR and MASTER_PORT, and can reach that port; VIDEOMAE_MPI_TIMEOUT sets another limit, in seconds.'
 
 function ranksMissing(
   { size, host, port, timeoutSeconds }: MeetingOptions,
@@ -263,7 +263,8 @@ function ranksMissing(
   }
   const absent = list(missing.map((rank) => `rank ${rank}`))
   const present = list(['rank 0', ...[...here].map(([rank, { host: from }]) => `rank ${rank} on ${from}`)])
-  const others = strangers === 0 ? '' : ` ${strangers} connections that were no ranks of this run were refused.`
+  const others =
+    strangers === 0 ? '' : ` ${strangers} connections that did not come from ranks of this run were refused.`
   return new VideoMaeError(
     `Expected ${size} ranks at ${host}:${port} within ${timeoutSeconds} s. Missing: ${absent}. Here: ${present}.${others}`,
     { code: 'RANKS_MISSING', exit: 'environment', hint: missingAdvice },

@@ -111,7 +111,7 @@ export class NcclLibrary {
     throw new VideoMaeError(`${name} of ${this.path} failed: ${this.errorText(status)} (${status}).`, {
       code: 'COMMUNICATION_FAILED',
       exit: 'environment',
-      hint: 'NCCL_DEBUG=WARN makes NCCL say why. Each rank needs a GPU of its own. Continue with --resume.',
+      hint: 'With NCCL_DEBUG=WARN, NCCL prints the reason. Each rank needs its own GPU. Continue with --resume.',
     })
   }
 }

@@ -53,7 +53,9 @@ function advice(
 ): string {
   const parts: string[] = []
   if (recomputing !== null && total(recomputing) <= free) {
-    parts.push(`Set engine.recompute to blocks: ${formatMib(total(recomputing))} are enough then, steps take longer.`)
+    parts.push(
+      `Set engine.recompute to blocks: then ${formatMib(total(recomputing))} are enough, but steps take longer.`,
+    )
   }
   const batch = batchSize(programs)
   const fitting = Math.floor((batch * (free - need.state - matmulWorkspaceBytes)) / perStep(need))

@@ -94,7 +94,7 @@ export class BoundProgram {
         exit: 'interrupted',
       })
     }
-    throw new VideoMaeError(`${label} was given an index that points outside of what it indexes.`, {
+    throw new VideoMaeError(`${label} received an index that is out of range.`, {
       code: 'INDEX_RANGE',
     })
   }

@@ -23,14 +23,14 @@ async function probe(libraries = new ProcessLibraries()): Promise<Availability> 
     if (state.kind === 'missing') return { available: false, detail: state.why }
     if (state.kind === 'ready') {
       const { file, origin } = state
-      return available(file.level, origin === 'package' ? 'kernels came with the package' : compiledIn(file))
+      return available(file.level, origin === 'package' ? 'kernels are in the package' : compiledIn(file))
     }
     const { level, compiler } = state
     // Of a cache that cannot be written, or was emptied.
     const known = await libraries.known()
     if (known !== null) return available(level, compiledIn(known))
     await libraries.try(level, compiler)
-    return available(level, `${await compilerVersion(compiler)} compiles its kernels at the first use`)
+    return available(level, `${await compilerVersion(compiler)} compiles its kernels on first use`)
   } catch (error) {
     if (error instanceof VideoMaeError && error.exit === 'interrupted') throw error
     return { available: false, detail: (error as Error).message.split('\n')[0] }

@@ -21,7 +21,7 @@ export class Region {
   get data(): Uint8Array {
     if (this.bytes > mostInView) {
       throw new VideoMaeError(
-        `Expected a value of at most 4 GiB, but one of ${(this.bytes / 2 ** 30).toFixed(1)} GiB is read or written at once.`,
+        `Expected a value of at most 4 GiB, but a value of ${(this.bytes / 2 ** 30).toFixed(1)} GiB is read or written at once.`,
         { code: 'OUT_OF_MEMORY', exit: 'environment', hint: 'Use fewer clips per run (batch.perRun).' },
       )
     }
@@ -118,7 +118,7 @@ export class NativeLibrary {
     const address = BigInt(this.calls.native_allocate(exact, this.apart ? 1 : 0))
     if (address === 0n) {
       throw new VideoMaeError(
-        `Expected ${grouped(Math.ceil(exact / 2 ** 20))} MiB of memory for ${purpose}; the system refused them.`,
+        `Expected ${grouped(Math.ceil(exact / 2 ** 20))} MiB of memory for ${purpose}, but the system refused them.`,
         {
           code: 'OUT_OF_MEMORY',
           exit: 'environment',
@@ -169,10 +169,10 @@ export class NativeLibrary {
   openPool(threads: number): bigint {
     const pool = BigInt(this.calls.native_pool_open(threads))
     if (pool !== 0n) return pool
-    throw new VideoMaeError(`Expected ${threads} threads; the system refused them.`, {
+    throw new VideoMaeError(`Expected ${threads} threads, but the system refused them.`, {
       code: 'ENGINE_FAILED',
       exit: 'environment',
-      hint: 'Set engine.threads to fewer.',
+      hint: 'Set engine.threads to a smaller number.',
     })
   }
 

@@ -37,7 +37,7 @@ export const inThreadOnnxEngine: Engine = {
     const runtime = await loadRuntime()
     if (!runtime.providers.includes(device)) {
       throw new VideoMaeError(
-        `Expected one of the execution providers ${runtime.providers.join(', ')} as device, received ${device}.`,
+        `Expected one of the execution providers ${runtime.providers.join(', ')} as device, but received ${device}.`,
         { code: 'ENGINE_UNAVAILABLE', exit: 'environment' },
       )
     }

@@ -39,7 +39,7 @@ export async function loadRuntime(): Promise<OnnxRuntime> {
     throw new VideoMaeError(`Expected onnxruntime-node to load on ${process.platform}-${process.arch}: ${reason}.`, {
       code: 'ENGINE_UNAVAILABLE',
       exit: 'environment',
-      hint: 'It has builds for Linux (x64, arm64; glibc), macOS (arm64) and Windows (x64, arm64). An installed videomae carries the one of the platform that packed it; on another, run `npm install --ignore-scripts onnxruntime-node@1.30` next to it. In a clone run `npm ci --ignore-scripts`.',
+      hint: 'It has builds for Linux (x64, arm64; glibc), macOS (arm64) and Windows (x64, arm64). The package of videomae contains the build for the platform on which it was packed; on another platform, run `npm install --ignore-scripts onnxruntime-node@1.30` next to it. In a clone run `npm ci --ignore-scripts`.',
       cause,
     })
   }

@@ -45,7 +45,7 @@ export function lowerNodes<Lowering extends ProgramLowering>(
   const { program } = lowering
   for (const [i, node] of nodes.entries()) {
     if (!Object.hasOwn(operations, node.operation)) {
-      throw new VideoMaeError(`The operation ${node.operation} of ${program.name} is not known to ${engine}.`, {
+      throw new VideoMaeError(`The operation ${node.operation} of ${program.name} is unknown to ${engine}.`, {
         code: 'PROGRAM_UNSUPPORTED',
       })
     }

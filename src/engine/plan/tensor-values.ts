@@ -61,7 +61,7 @@ export abstract class TensorValues {
   ): ValueId {
     if (count >= this.largestCount) {
       throw new VideoMaeError(
-        `${label} has ${count} values; this engine's kernels count to 2^${Math.log2(this.largestCount)}.`,
+        `${label} has ${count} values, but the kernels of this engine count only to 2^${Math.log2(this.largestCount)}.`,
         { code: 'PROGRAM_UNSUPPORTED', exit: 'usage', hint: 'Use a smaller batch.' },
       )
     }
@@ -114,7 +114,9 @@ export abstract class TensorValues {
     const from = this.values[id]
     if (from.type === type) return id
     if (from.type !== 'float32' && from.type !== 'bfloat16') {
-      throw new VideoMaeError(`${this.label} takes float tensors, received ${from.type}.`, { code: 'SHAPE_MISMATCH' })
+      throw new VideoMaeError(`${this.label} takes float tensors, but received ${from.type}.`, {
+        code: 'SHAPE_MISMATCH',
+      })
     }
     return this.once(`${id} ${type}`, () => this.convertedConstant(from, type) ?? this.convert(id, type))
   }

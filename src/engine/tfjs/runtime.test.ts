@@ -41,7 +41,7 @@ test('a backend that is missing or unknown says what to install', async () => {
     unavailable(/installed backends: cpu\./, /npm install @tensorflow\/tfjs-node`/),
   )
   await expect(loadTfjs('cuda:0', packages(cpu))).rejects.toEqual(
-    unavailable(/one of the backends tensorflow, webgpu, wasm, cpu as device, received cuda:0/, /npm install/),
+    unavailable(/one of the backends tensorflow, webgpu, wasm, cpu as device, but received cuda:0/, /npm install/),
   )
 })
 

@@ -96,7 +96,7 @@ export async function loadTfjs(device: string | undefined, packages = installedP
     const sum = tf.tidy(() => tf.add(tf.tensor1d([1]), tf.tensor1d([2])))
     const [value] = await sum.data()
     sum.dispose()
-    if (value !== 3) throw new Error(`the backend ${chosen.name} added 1 and 2 to ${value}`)
+    if (value !== 3) throw new Error(`the backend ${chosen.name} computed 1 + 2 = ${value}`)
     return { tf, backend: chosen.name, version: tf.version_core }
   } catch (cause) {
     throw broken(chosen, installed, cause)
@@ -116,7 +116,7 @@ function notInstalled(device: string | undefined, installed: readonly InstalledB
     device === undefined
       ? 'Expected a backend of TensorFlow.js, but none is installed.'
       : known === undefined
-        ? `Expected one of the backends ${backendNames.join(', ')} as device, received ${device}.`
+        ? `Expected one of the backends ${backendNames.join(', ')} as device, but received ${device}.`
         : `Expected the backend ${device} of TensorFlow.js, but its package is not installed; installed backends: ${here}.`
   const wanted = known ?? backends[2]
   const install = [...(wanted.complete ? [] : [core]), wanted.packages[wanted.packages.length - 1]].join(' ')

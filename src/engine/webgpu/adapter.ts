@@ -26,7 +26,7 @@ export async function probeAdapter(): Promise<Availability> {
 
 function describe(device: VulkanDevice | null): string {
   if (device === null) return process.platform === 'darwin' ? 'the adapter of Metal' : 'the adapter of Direct3D 12'
-  return device.software ? `${device.name}, computed by the processor: for tests only` : device.name
+  return device.software ? `${device.name}, a software adapter on the CPU: for tests only` : device.name
 }
 
 const needs: Partial<Record<NodeJS.Platform, string>> = {
@@ -56,7 +56,7 @@ export function askProcess(entry: string): Promise<AdapterReport> {
     execFile(process.execPath, [entry], { timeout: timeoutMilliseconds }, (error, stdout) => {
       if (error === null) resolve(JSON.parse(stdout) as AdapterReport)
       else if (error.killed === true) reject(new Error(`it did not answer within ${timeoutMilliseconds / 1000} s`))
-      else reject(new Error(`the process that tried it ended with ${error.signal ?? `code ${error.code}`}`))
+      else reject(new Error(`the process that tested it ended with ${error.signal ?? `code ${error.code}`}`))
     })
   })
 }

@@ -90,7 +90,7 @@ async function runOn(
     const code = killed ? 'VIDEO_DECODER_KILLED' : 'VIDEO_DECODER_CRASHED'
     throw videoError(code, file.path, `the ffmpeg program ${killed ? 'was killed' : 'crashed'}`)
   }
-  if (run.records.strangeLines > 0) throw unknownProgram(file.path, 'writes another list of frames than expected')
+  if (run.records.strangeLines > 0) throw unknownProgram(file.path, 'writes an unexpected list of frames')
   return run
 }
 
@@ -105,10 +105,10 @@ function noFrames(log: StreamLog, file: VideoFile, limits: Limits): Error {
     return videoError(
       'VIDEO_TOO_LARGE',
       path,
-      `claims pictures of ${size}, more than the limit of ${limits.maxPixels} pixels`,
+      `declares pictures of ${size}, more than the limit of ${limits.maxPixels} pixels`,
     )
   }
-  if (log.codec !== undefined) return videoError('VIDEO_NO_FRAMES', path, 'not one frame can be decoded')
+  if (log.codec !== undefined) return videoError('VIDEO_NO_FRAMES', path, 'no frame can be decoded')
   if (opened) return videoError('VIDEO_NO_STREAM', path, 'has no video stream')
   requireOpenable(path)
   return videoError('VIDEO_UNREADABLE', path, `cannot be opened as a video (${complaint})`)
@@ -167,7 +167,11 @@ class ProgramVideo implements OpenVideo {
     const seeks = this.timed && from > 0 && /^(mov|matroska)/.test(this.info.container)
     if (!(seeks && (await this.extract(wanted, geometries, output, pictures, from)))) {
       if (!(await this.extract(wanted, geometries, output, pictures))) {
-        throw videoError('VIDEO_FRAMES_MISSING', this.info.path, 'frames that decoded before do not decode again')
+        throw videoError(
+          'VIDEO_FRAMES_MISSING',
+          this.info.path,
+          'frames that could be decoded before cannot be decoded again',
+        )
       }
     }
     for (const [slot, frame] of frames.entries()) {

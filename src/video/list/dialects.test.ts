@@ -125,8 +125,8 @@ describe('annotations of Kinetics', () => {
       { line: 3, path: second, label: 'zumba', split: 'val' },
     ])
     expect(parsed.unused).toEqual([
-      { name: 'time_start', why: 'the files are cut to it' },
-      { name: 'time_end', why: 'the files are cut to it' },
+      { name: 'time_start', why: 'the files contain only that part' },
+      { name: 'time_end', why: 'the files contain only that part' },
       { name: 'youtube_id' },
     ])
   })
@@ -265,11 +265,11 @@ describe('columns', () => {
     expect(grouped.unused.map(({ name }) => name)).toEqual(['old_group', 'my_split'])
     expect(list('path,label,old_group,group\nv/a.mp4,red,2,1').warnings).toEqual([])
     expect(list('path,label,old_group\nv/a.mp4,red,2').warnings).toEqual([
-      expect.stringMatching(/old_group is not used; call it group/),
+      expect.stringMatching(/old_group is not used; if it is the group, rename it to group/),
     ])
     const { rows, warnings } = list('path,group,subject\nv/a.mp4,1,2')
     expect(rows[0].group).toBe('1')
-    expect(warnings).toEqual([expect.stringMatching(/subject is not used, since group is the group/)])
+    expect(warnings).toEqual([expect.stringMatching(/subject is not used, because group is the group/)])
   })
 
   test('an id column is used; names that several rows may share are none', () => {

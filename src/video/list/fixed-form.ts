@@ -27,7 +27,7 @@ export function requireFixedForm(content: string, file: string, table: ListTable
     throw formNotFixed(file, line, problem, hint)
   }
   if (header === null) {
-    const problem = 'it has no header of known names, and the columns are concluded from its rows'
+    const problem = 'it has no header with known names, so its rows decide what the columns mean'
     throw formNotFixed(file, 1, problem, 'Add a header as the first line, for example path,label or path,label,split.')
   }
   const line = outsideQuotes(content.split(lineEnd)[header.line - 1] ?? '')
@@ -35,13 +35,13 @@ export function requireFixedForm(content: string, file: string, table: ListTable
   if (others.length > 0)
     refuse(
       header.line,
-      `its header has ${[separator, ...others].map((one) => JSON.stringify(one)).join(' and ')}, each of which may separate fields`,
+      `its header has ${[separator, ...others].map((one) => JSON.stringify(one)).join(' and ')}, and each of them may separate fields`,
       'Rename or remove columns whose names contain a separator.',
     )
   if (table.quotes === 'backslash')
     refuse(
       header.line,
-      'its quotes inside fields follow a backslash, which is concluded from its rows',
+      'only its rows show that quotes inside fields follow a backslash',
       'Double the quotes inside fields ("").',
     )
   // R names no column of row names: then every row has one field more than the header, and else none.
@@ -51,17 +51,17 @@ export function requireFixedForm(content: string, file: string, table: ListTable
   if (odd !== undefined)
     refuse(
       odd.line,
-      `this row has ${odd.fields.length} fields and the header ${header.fields.length}: which column is which is concluded from the other rows`,
-      `Give every column a name in the header, and every row as many fields.${separator === 'blanks' ? ' Quote paths that contain spaces.' : ''}`,
+      `this row has ${odd.fields.length} fields and the header ${header.fields.length}: the other rows decide which column is which`,
+      `Give every column a name in the header, and give every row the same number of fields.${separator === 'blanks' ? ' Quote paths that contain spaces.' : ''}`,
     )
   const long = records.find((record) => record.lastLine > record.line)
   if (long !== undefined)
     refuse(
       long.line,
-      `a quoted field continues to line ${long.lastLine}: rows between two quotes of an attacker would be one field`,
-      'Write each row on a line of its own.',
+      `a quoted field continues to line ${long.lastLine}: rows between two quotes that an attacker inserts would become one field`,
+      'Write each row on its own line.',
     )
-  const columns = 'Remove the columns that are not meant (or are empty) from the list.'
+  const columns = 'Remove unintended and empty columns from the list.'
   const fixed = layoutOf(
     table,
     () => false,
@@ -70,7 +70,7 @@ export function requireFixedForm(content: string, file: string, table: ListTable
   )
   const different = differences(layout.used, fixed.used)
   if (different.length > 0)
-    refuse(header.line, `its rows decide whether and as what these columns are used: ${different.join(', ')}`, columns)
+    refuse(header.line, `its rows decide whether and how these columns are used: ${different.join(', ')}`, columns)
 }
 
 /** Columns that only one of two layouts uses. An empty split or fold is none: each row is judged by itself. */

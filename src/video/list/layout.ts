@@ -83,7 +83,7 @@ function fromHeader(
       continue
     }
     if (trimmed && (found.role === 'start' || found.role === 'end')) {
-      unused.push({ name, why: 'the files are cut to it' })
+      unused.push({ name, why: 'the files contain only that part' })
       continue
     }
     byRole.set(found.role, [...(byRole.get(found.role) ?? []), { name, index: at(column), rank: found.rank }])
@@ -101,12 +101,12 @@ function fromHeader(
       if (other.rank === first.rank && !sameValues(records, first.index, other.index)) {
         report(
           header.line,
-          `expected one column for the ${role}, but ${first.name} and ${other.name} are both: rename the one that is not meant`,
+          `expected one column for the ${role}, but ${first.name} and ${other.name} are both: rename the wrong one`,
         )
       }
       unused.push({ name: other.name, why: `${first.name} is the ${role}` })
       if (['split', 'fold', 'group', 'start', 'end'].includes(role) && !sameValues(records, first.index, other.index))
-        warnings.push(`the column ${other.name} is not used, since ${first.name} is the ${role}`)
+        warnings.push(`the column ${other.name} is not used, because ${first.name} is the ${role}`)
     }
   }
   const path = takePath([...(byRole.get('path') ?? [])], byRole.get('id') ?? [], records, byRows ? exists : null)
@@ -133,7 +133,7 @@ function fromHeader(
 }
 
 function missingPath(names: readonly string[]): string {
-  return `expected a column with the paths of videos (path, file_name, video_path, ...) in this header, but found ${names.join(', ')} (an id is enough where ID.mp4, ID.webm, ... exists; together with a start and an end in whole seconds also ID_000010_000020.mp4, as Kinetics is stored, in the folder of the list or in folders of parts and classes there)`
+  return `expected a column with the paths of videos (path, file_name, video_path, ...) in this header, but found ${names.join(', ')} (an id is enough if ID.mp4, ID.webm, ... exists; together with a start and an end in whole seconds also ID_000010_000020.mp4, as Kinetics is stored, in the folder of the list or in folders of parts and classes there)`
 }
 
 /**
@@ -151,11 +151,11 @@ function checkUnknown(
   if (found.kind === 'typo') {
     report(
       line,
-      `expected columns whose names are known, but ${name} is near to ${found.spelling} (${found.role}): rename it to that, or to something else, or take it out`,
+      `expected columns whose names are known, but ${name} is similar to ${found.spelling} (${found.role}): use that name or a different one, or remove the column`,
     )
   }
   if (!taken.has(found.role))
-    warnings.push(`the column ${name} is not used; call it ${found.role} if that is what it is`)
+    warnings.push(`the column ${name} is not used; if it is the ${found.role}, rename it to ${found.role}`)
 }
 
 /**
@@ -229,13 +229,13 @@ function settle(
   const startsByFrame = filled(roleIn('start (frame)')) && !gone.has(roleIn('start (frame)')!)
   if (!startsByFrame || end) drop(roleIn('length (frames)'), end ? 'the end is given' : 'no start is given in frames')
   const fold = roleIn('fold')
-  if (!filled(fold)) drop(fold, 'it is empty, as if it were not there')
+  if (!filled(fold)) drop(fold, 'it is empty')
   const split = roleIn('split')
   if (split !== undefined && byRows) {
     const values = new Set(
       records.map(({ fields }) => (fields[split.index] ?? '').trim()).filter((text) => text !== ''),
     )
-    if (values.size === 0) drop(split, 'it is empty, as if it were not there')
+    if (values.size === 0) drop(split, 'it is empty')
     else if ((roleOf(split.name)?.rank ?? 0) > 0 && [...values].every((value) => isNumber(value))) {
       const shown = [...values].slice(0, 3).join(', ')
       drop(split, `its values (${shown}${values.size > 3 ? ', ...' : ''}) are not train, validation or test`, true)
@@ -272,7 +272,7 @@ function positional(table: ListTable, exists: Exists, report: Report): Layout {
   if (best > 0 && counts[0] === 0)
     report(
       records[0].line,
-      `expected the path in the first of ${width} columns, but files exist at those in column ${best + 1}: add a header with the names of the columns`,
+      `expected the path in the first of ${width} columns, but the paths of existing files are in column ${best + 1}: add a header with the names of the columns`,
     )
   const used = inOrder.slice(0, width).map(column)
   return { used, unused: [], width: Math.min(width, inOrder.length), ...plain }
@@ -300,7 +300,7 @@ function headerWithoutPath(table: ListTable, exists: Exists, report: Report): La
   if (!fields.some((field) => roleOf(field) !== undefined) || (fields[index] ?? '') === '') {
     report(
       first.line,
-      `expected a video, but there is none at ${JSON.stringify(first.fields[index] ?? first.fields[0])} while all other lines name one: if this line is a header, call the column of the paths path`,
+      `expected a video, but there is none at ${JSON.stringify(first.fields[index] ?? first.fields[0])} while all other lines name one: if this line is a header, name the column of the paths path`,
     )
   }
   return fromHeader({ ...first, fields }, others, exists, report, { pathIndex: index })

@@ -68,7 +68,7 @@ export function parseList(text: string, file: string, exists: Exists, fixedForm 
     throw new VideoMaeError(`${file}:${line}: ${message}`, {
       code: 'MANIFEST_INVALID',
       exit: 'data',
-      hint: 'A line is: path, optional label, optional start and end in seconds, optional group; or a header names the columns. Quote fields that contain the separator.',
+      hint: 'A line has a path, an optional label, an optional start and end in seconds, and an optional group; or a header names the columns. Quote fields that contain the separator.',
     })
   }
   const content = text.replace(/^\uFEFF/, '')
@@ -106,7 +106,7 @@ function mixedFolds({ foldMayBeSplit, used }: Layout, rows: readonly ListRow[]):
   if (part === undefined || fold === undefined) return []
   const name = used.find(({ role }) => role === 'fold')?.name
   return [
-    `the column ${name} mixes parts of a split (${part.split}, line ${part.line}) and folds (${fold.fold}, line ${fold.line}): each row is read as what it says`,
+    `the column ${name} mixes parts of a split (${part.split}, line ${part.line}) and folds (${fold.fold}, line ${fold.line}): the value of each row decides how it is read`,
   ]
 }
 
@@ -118,7 +118,7 @@ function commentWarnings(content: string, { comments }: ListTable): string[] {
   if (named.length === 0) return []
   const [first] = named
   return [
-    `${named.length === 1 ? `line ${first} begins` : `${named.length} lines begin`} with # and name${named.length === 1 ? 's' : ''} a video, but ${named.length === 1 ? 'is' : 'are'} read as ${named.length === 1 ? 'a comment' : 'comments'}, since no such file exists: ${lines[first - 1].trim().slice(0, 80)}`,
+    `${named.length === 1 ? `line ${first} begins` : `${named.length} lines begin`} with # and name${named.length === 1 ? 's' : ''} a video, but ${named.length === 1 ? 'is' : 'are'} read as ${named.length === 1 ? 'a comment' : 'comments'}, because no such file exists: ${lines[first - 1].trim().slice(0, 80)}`,
   ]
 }
 

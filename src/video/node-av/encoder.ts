@@ -180,6 +180,6 @@ function encoderMissing(): VideoMaeError {
   return new VideoMaeError('Expected the H.264 encoder libx264 in the FFmpeg of node-av, but this build has none.', {
     code: 'ENCODER_MISSING',
     exit: 'environment',
-    hint: 'Prepare the videos on a machine whose build of node-av has it; the files can be read everywhere.',
+    hint: 'Prepare the videos on a machine whose build of node-av has it; all machines can read the files.',
   })
 }

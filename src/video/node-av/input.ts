@@ -127,7 +127,7 @@ function requireSaneSize(path: string, size: Size, maxPixels: number): void {
     throw videoError(
       'VIDEO_TOO_LARGE',
       path,
-      `claims pictures of ${size.width}x${size.height}, more than the limit of ${maxPixels} pixels`,
+      `declares pictures of ${size.width}x${size.height}, more than the limit of ${maxPixels} pixels`,
     )
   }
 }

@@ -118,7 +118,7 @@ export class NodeAvVideo implements OpenVideo {
     const { coded, orientation, stream } = this.input
     const stamps = stampsOf(seconds, fps, stream.timeBase)
     if (stamps === null)
-      throw videoError('VIDEO_UNREADABLE', this.info.path, 'shows a frame for more hours than an MP4 file can say')
+      throw videoError('VIDEO_UNREADABLE', this.info.path, 'shows a frame longer than an MP4 file can represent')
     const maker = new PictureMaker({ crop, scale: output, flip: false }, output, coded, orientation, preparedPixels)
     let writer: VideoWriter | undefined
     let next = 0
@@ -243,7 +243,7 @@ export class NodeAvVideo implements OpenVideo {
     return videoError(
       'VIDEO_FRAMES_MISSING',
       this.info.path,
-      `frame ${frame} is listed in the file but does not decode`,
+      `frame ${frame} is listed in the file but cannot be decoded`,
     )
   }
 }

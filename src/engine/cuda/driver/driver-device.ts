@@ -81,7 +81,7 @@ export class DriverDevice implements Device {
     cuda.call('cuInit', 0)
     const count = cuda.integer('cuDeviceGetCount')
     if (ordinal >= count) {
-      throw new VideoMaeError(`Expected a GPU number below ${count}, received ${ordinal}.`, {
+      throw new VideoMaeError(`Expected a GPU number below ${count}, but received ${ordinal}.`, {
         code: 'ENGINE_UNAVAILABLE',
         exit: 'environment',
       })

@@ -102,7 +102,7 @@ function loading<T>(open: () => T): T {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw unavailable(
       `A CUDA library cannot be loaded: ${reason}`,
-      'Driver, NVRTC and cuBLASLt should be of one CUDA version.',
+      'Driver, NVRTC and cuBLASLt should belong to one CUDA version.',
       cause,
     )
   }

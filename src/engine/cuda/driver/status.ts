@@ -22,7 +22,7 @@ export const memoryAdvice =
  */
 export function deviceError({ call, status, detail, outOfMemory }: FailedCall, doing: Activity | null): VideoMaeError {
   const during = doing === null ? '' : ` during ${doing.what}`
-  const debugging = 'Set VIDEOMAE_CUDA_DEBUG=1 to run operation by operation and learn which one failed.'
+  const debugging = 'Set VIDEOMAE_CUDA_DEBUG=1 to run one operation at a time and see which one failed.'
   return new VideoMaeError(`The CUDA call ${call} failed${during}: ${status} (${detail}).`, {
     code: outOfMemory === true ? 'OUT_OF_MEMORY' : 'DEVICE_FAILED',
     exit: 'environment',

@@ -67,7 +67,7 @@ export class Lowering extends TensorValues {
     }
     if (shared > this.context.sharedMemoryPerBlock) {
       throw new VideoMaeError(
-        `${this.label}: ${shared} bytes of shared memory are needed, the GPU has ${this.context.sharedMemoryPerBlock} a block.`,
+        `${this.label}: ${shared} bytes of shared memory are needed, but the GPU has ${this.context.sharedMemoryPerBlock} per block.`,
         { code: 'PROGRAM_UNSUPPORTED' },
       )
     }

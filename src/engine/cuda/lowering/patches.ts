@@ -28,7 +28,7 @@ export function lowerPatchTargets(lowering: Lowering, { inputs, outputs: [y], at
   const specs = inputs.map((tensor) => lowering.program.tensors[tensor])
   const { batch, tokens, frames, height, width, channels } = patchGrid('patchTargets', specs, { tubelet, patch })
   if (channels > 32) {
-    throw new VideoMaeError(`patchTargets takes up to 32 channels on this engine, received ${channels}.`, {
+    throw new VideoMaeError(`patchTargets takes up to 32 channels on this engine, but received ${channels}.`, {
       code: 'PROGRAM_UNSUPPORTED',
     })
   }

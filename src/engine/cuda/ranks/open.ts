@@ -23,7 +23,7 @@ export async function openNcclCommunicator(meeting: MeetingPoint, limits: Limits
     prepare: () => {
       if (found === null)
         throw ncclUnavailable(
-          'Expected NCCL (libnccl.so.2): torchrun, or a program like it, has started the ranks without MPI, and nothing else connects them.',
+          'Expected NCCL (libnccl.so.2): torchrun, or a similar program, started the ranks without MPI, and nothing else connects them.',
         )
       device = ownGpu()
       const library = new NcclLibrary(found.path)

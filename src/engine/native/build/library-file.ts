@@ -72,7 +72,7 @@ export function findLibrary(level: Level | null = chooseLevel()): LibraryState {
   }
   return {
     kind: 'missing',
-    why: 'The native engine found no C compiler (cc, gcc or clang; VIDEOMAE_CC names another one) to compile its kernels with.',
+    why: 'The native engine found no C compiler for its kernels (cc, gcc or clang; VIDEOMAE_CC names another one).',
   }
 }
 

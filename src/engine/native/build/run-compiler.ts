@@ -68,7 +68,7 @@ export async function runCompiler(
     const ending = late
       ? `it did not end within ${milliseconds / 1000} s`
       : status === null
-        ? `it was ended by ${by}`
+        ? `${by} ended it`
         : `exit status ${status}`
     return {
       ending,

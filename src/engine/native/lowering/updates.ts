@@ -34,7 +34,7 @@ export function lowerUpdate(lowering: Lowering, update: Update, sizes: StateSize
 function lowerReduction(lowering: Lowering, { gradients }: ReduceUpdate, sizes: StateSizes): void {
   if (lowering.reduction !== null || lowering.commits)
     throw new VideoMaeError(
-      `${lowering.label}: a program of the native engine can sum over ranks once, before it changes states.`,
+      `${lowering.label}: a program of the native engine can sum over ranks only once, before it changes states.`,
       {
         code: 'PROGRAM_UNSUPPORTED',
       },

@@ -117,7 +117,7 @@ export class LoweringContext {
     domain?: 'com.microsoft',
   ): void {
     if (domain !== undefined && this.standardOnly) {
-      throw new VideoMaeError(`The lowering used ${domain}.${op} where only standard operators were asked for.`, {
+      throw new VideoMaeError(`The lowering used ${domain}.${op} but only standard operators were requested.`, {
         code: 'PROGRAM_UNSUPPORTED',
       })
     }

@@ -178,13 +178,13 @@ function embed(program: Program, values: ReadonlyMap<string, Float32Array>): Onn
     const { shape } = program.tensors[tensor]
     const data = values.get(name)
     if (data === undefined) {
-      throw new VideoMaeError(`Expected a value of the state ${name} to embed, received none.`, {
+      throw new VideoMaeError(`Expected a value of the state ${name} to embed, but received none.`, {
         code: 'STATE_MISSING',
       })
     }
     if (data.length !== elementCount(shape)) {
       throw new VideoMaeError(
-        `The state ${name} has shape [${shape.join(',')}], ${elementCount(shape)} values, and received ${data.length}.`,
+        `The state ${name} has shape [${shape.join(',')}], ${elementCount(shape)} values, but received ${data.length}.`,
         { code: 'SHAPE_MISMATCH' },
       )
     }

@@ -40,7 +40,7 @@ export function allocateBuffers(groups: readonly BufferGroup[]): SharedBuffers {
     const total = sizes.reduce((sum, { bytes }) => sum + bytes, 0)
     if (total > capacity) {
       throw new VideoMaeError(
-        `Expected at most ${capacity} bytes for one parameter with its moments and gradients, ${sizes[0].name} needs ${total}.`,
+        `Expected at most ${capacity} bytes for one parameter with its moments and gradients, but ${sizes[0].name} needs ${total}.`,
         { code: 'PROGRAM_UNSUPPORTED' },
       )
     }
@@ -71,12 +71,15 @@ function allocate(bytes: number): WasmMemory {
       shared: true,
     })
   } catch (cause) {
-    throw new VideoMaeError(`Expected ${bytes} bytes of memory for parameters and moments; the system refused them.`, {
-      code: 'OUT_OF_MEMORY',
-      exit: 'environment',
-      hint: 'Use a smaller model, or raise the limit on address space (ulimit -v).',
-      cause,
-    })
+    throw new VideoMaeError(
+      `Expected ${bytes} bytes of memory for parameters and moments, but the system refused them.`,
+      {
+        code: 'OUT_OF_MEMORY',
+        exit: 'environment',
+        hint: 'Use a smaller model, or raise the limit on address space (ulimit -v).',
+        cause,
+      },
+    )
   }
 }
 

@@ -119,7 +119,7 @@ export function blockTable(
     const slots = keys.map((key) => buffers.slots.get(key)!)
     const { memory, bytes } = slots[0]
     if (slots.some((slot) => slot.bytes !== bytes)) {
-      throw new VideoMaeError(`Expected buffers of one size in an update, received ${keys.join(', ')}.`, {
+      throw new VideoMaeError(`Expected buffers of one size in an update, but received ${keys.join(', ')}.`, {
         code: 'SHAPE_MISMATCH',
       })
     }

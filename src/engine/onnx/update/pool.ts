@@ -101,7 +101,7 @@ export class UpdatePool {
   constructor(memories: readonly WasmMemory[], tables: readonly BlockTable[], threads: number) {
     const blocks = Math.max(1, ...tables.map(({ count }) => count))
     if (blocks > claimMask - 1024) {
-      throw new VideoMaeError(`Expected at most ${claimMask - 1024} blocks in an update, received ${blocks}.`, {
+      throw new VideoMaeError(`Expected at most ${claimMask - 1024} blocks in an update, but received ${blocks}.`, {
         code: 'PROGRAM_UNSUPPORTED',
       })
     }
