@@ -162,7 +162,7 @@ function checkCounts({
       'spread',
       `2 or more together with rules without a spread (${rules.filter((rule) => !needsSpread(rule)).join(', ')})`,
       spread,
-      'With a spread of 1, fa is dpa: both would write the files of the same base classifiers. Certify them in two folders.',
+      'With a spread of 1, fa equals dpa, and both would write the same files of base classifiers. Certify them in two folders.',
     )
   const reach = rules.some(needsSpread) ? (spread ?? defaultSpread) : 1
   for (const k of [partitions].flat()) learnerCount(k, reach, seeds)

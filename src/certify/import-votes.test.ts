@@ -90,7 +90,7 @@ test('names what is wrong with a file', async () => {
     await writeFile(file('bad.csv'), text)
     return importBallots(file('bad.csv'), { kind: 'votes', classes: 3 })
   }
-  await expect(write('l0,l1\n0,7\n')).rejects.toThrow(/line 2, column l1 is "7", which is no class: 0 to 2/)
+  await expect(write('l0,l1\n0,7\n')).rejects.toThrow(/line 2, column l1 is "7", which is not a class: 0 to 2/)
   await expect(write('l0,l1\n0\n')).rejects.toThrow(/line 2 has 1 cells/)
   await expect(write('l0,l1\n0,x\n')).rejects.toThrow(/column l1 is "x"/)
   await expect(write('l0,l1\n')).rejects.toThrow(/is empty/)

@@ -72,10 +72,10 @@ export async function importBallots(file: string, options: ImportOptions): Promi
   if (kind === 'votes' && reader.cells === 'numbers' && firstClass === 0 && Math.min(cast.lowest, lowest) === 1)
     notes.push('no cell in the file is class 0: if classes are counted from 1, use --first-class 1')
   if (kind === 'votes' && classNames?.some((name) => name.normalize('NFC').trim() === '-1') === true)
-    notes.push('-1 is the name of a class: no vote is read as an abstention')
+    notes.push('-1 is the name of a class, so no vote is read as an abstention')
   notes.push(...learnerNotes(cast.ballots, labels, table.columns))
   if (cast.ties > 0)
-    notes.push('where several classes share the highest score, the one with the smallest number has the vote')
+    notes.push('if several classes share the highest score, the one with the smallest number gets the vote')
   return {
     ballots: cast.ballots,
     ids: table.ids?.values,
@@ -153,7 +153,7 @@ function learnerNotes(
       : []),
     ...(suspects.length > 0
       ? [
-          `${suspects.slice(0, 4).map(nameOf).join(', ')}${suspects.length > 4 ? ', ...' : ''}: right on every input. A column of true classes among the learners would make the radii wrong`,
+          `${suspects.slice(0, 4).map(nameOf).join(', ')}${suspects.length > 4 ? ', ...' : ''}: right on every input. If a column of true classes is among the learners, the radii are wrong`,
         ]
       : []),
   ]
@@ -184,7 +184,7 @@ function castScores(file: string, table: VotesTable, { classes, seeds = 1 }: Imp
   const { inputs, width } = table
   const learners = width / (classes * seeds)
   if (!Number.isInteger(learners))
-    throw invalidVotes(file, `${width} scores an input are no multiple of ${classes * seeds}`)
+    throw invalidVotes(file, `${width} scores per input are not a multiple of ${classes * seeds}`)
   const reader = new ScoreReader(table.separator)
   const ballots = emptyBallots(inputs, learners, classes, classes)
   const sums = new Float64Array(classes)
@@ -204,7 +204,7 @@ function castScores(file: string, table: VotesTable, { classes, seeds = 1 }: Imp
         if (!isExactSum(sums[c], score.value, sum))
           throw invalidVotes(
             file,
-            `${table.where(row, at)} makes the sum of ${seeds} seeds a whole number that a 64-bit float does not hold`,
+            `${table.where(row, at)} makes the sum of ${seeds} seeds a whole number that a 64-bit float cannot represent`,
           )
         sums[c] = sum
       }
@@ -212,7 +212,7 @@ function castScores(file: string, table: VotesTable, { classes, seeds = 1 }: Imp
       if (!Number.isFinite(highest))
         throw invalidVotes(
           file,
-          `${table.where(row, first)} and the other scores of learner ${i} are ${highest === Number.NEGATIVE_INFINITY ? 'all -inf, which is no order' : 'too large to be added up'}`,
+          `${table.where(row, first)} and the other scores of learner ${i} are ${highest === Number.NEGATIVE_INFINITY ? 'all -inf, so they have no order' : 'too large to add up'}`,
         )
       if (sums.indexOf(highest) !== sums.lastIndexOf(highest)) ties++
       writeBallot(sums, 0, classes, ballots.ranks, (row * learners + i) * classes, classes)
@@ -221,7 +221,7 @@ function castScores(file: string, table: VotesTable, { classes, seeds = 1 }: Imp
   if (thousands !== null && reader.mayBeThousands)
     throw invalidVotes(
       file,
-      `${thousands}, which may have a decimal comma or a separator of thousands, and no other number shows which`,
+      `${thousands}, where the comma or point may be a decimal separator or a separator of thousands, and no other number shows which`,
       'Write scores with a decimal point and without separators of thousands.',
     )
   return { ballots, abstentions: 0, ties, lowest: 0 }

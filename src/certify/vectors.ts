@@ -165,7 +165,7 @@ export function checkVectors(file: unknown): SectionResult[] {
     throw new VideoMaeError(`Expected a file of certificate vectors: ${z.prettifyError(parsed.error)}`, {
       code: 'VECTORS_INVALID',
       exit: 'data',
-      hint: 'See docs/certificates.md for the form; unknown sections and missing fields are errors.',
+      hint: 'See docs/certificates.md for the format; unknown sections and missing fields are errors.',
     })
   }
   const vectors = parsed.data
@@ -174,7 +174,7 @@ export function checkVectors(file: unknown): SectionResult[] {
     if (entries === undefined) return
     const s = new Section(name)
     for (const entry of entries) check(entry, s)
-    if (s.checks === 0) s.mismatches.push('the section holds nothing to check')
+    if (s.checks === 0) s.mismatches.push('the section contains nothing to check')
     sections.push(s)
   }
 

@@ -120,7 +120,7 @@ describe('labels', () => {
       )
     expect((await labeled('1', '01', '2')).notes).toContainEqual(expect.stringMatching(/^"01" and "1" are 2 classes/))
     expect((await labeled('long jump', 'Long  Jump')).notes).toEqual([
-      expect.stringMatching(/^"Long {2}Jump" and "long jump" are 2 classes: .*in one way/),
+      expect.stringMatching(/^"Long {2}Jump" and "long jump" are 2 classes: .*use one spelling/),
     ])
     expect((await labeled('long jump', 'long-jump')).notes).toEqual([])
   })

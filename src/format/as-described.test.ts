@@ -19,7 +19,7 @@ test('a model that is not the one of its description is refused, its data file t
     writeFileSync(inFolder(name), 'changed')
     await expect(requireAsDescribed(inFolder('m.onnx'))).rejects.toMatchObject({
       ...{ code: 'ONNX_INVALID', exit: 'data' },
-      message: expect.stringContaining(`Expected ${inFolder(name)} as ${inFolder('m.json')} describes it`),
+      message: expect.stringContaining(`Expected ${inFolder(name)} with SHA-256 `),
     })
     writeFileSync(inFolder(name), `content of ${name}`)
   }

@@ -33,7 +33,7 @@ describe('records', () => {
     expect(() => read('a\n"b\\",c')).not.toThrow()
     expect(() => read('a\n"b \\"c')).toThrow('2: expected a separator')
     // Two readings: one field that holds quotes, or two fields.
-    expect(() => read('x\n"a\\",\\"b"')).toThrow(/^2: .*one way/)
+    expect(() => read('x\n"a\\",\\"b"')).toThrow(/^2: .*only one reading/)
   })
 
   test('name the line a bad quote stands on', () => {

@@ -102,15 +102,23 @@ describe('npy', () => {
     ['long double', "{'descr': '<f16', 'fortran_order': False, 'shape': (1,), }", 'element type'],
     ['text', "{'descr': '<U2', 'fortran_order': False, 'shape': (1,), }", 'element type'],
     ['pickled', "{'descr': '|O', 'fortran_order': False, 'shape': (2,), }", 'element type'],
-    ['structured', "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2,), }", 'not a plain array'],
+    ['structured', "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2,), }", 'not describe a plain array'],
     ['short', "{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }", 'needs 12 bytes and 8 follow'],
     ['negative', "{'descr': '<f4', 'fortran_order': False, 'shape': (-2,), }", 'its shape is'],
     ['huge', "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 99999999999), }", 'its shape is'],
     // NumPy takes the last of two.
-    ['a key twice', "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), 'shape': (1, 2), }", 'not a plain array'],
-    ['a key more', "{'x': 1, 'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", 'not a plain array'],
-    ['a key inside a text', "{\"x\": \"'descr': '<f4', 'fortran_order': False, 'shape': (2,)\"}", 'not a plain array'],
-    ['text behind it', "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), } + 1", 'not a plain array'],
+    [
+      'a key twice',
+      "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), 'shape': (1, 2), }",
+      'not describe a plain array',
+    ],
+    ['a key more', "{'x': 1, 'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", 'not describe a plain array'],
+    [
+      'a key inside a text',
+      "{\"x\": \"'descr': '<f4', 'fortran_order': False, 'shape': (2,)\"}",
+      'not describe a plain array',
+    ],
+    ['text behind it', "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), } + 1", 'not describe a plain array'],
     ['empty size', "{'descr': '<f4', 'fortran_order': False, 'shape': (2,,2), }", 'its shape is'],
   ])('refuses %s', async (_, header, message) => {
     await expect(readNpy(await file(header, Float32Array.of(1, 2)))).rejects.toThrow(message)

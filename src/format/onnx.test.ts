@@ -305,7 +305,7 @@ describe('ONNX models', () => {
     await writeFile(path, use(4))
     expect((await readModel(path)).graph.initializers).toHaveLength(4)
     await writeFile(path, use(5))
-    await expect(readModel(path)).rejects.toThrow('more than 4 times over')
+    await expect(readModel(path)).rejects.toThrow('more than 4 times the size of')
   })
 
   it('of 5,000 nodes encode in linear time, well under 0.4 s', () => {

@@ -67,7 +67,7 @@ describe('features', () => {
     expect(compute({ clips: 1024, crops: 64 })).rejects.toMatchObject(refusal))
   it('are refused where there is little memory, also for windows', async () => {
     memory.available = 20e6
-    const little = { ...refusal, message: expect.stringContaining('the 20 MB of memory') }
+    const little = { ...refusal, message: expect.stringContaining('the available memory (20 MB)') }
     await expect(compute({ windowStep: 1 })).rejects.toMatchObject(little)
   })
   it('go on where it was asked before', async () => {

@@ -354,7 +354,7 @@ describe('config.json of another model', () => {
     [{ num_labels: 7 }, /num_labels 7.*3 outputs/],
     [{ id2label: { 0: 'a', 1: 'b' }, label2id: undefined }, /names 2 classes.*3 outputs/],
     [{ id2label: { 1: 'a', 2: 'b', 3: 'c' }, label2id: undefined }, /no name for output 0/],
-    [{ id2label: { 0: 'a', 1: 'b', 2: 'a' }, label2id: undefined }, /"a" to two outputs/],
+    [{ id2label: { 0: 'a', 1: 'b', 2: 'a' }, label2id: undefined }, /names two outputs "a"/],
     [{ label2id: { left: 1, right: 0, up: 2 } }, /label2id.*"left"/],
     [{ problem_type: 'single_label_classification', num_labels: 3 }, null],
     [{ id2label: undefined, label2id: undefined }, null],

@@ -112,7 +112,7 @@ describe('pictures', () => {
     [{ crop_size: { height: 112, width: 112 } }, /crop_size is 112 x 112.*224 x 224/],
     [{ resample: 3 }, /resample 3/],
     [{ do_sample_frames: true }, /do_sample_frames/],
-    [{ sharpen: 2 }, /sharpen not known/],
+    [{ sharpen: 2 }, /sharpen unknown/],
   ])('%j is named', (change, message) => {
     expect(read(change).warnings).toEqual([expect.stringMatching(message)])
   })

@@ -76,7 +76,7 @@ export async function reconstruct(
   const { configuration, kind, state, clip, mask: trained, path: source, warnings } = opened
   if (kind !== 'pretrain') {
     throw new VideoMaeError(
-      `Expected a pretrained model with its decoder in ${source}, received a model of kind ${kind}.`,
+      `Expected a pretrained model with its decoder in ${source}, but received a model of kind ${kind}.`,
       {
         code: 'CHECKPOINT_KIND',
         exit: 'usage',

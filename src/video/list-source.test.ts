@@ -135,7 +135,7 @@ describe('accents, composed and apart', () => {
     expect(new Set(entries.map(({ label }) => label)).size).toBe(1)
     expect(sources[0].summary).toMatch(/label: label \(1 class\); groups: group \(1\)/)
     const ids = forms.map((form, i) => `${'ü'.normalize(form)},v/${'ab'[i]}.mp4`).join('\n')
-    expect(() => readVideos(write(`clip_id,path\n${ids}\n`))).toThrow(/ids that differ/)
+    expect(() => readVideos(write(`clip_id,path\n${ids}\n`))).toThrow(/different ids/)
   })
 })
 
@@ -155,7 +155,9 @@ describe('rows of lists', () => {
     expect(reading.videos + reading.repeated.length + reading.unusable.length).toBe(reading.lines?.rows)
     expect(readingLines(reading)).toEqual([
       `read ${list} as CSV, 3 videos; path: path; label: label (2 classes); not used: camera; 1 comment; 1 empty line; 1 of the paths does not exist; 1 repeated row left out; 1 unusable`,
-      expect.stringMatching(/unusable: line 7: v\/frames is a folder, .*pictures are not read \[VIDEO_NOT_A_FILE\]/),
+      expect.stringMatching(
+        /unusable: line 7: v\/frames is a folder, .*pictures are not supported \[VIDEO_NOT_A_FILE\]/,
+      ),
       '  line 4 names v/a.mp4 again (line 2)',
     ])
   })

@@ -110,10 +110,10 @@ describe('classes that are folders', () => {
 
   test('at different depths, or below different folders, are classes of their own: said', () => {
     expect(warningsOf('walk/a.mp4', 'walk/s1/b.mp4', 'run/c.mp4')).toEqual([
-      expect.stringMatching(/walk\/s1 is the class s1.*not walk/),
+      expect.stringMatching(/walk\/s1 has the class s1.*not walk/),
     ])
     expect(warningsOf('walk/s1/a.mp4', 'run/s2/b.mp4')).toEqual([
-      expect.stringMatching(/run\/s2 is the class s2.*not run/),
+      expect.stringMatching(/run\/s2 has the class s2.*not run/),
     ])
     expect(warningsOf('a.mp4', 'run/c.mp4')).toEqual([
       expect.stringMatching(/a\.mp4, which is not in a folder of a class, has the class data\d/),

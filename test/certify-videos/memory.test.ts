@@ -89,7 +89,7 @@ describe('a certification is refused where it does not fit', () => {
     })
     await requireStudyMemory(planOf('attentive', 500), { ...options, threads: 2 }, size)
     await expect(requireStudyMemory(planOf('attentive', 5_000_000), options, size)).rejects.toMatchObject({
-      hint: expect.stringMatching(/Not even one learner fits: take more --partitions/),
+      hint: expect.stringMatching(/Not even one learner fits: use more --partitions/),
     })
   })
 

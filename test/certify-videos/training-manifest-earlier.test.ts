@@ -76,12 +76,12 @@ describe('a run of an earlier program', () => {
     const refused = async (checkpoint: string) => {
       const outcome = await trainingManifestOf(checkpoint)
       expect(outcome).toMatchObject({ known: false, atLeast: { samples: { size: 6 } } })
-      expect(outcome).toMatchObject({ why: expect.stringContaining('nothing shows that the weights') })
+      expect(outcome).toMatchObject({ why: expect.stringContaining('nothing shows that') })
       const notes: string[] = []
       const onNote = (note: string) => notes.push(note)
       const plan = await planCertification(options(checkpoint, location('elsewhere'), { onNote }))
       expect(plan.encoder).toMatchObject({ trust: 'public', trainedOn: null })
-      expect(notes.join('\n')).toContain('nothing shows that the weights')
+      expect(notes.join('\n')).toContain('nothing shows that')
     }
     await refused(step)
     // Where the state was exchanged along with the weights, what was found of the run is not about them.
@@ -149,7 +149,7 @@ describe('a run of an earlier program', () => {
     // The chosen classifier has no state next to it that would name its weights.
     expect(await trainingManifestOf(location('split-run'))).toMatchObject({
       known: false,
-      why: expect.stringContaining('nothing shows that the weights'),
+      why: expect.stringContaining('nothing shows that'),
       atLeast: { labeled: true, samples: { size: 6 } },
     })
     listOf('split.csv', videosIn(location('elsewhere')))

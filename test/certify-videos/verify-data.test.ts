@@ -158,7 +158,7 @@ it('a folder takes one certification at a time, and what an earlier one has left
   expect((await verifyCertificate(path.join(out, 'certificate.json'), { data, test: tested })).differences).toEqual([])
   const { files } = await certifyVideos({ ...job, partitions: 2 })
   expect(notes.at(-1)).toMatch(
-    /not part of this one: ballots-k3-d1.npy, buckets-3.json, ensemble-k3-d1.safetensors, learners-k3-d1.txt$/,
+    /do not belong to this one: ballots-k3-d1.npy, buckets-3.json, ensemble-k3-d1.safetensors, learners-k3-d1.txt$/,
   )
   expect(new Set(files).size).toBe(files.length)
   const report = await verifyCertificate(path.join(out, 'certificate.json'), { data, test: tested })

@@ -26,7 +26,7 @@ describe('a radius of a lethal-dose study', () => {
     expect(report.learners[0].threat).toMatchObject({ threat: 'general', encoder: { trust: 'public', overlap: null } })
     const table = lethalDoseTable(report)
     expect(table).toContain('* heads: threat general')
-    expect(table).toContain('encoder public, samples shared with the protected set not known')
+    expect(table).toContain('encoder public, number of samples shared with the protected set unknown')
     expect(table).toContain('with the given encoder weights held fixed')
     expect(table).toContain('the corpus behind the published weights is not poisoned')
     expect(lethalDoseChart(report)).toContain('median radius (insertions and deletions)')

@@ -34,7 +34,7 @@ test('a wrong figure is a mismatch that names entry and figure', () => {
     expect(section.mismatches).toHaveLength(1)
     expect(section.mismatches[0]).toContain(`e ${Object.keys(wrong)[0]}`)
   }
-  expect(checkVectors({ dpa: { small: [] } })[0].mismatches).toEqual(['the section holds nothing to check'])
+  expect(checkVectors({ dpa: { small: [] } })[0].mismatches).toEqual(['the section contains nothing to check'])
 })
 
 test('unknown sections and missing fields are refused', () => {

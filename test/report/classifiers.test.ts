@@ -79,7 +79,7 @@ describe('the page of a classifier', () => {
       writeFileSync(file, lines.replaceAll(/"sha256":"[0-9a-f]{64}"/g, `"sha256":${JSON.stringify(digest)}`))
       const { elements, text } = checkPage(await pageOf(run))
       expect(elements).not.toContain('img')
-      expect(text).toContain(digest === null ? 'does not record the content' : 'another content than the one that was')
+      expect(text).toContain(digest === null ? 'does not record the content' : 'has changed since the evaluation')
     }
     writeFileSync(file, lines)
     expect(checkPage(await pageOf(run)).elements).toContain('img')
@@ -120,7 +120,7 @@ describe('the page of a classifier', () => {
     for (const name of ['split.csv', 'metrics.jsonl', 'validation.jsonl']) rmSync(path.join(run, name))
     const bare = checkPage(await pageOf(run))
     expect(bare.problems).toEqual([])
-    expect(bare.text).toContain('stopped before its videos were divided')
+    expect(bare.text).toContain('stopped before its videos were split')
   })
 
   it('of an evaluation alone says that the training is not there, and leaves out files that are missing', async () => {
@@ -130,7 +130,7 @@ describe('the page of a classifier', () => {
       rmSync(path.join(out, name))
       const { problems, text } = checkPage(await pageOf(out))
       expect(problems).toEqual([])
-      expect(text).toContain('the results of evaluate alone')
+      expect(text).toContain('only the results of evaluate')
       expect(text).toContain(`not there (${name})`)
     }
   })

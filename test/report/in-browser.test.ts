@@ -134,7 +134,7 @@ describe.skipIf(chromium === null)(
           expect(controls.stop).toHaveBeenCalledTimes(accept ? 1 : 0)
         }
         await page.close()
-        await says('The run has ended. The page stays as it is.')
+        await says('The run has ended. The page no longer changes.')
         expect(await tab.evaluate("document.querySelectorAll('button:enabled').length")).toBe(0)
       } finally {
         await page.close()

@@ -40,8 +40,8 @@ describe('the page of a pretraining run', () => {
       'Its last loss is 0.2. Predicting the mean of every hidden patch has 0.99: the loss is 79.8 % lower.',
     )
     expect(text).toContain('2 videos could not be read')
-    expect(text).toContain('where the picture moves to (60.0 % at step 0, 72.0 % at step 100)')
-    expect(text).toContain('how many directions they use (24.6 at step 0, 41.3 at step 100)')
+    expect(text).toContain('where the picture moves (60.0 % at step 0, 72.0 % at step 100)')
+    expect(text).toContain('the number of directions that they use (24.6 at step 0, 41.3 at step 100)')
     expect(text).toContain('avx2')
     expect(elements.filter((element) => element === 'img')).toHaveLength(1)
     expect(text).toContain('which the model does not know')

@@ -174,11 +174,13 @@ function otherThan({ runs, learner, threat, samples }: ReadCertificate, audit: A
   // With rule `groups` the scale of each group stands for its encoder.
   const { scale: _, ...audited } = audit.learner
   if (run === undefined || JSON.stringify(learner) !== JSON.stringify(audited))
-    return `is of ${audit.rule} with K = ${audit.partitions} and ${audit.learner.kind}`
+    return `is about ${audit.rule} with K = ${audit.partitions} and ${audit.learner.kind}`
   const { learnersDigest, encoder, protectedSet } = audit
-  if (learnersDigest === undefined) return 'does not say which base classifiers it is of: an earlier version wrote it'
+  if (learnersDigest === undefined) return 'does not name its base classifiers: an earlier version wrote it'
   if (learnersDigest !== null)
-    return learnersDigest === run.learnersDigest ? null : 'is of other base classifiers: other data, encoder or options'
-  if (encoder !== threat.encoder.digest) return 'is of another encoder'
-  return protectedSet === samples?.protectedSet.sha256 ? null : 'is of other protected videos or labels'
+    return learnersDigest === run.learnersDigest
+      ? null
+      : 'is about other base classifiers: other data, encoder or options'
+  if (encoder !== threat.encoder.digest) return 'is about another encoder'
+  return protectedSet === samples?.protectedSet.sha256 ? null : 'is about other protected videos or labels'
 }

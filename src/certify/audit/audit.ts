@@ -259,10 +259,10 @@ async function poisonOnce<Set extends SampleSet, Inputs extends TestInputs>(
   const again = await train(rows)
 
   const differing = changed(clean, again)
-  if (differing.length > allowed) report(`${differing.length} learners changed, at most ${allowed} may`)
+  if (differing.length > allowed) report(`${differing.length} learners changed, but at most ${allowed} may change`)
   const touched = touchedLearners(set, samplesOf(rows, set), poisonReach.reach, options)
   const stray = differing.filter((learner) => !touched.has(learner))
-  if (stray.length > 0) report(`learners ${stray.join(', ')} changed, none of their buckets did`)
+  if (stray.length > 0) report(`learners ${stray.join(', ')} changed, but none of their buckets did`)
 
   let checked = 0
   for (const [t, after] of (await certify(again)).entries()) {
@@ -357,7 +357,7 @@ export interface AuditOutcome {
  */
 export function assertAudit(report: AuditOutcome): void {
   const problems = report.violations.map(({ trial, what }) => `trial ${trial}: ${what}`)
-  if (!report.reproducible) problems.unshift('training the same samples again gave other bytes')
+  if (!report.reproducible) problems.unshift('training on the same samples again gave different bytes')
   if (report.attacks.within > 0) problems.push(`${report.attacks.within} attacks within the radius succeeded`)
   if (problems.length === 0) return
   throw new VideoMaeError(
@@ -365,7 +365,7 @@ export function assertAudit(report: AuditOutcome): void {
     {
       code: 'AUDIT_FAILED',
       exit: 'checkFailed',
-      hint: 'Do not use the certificates of this set-up; report the case with its seed.',
+      hint: 'Do not use certificates of this setup; report the case with its seed.',
     },
   )
 }

@@ -37,7 +37,7 @@ export function costOf(
   const others = units.filter(({ change }) => change !== 'label').length
   const outside =
     threat === 'label_flip' && others > 0
-      ? `the claim is about labels only, and ${others} changed ${others === 1 ? 'unit is' : 'units are'} more than labels`
+      ? `the claim is about labels only, but ${others} changed ${others === 1 ? 'unit has' : 'units have'} other changes`
       : null
   if (periods !== undefined) {
     const ages = units.map(({ unit }) => Number(unit))

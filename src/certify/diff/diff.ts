@@ -168,7 +168,7 @@ export function assertDiff({ violations, runs, claimDifferences: different }: Ce
       {
         code: 'CHANGE_NOT_EXPLAINED',
         exit: 'changeNotExplained',
-        hint: 'Something else than the recorded data changed: a file behind the features, the encoder, the machine or the program. Run `videomae verify` on both certificates, then certify both sets again on one machine.',
+        hint: 'Something other than the recorded data changed: a video file, the encoder, the machine or the program. Run `videomae verify` on both certificates, then certify both sets again on one machine.',
       },
     )
   }

@@ -56,7 +56,7 @@ function namedInputs({ file, certificate, inputs }: Inputs, byContent: boolean):
       throw invalidCertificate(
         file,
         inputs === null ? 'the same inputs in every run' : 'the inputs of its record in every run',
-        `input ${other < 0 ? ids.length : other} is another one`,
+        `input ${other < 0 ? ids.length : other} is different`,
       )
   }
   return ids.map((id, t) => {

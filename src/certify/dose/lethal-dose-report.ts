@@ -58,13 +58,13 @@ function promises(learners: readonly LearnerDose[]): string[] {
   const lines = ['What the radii mean:', '']
   for (const { name, threat } of learners) {
     if (threat === null) {
-      lines.push(`* ${name}: no promise. No threat was declared and no encoder looked at, so they only count votes.`)
+      lines.push(`* ${name}: no claim. No threat was declared and no encoder was checked, so they only count votes.`)
       continue
     }
     const { trust, overlap, labelsUsed } = threat.encoder
     const shared =
       overlap === null
-        ? 'samples shared with the protected set not known'
+        ? 'number of samples shared with the protected set unknown'
         : `${overlap} samples shared with the protected set`
     lines.push(
       `* ${name}: threat ${threat.threat}, a poison is ${threat.unit}; encoder ${trust}, ${shared}${labelsUsed ? ', labels used' : ''}. ${threat.claim}`,
@@ -72,7 +72,7 @@ function promises(learners: readonly LearnerDose[]): string[] {
   }
   const conditions = new Set(learners.flatMap(({ threat }) => threat?.conditions ?? []))
   const notCovered = new Set(learners.flatMap(({ threat }) => threat?.notCovered ?? []))
-  if (conditions.size > 0) lines.push('', 'On condition that:', '', ...[...conditions].map((line) => `* ${line}`))
+  if (conditions.size > 0) lines.push('', 'Conditions:', '', ...[...conditions].map((line) => `* ${line}`))
   if (notCovered.size > 0) lines.push('', 'Not covered:', '', ...[...notCovered].map((line) => `* ${line}`))
   const remarks = learners.flatMap(({ name, remarks }) => remarks.map((remark) => `* ${name}: ${remark}`))
   if (remarks.length > 0) lines.push('', 'Warnings:', '', ...remarks)

@@ -60,7 +60,7 @@ const studySchema = z.looseObject({
     .array(learnerSchema)
     .min(1)
     .refine((learners) => new Set(learners.map(({ name }) => name)).size === learners.length, {
-      error: 'expected a name of its own for each learner',
+      error: 'expected a different name for each learner',
     }),
 })
 
@@ -278,8 +278,8 @@ export function proposalTable({ learner, studySamples, samples, candidates, note
       return `| ${name(each)} | ${each.samples} | ${each.learners} | ${percent(expected.cleanAccuracy)} | ${certified} | ${expected.averageCertifiedRadius.toFixed(1)} | ${meets === null ? '' : meets ? 'yes' : 'no'} |`
     }),
     '',
-    best === null ? 'proposed  nothing: no candidate is expected to meet what is required' : `proposed  ${name(best)}`,
-    'These are expectations, not certificates: they assume that the data are like those of the study. If the study used the protected data,',
+    best === null ? 'proposed  nothing: no candidate is expected to meet the requirement' : `proposed  ${name(best)}`,
+    'These are expectations, not certificates: they assume data like those of the study. If the study used the protected data,',
     'the choice is part of training and is not covered by the claim.',
   ]
     .map(printable)

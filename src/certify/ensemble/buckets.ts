@@ -144,7 +144,7 @@ export function assignBuckets(set: SampleSet | FeatureSet, options: BucketOption
 const decides: Readonly<Record<Exclude<BucketKey, 'id'>, { readonly what: string; readonly hint: string }>> = {
   content: {
     what: 'digests',
-    hint: 'Give all rows of a video the SHA-256 of its whole file as digest, or ids of their own: each is one poison then.',
+    hint: 'Give all rows of a video the SHA-256 of its whole file as digest, or different ids: then each row is one poisoned sample.',
   },
   source: { what: 'sources', hint: 'Give all clips of a video the same source, or make buckets by content or id.' },
   time: { what: 'times', hint: 'Give all clips of a video the same time, or make buckets by content or id.' },

@@ -214,6 +214,6 @@ export function requireAll(records: readonly (LearnerRecord | undefined)[], dire
   if (missing.length === 0) return records.filter((record) => record !== undefined)
   throw new VideoMaeError(
     `Expected ${records.length} learners in ${directory}, but ${missing.length} are missing: ${missing.slice(0, 8).join(', ')}${missing.length > 8 ? ', ...' : ''}.`,
-    { code: 'SHARDS_INCOMPLETE', exit: 'data', hint: 'Run the missing shards again; whole learners are kept.' },
+    { code: 'SHARDS_INCOMPLETE', exit: 'data', hint: 'Run the missing shards again; finished learners are kept.' },
   )
 }

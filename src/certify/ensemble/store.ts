@@ -91,10 +91,10 @@ async function claimFolder(directory: string, plan: string): Promise<void> {
     return
   }
   if ((jsonOrNull(found) as { plan?: unknown } | null)?.plan !== plan) {
-    throw new VideoMaeError(`Expected learners of this plan in ${directory}, but they belong to another one.`, {
+    throw new VideoMaeError(`Expected learners of this plan in ${directory}, but they belong to another plan.`, {
       code: 'STORE_MISMATCH',
       exit: 'data',
-      hint: 'Data, encoder, learner, partitions, spread or the program changed: use another folder.',
+      hint: 'The data, the encoder, the options or the program changed: use another folder.',
     })
   }
 }
@@ -189,7 +189,7 @@ function resultsDiffer(learner: number): VideoMaeError {
   return new VideoMaeError(`Expected one result for learner ${learner}, but two shares disagree.`, {
     code: 'STORE_MISMATCH',
     exit: 'data',
-    hint: 'Training is deterministic: a machine or a program version differs. Train again in a new folder.',
+    hint: 'Training is deterministic, so machines or program versions differ. Train again in a new folder.',
   })
 }
 

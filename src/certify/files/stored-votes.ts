@@ -145,7 +145,7 @@ class ArrayReader {
       throw new VideoMaeError(`Expected ${name} next to the certificate, but there is no ${location}.`, {
         code: 'CERTIFICATE_FILE_MISSING',
         exit: 'data',
-        hint: 'Ask for all files that the certificate names: they are published together.',
+        hint: 'Get all files that the certificate names: they are published together.',
       })
     })
     const reader = new ArrayReader(location, file)
@@ -169,7 +169,7 @@ class ArrayReader {
   /** Fills `target` with the bytes that come next. */
   async read(target: Uint8Array): Promise<void> {
     if ((await readFully(this.file, target, this.position)) !== target.length)
-      throw invalidStored(this.location, 'a whole file', 'one that was cut short meanwhile')
+      throw invalidStored(this.location, 'a whole file', 'a file that was cut short while it was read')
     this.position += target.length
     this.hash.update(target)
   }
@@ -188,7 +188,7 @@ export function invalidStored(location: string, expected: string, found: string)
   return new VideoMaeError(`Expected ${expected} in ${location}, but found ${found}.`, {
     code: 'CERTIFICATE_INVALID',
     exit: 'data',
-    hint: 'The file does not belong to this certificate, or it was damaged: get all files again.',
+    hint: 'The file does not belong to this certificate, or it is damaged: get all files again.',
   })
 }
 

@@ -120,7 +120,7 @@ export function shapeOf(ballots: Ballots, { rule, offsets, groups, coverage }: R
       'offsets',
       `one learner for each bucket with rule ${rule}`,
       offsets?.join(','),
-      `Rule ${rule} counts one vote for each poison; where a bucket reached several learners take ${rules.filter(needsSpread).join(', ')}.`,
+      `Rule ${rule} counts one vote per poisoned sample. If a bucket reached several learners, use ${rules.filter(needsSpread).join(', ')}.`,
     )
   if (layout === 'groups' && (groups === undefined || learners % groups !== 0))
     throw invalidArgument('groups', `a divisor of ${learners}`, groups)

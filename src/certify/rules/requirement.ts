@@ -60,7 +60,7 @@ export function parseRequirements(texts: readonly string[], name = 'require'): R
         name,
         'accuracy>=A, certified@R>=A, median-radius>=R or mean-radius>=R, where A is a share from 0 to 1',
         text,
-        `For example ${name} 'certified@5>=0.6': 60 % of the inputs are right whatever 5 poisoned units do.`,
+        `For example ${name} 'certified@5>=0.6': 60 % of the inputs stay right with any 5 poisoned units.`,
       )
     return { text, measure, radius, least }
   })
@@ -147,7 +147,7 @@ export function requirementError(report: RequirementReport | null): VideoMaeErro
   const { runs, required } = report
   const all = required.join(' and ')
   return new VideoMaeError(
-    `Expected a run with ${all}, but ${runs.length === 1 ? 'the only run has less' : `none of ${runs.length} runs has it`}.`,
+    `Expected a run with ${all}, but ${runs.length === 1 ? 'the only run does not meet it' : `none of ${runs.length} runs meets it`}.`,
     {
       code: 'REQUIREMENT_NOT_MET',
       exit: 'checkFailed',

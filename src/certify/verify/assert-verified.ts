@@ -15,7 +15,7 @@ export function assertFollows({
     {
       code: 'CERTIFICATE_DIFFERS',
       exit: 'certificateDiffers',
-      hint: 'Do not use this certificate: it was changed, its files belong to another one, or another version of the program made it.',
+      hint: 'Do not use this certificate: it was changed, its files belong to another certificate, or another version of the program made it.',
     },
   )
 }
@@ -36,7 +36,7 @@ export function assertVerified(report: VerificationReport): void {
     {
       code: 'CERTIFICATE_NOT_VERIFIED',
       exit: 'nothingChecked',
-      hint: 'Ask for a certificate with its votes: certify keeps them unless --no-per-input is given.',
+      hint: 'Request a certificate with its votes: certify keeps them unless --no-per-input is given.',
     },
   )
 }

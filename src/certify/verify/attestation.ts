@@ -130,10 +130,10 @@ export async function compareAttestation(
   if (!seen.has(path.basename(file)))
     differences.compare(`${statementFile}: subject`, [...seen].join(', '), path.basename(file))
   return {
-    checked: [`${statementFile}: the digests of the files that it names and are here, and its predicate`],
+    checked: [`${statementFile}: its predicate, and the digests of those of its files that are present`],
     notChecked: [
       `the signature of ${statementFile}`,
-      ...(missing.length === 0 ? [] : [`files that ${statementFile} names and are not here: ${missing.join(', ')}`]),
+      ...(missing.length === 0 ? [] : [`missing files that ${statementFile} names: ${missing.join(', ')}`]),
     ],
   }
 }

@@ -139,6 +139,6 @@ export function invalidCertificate(file: string, expected: string, found: string
   return new VideoMaeError(`Expected ${expected} in ${file}, but: ${shown}.`, {
     code: 'CERTIFICATE_INVALID',
     exit: 'data',
-    hint: 'The form of the files is in docs/schema. A certificate of a later version needs that version.',
+    hint: 'docs/schema describes the files. A certificate of a later version needs that version.',
   })
 }

@@ -51,11 +51,11 @@ export interface VideoAudit extends AuditReport {
   readonly encoder: string
   /** SHA-256 of `protected-set.json` of that certificate, with partitions by content, id or source. */
   readonly protectedSet: string
-  /** Null where they were not asked for, or cannot be made: `listsSkipped` says why. */
+  /** Null where they were not requested, or cannot be made: `listsSkipped` says why. */
   readonly lists: ListAuditReport | null
   /** Why no rows and files were attacked; null where they were. */
   readonly listsSkipped: string | null
-  /** Labels flipped in the rows against the white-box certificate and that of the votes; null where not asked for. */
+  /** Labels flipped in the rows against the white-box certificate and that of the votes; null where not requested. */
   readonly labelFlips: ListAuditReport | null
 }
 
@@ -139,7 +139,7 @@ async function attackLists(
   const { rule, partitions, groups, claim, spread, seed, threads, signal, out, whiteBox = false } = job
   const trials = job.listTrials ?? (isHeadKind(plan.learner.kind) ? 20 : 2)
   const skipped = (why: string) => ({ lists: null, listsSkipped: why, labelFlips: null })
-  if (trials === 0) return skipped('not asked for')
+  if (trials === 0) return skipped('not requested')
   if (plan.sources.length > 1)
     return skipped('the encoders of groups would have to be pretrained again for each attack')
   await removeAttacked(out)
@@ -186,11 +186,11 @@ function claimToAttack(plan: CertifyVideosPlan, by: BucketKey, rule: Rule): Thre
     }
   }
   throw new VideoMaeError(
-    `Expected a claim to attack, but none holds with this encoder, so nothing was checked. ${refusals.at(-1)}`,
+    `Expected a claim to attack, but no claim is valid with this encoder, so nothing was checked. ${refusals.at(-1)}`,
     {
       code: 'AUDIT_NOTHING_CHECKED',
       exit: 'nothingChecked',
-      hint: '`certify` refuses every --threat for the same reason. Use an encoder of another origin.',
+      hint: '`certify` refuses every --threat for the same reason. Use an encoder that was trained on other data.',
     },
   )
 }
@@ -229,7 +229,7 @@ function assertLists(lists: ListOutcome | null | undefined): void {
     {
       code: 'AUDIT_FAILED',
       exit: 'checkFailed',
-      hint: 'Do not use the certificates of this set-up; report the case with its seed.',
+      hint: 'Do not use certificates of this setup; report the case with its seed.',
     },
   )
 }

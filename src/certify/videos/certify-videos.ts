@@ -89,7 +89,7 @@ async function certifyPlanned(
     const all = await publish(out, certificate, manifests)
     const left = await leftFromEarlier(out, all)
     if (left.length > 0)
-      job.onNote?.(`${out} has files of an earlier certificate, which are not part of this one: ${left.join(', ')}`)
+      job.onNote?.(`${out} has files of an earlier certificate, which do not belong to this one: ${left.join(', ')}`)
     return { certificate, files: all, inputs: prepared.test.rows, plan }
   }
   await rm(stagingOf(out), { recursive: true, force: true }) // of a command that was killed

@@ -120,7 +120,7 @@ function refuseUnusedOptions(job: LethalDoseOfVideosJob, learners: readonly Lear
   const some = (uses: typeof usesEngine): boolean =>
     from.some((encoder) => learners.some((learner) => uses(encoder, learner, job)))
   if (engine !== null && !some(usesEngine))
-    throw unusedArgument('engine', 'with pixels, whose features and heads run on no engine', engine)
+    throw unusedArgument('engine', 'with pixels, because their features and heads use no engine', engine)
   if (trainedOn !== undefined && !some(usesTraining))
     throw unusedArgument('trainedOn', 'without trained encoders', trainedOn)
 }

@@ -134,7 +134,7 @@ async function gatherFeatures(
 }
 
 export function noVideos(videos: number, failures: readonly { readonly reason: string }[]): VideoMaeError {
-  return new VideoMaeError(`Expected videos that can be read, but none of ${videos} can.`, {
+  return new VideoMaeError(`Expected readable videos, but none of ${videos} can be read.`, {
     code: 'FEATURES_NONE',
     exit: 'data',
     hint: failures[0]?.reason ?? 'Name videos to train on and to predict.',

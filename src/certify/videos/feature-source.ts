@@ -76,7 +76,7 @@ export function isTrained(from: string): boolean {
 export async function openFeatureSource(from: string, options: FeatureSourceOptions = {}): Promise<FeatureSource> {
   const { stride, seed = 0, scratch = false, frames = 8, readout: asked } = options
   if (from === 'pixels') {
-    if (scratch) throw invalidArgument('from', 'a checkpoint whose sizes learners from scratch take', from)
+    if (scratch) throw invalidArgument('from', 'a checkpoint with the sizes of learners from scratch', from)
     const sampling = { kind: 'dense' as const, ...clipTiming({ stride }, { stride: 1, fps: null }) }
     const readout = isHogReadout(asked) ? asked : null
     const { size = readout === null ? 16 : hogSize } = options
@@ -91,7 +91,7 @@ export async function openFeatureSource(from: string, options: FeatureSourceOpti
   if (isHogReadout(asked)) throw unusedArgument('readout', `with ${from}, but only with pixels`, asked)
   const fresh = from.startsWith(untrained)
   const location = fresh ? from.slice(untrained.length) : from
-  if (location === '') throw invalidArgument('from', `a checkpoint after "${untrained}", whose sizes are taken`, from)
+  if (location === '') throw invalidArgument('from', `a checkpoint after "${untrained}", with the sizes to use`, from)
   const opened = await readEncoder(location)
   const sampling = { ...opened.sampling, ...clipTiming({ stride }, opened.sampling) }
   if (scratch) return { kind: 'scratch', name: from, source: { ...opened, sampling } }

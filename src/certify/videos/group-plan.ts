@@ -75,7 +75,7 @@ export function requireFreshStart({ model }: Pick<RunConfiguration, 'model'>): v
 
 function emptyGroups(empty: readonly number[], groups: number, videos: number): VideoMaeError {
   return new VideoMaeError(
-    `Expected videos for the encoder of every group, but ${empty.length} of ${groups} groups have none of the ${videos} protected videos, the first of them group ${empty[0]}.`,
+    `Expected videos for the encoder of every group, but ${empty.length} of ${groups} groups have none of the ${videos} protected videos; the first is group ${empty[0]}.`,
     { code: 'ENCODER_GROUP_EMPTY', exit: 'data', hint: 'Use fewer --groups, or more videos.' },
   )
 }

@@ -151,7 +151,7 @@ export async function groupProvenance(
   for (const [group, source] of sources.entries()) {
     if (source.kind !== 'encoder') continue // it has learned nothing
     const outcome = await trainingManifestOf(source.path, options.signal)
-    if (!outcome.known) throw mismatch(group, source, `what it was trained on is not known: ${outcome.why}`)
+    if (!outcome.known) throw mismatch(group, source, `its training data are unknown: ${outcome.why}`)
     requireOwnGroup(group, source, outcome.manifest.samples, groupsOfDigest)
     manifests.push(outcome.manifest)
   }
@@ -204,7 +204,7 @@ function requireOwnGroup(
   }
   if (foreign > 0) throw mismatch(group, source, `${foreign} of its training videos are not protected videos`)
   const unseen = [...groupsOfDigest].filter(([digest, groups]) => groups.has(group) && !samples.has(digest)).length
-  if (unseen > 0) throw mismatch(group, source, `it has not seen ${unseen} of the videos of the group`)
+  if (unseen > 0) throw mismatch(group, source, `it was not trained on ${unseen} of the videos of the group`)
 }
 
 function mismatch(group: number, source: FeatureSource, why: string): VideoMaeError {
@@ -213,7 +213,7 @@ function mismatch(group: number, source: FeatureSource, why: string): VideoMaeEr
     {
       code: 'GROUP_ENCODER_MISMATCH',
       exit: 'checkFailed',
-      hint: 'Name the encoders in the order of their groups, each pretrained from fresh weights on its list as it is now; --stage groups writes the lists.',
+      hint: 'Name the encoders in the order of their groups, each pretrained from fresh weights on its current list; --stage groups writes the lists.',
     },
   )
 }

@@ -84,7 +84,7 @@ export async function requireStudyMemory(
     ...attentiveLearnerNeed(source, { engine, classes, rows, tests, atOnce: learners }),
     engine,
     smaller:
-      'more --partitions, a smaller encoder, or --learner ridge, which keeps one row of a clip and not all its tokens',
+      'more --partitions, a smaller encoder, or --learner ridge, which keeps one row per clip instead of all its tokens',
   }))
 }
 
@@ -109,8 +109,8 @@ async function requireLearnerMemory(
   requireMemory(memory, () => {
     const room = memory.available - one.program
     const fitting = Math.floor(room / (one.total - one.program))
-    if (fitting >= 1) return `Let fewer learners train at once: --threads ${fitting}.`
-    return `Not even one learner fits: take ${smaller}.`
+    if (fitting >= 1) return `Train fewer learners at once: --threads ${fitting}.`
+    return `Not even one learner fits: use ${smaller}.`
   })
 }
 
@@ -129,7 +129,7 @@ export async function requireFeatureMemory(
   options.onNote?.(`features: memory ${formatNeed(memory)}; ${formatBytes(memory.available)} available`)
   requireMemory(
     memory,
-    () => 'Take a smaller encoder, fewer --workers, --clips or --test-clips, or a machine with more memory.',
+    () => 'Use a smaller encoder, fewer --workers, --clips or --test-clips, or a machine with more memory.',
   )
 }
 
@@ -168,7 +168,7 @@ function requireHeadMemory(plan: CertifyVideosPlan, options: CertifyVideosOption
   options.onNote?.(`learners: memory ${formatBytes(need.total)}; ${formatBytes(need.available)} available`)
   requireMemory(
     need,
-    () => 'Take fewer --partitions, fewer --clips, less --augment, fewer --threads, or a machine with more memory.',
+    () => 'Use fewer --partitions, fewer --clips, less --augment, fewer --threads, or a machine with more memory.',
   )
 }
 

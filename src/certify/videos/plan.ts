@@ -157,7 +157,7 @@ function requireAugmentation({ augment, clips = 1 }: CertifyVideosOptions, { kin
   checkAugmentation(augment)
   if (!isHeadKind(kind))
     throw unusedArgument('augment', `with ${kind} learners, which read tokens or frames`, augment.join(','))
-  if (clips !== 1) throw unusedArgument('clips', 'together with augment, whose kind "time" has further clips', clips)
+  if (clips !== 1) throw unusedArgument('clips', 'together with augment; its kind "time" adds clips', clips)
 }
 
 /**
@@ -168,7 +168,7 @@ function requireAugmentation({ augment, clips = 1 }: CertifyVideosOptions, { kin
 function refuseUnused(sources: readonly FeatureSource[], { engine = null, trainedOn }: CertifyVideosOptions): void {
   const [{ kind, name }] = sources
   if (engine !== null && sources.every((source) => source.kind === 'pixels'))
-    throw unusedArgument('engine', 'with pixels, whose features and heads run on no engine', engine)
+    throw unusedArgument('engine', 'with pixels, because their features and heads use no engine', engine)
   if (trainedOn !== undefined && kind !== 'encoder')
     throw unusedArgument('trainedOn', `with ${name}, which was not trained`, trainedOn)
 }
@@ -185,7 +185,7 @@ export async function planVideos(options: Omit<CertifyVideosOptions, 'from' | 'c
   if (test !== undefined && options.testShare !== undefined)
     throw unusedArgument('testShare', 'with test, because all other videos are protected', options.testShare)
   if (options.split === 'folders' && options.testShare !== undefined)
-    throw unusedArgument('testShare', 'with split "folders", where the folders decide', options.testShare)
+    throw unusedArgument('testShare', 'with split "folders", because the folders decide', options.testShare)
   const list = await declaredClasses(options.classes)
   const times = options.periods === undefined ? null : timeBounds(options.periods)
   const first = await readData(data, test === undefined ? null : 'training', list, times, options)
@@ -301,7 +301,7 @@ export function requireLabeledRows({ leftOut, sources }: Pick<Division, 'leftOut
       {
         code: 'ROWS_WITHOUT_CLASS',
         exit: 'data',
-        hint: 'Name a CSV with the columns path,label instead of the folder. --white-box, and label_flip with encoder groups, are about labels that are changed to another class.',
+        hint: 'Name a CSV with the columns path,label instead of the folder. --white-box, and label_flip with encoder groups, are about labels that change to another class.',
       },
     )
   const rows = leftOut.filter(({ side, code }) => side !== 'test' && labelCodes.includes(code))
@@ -312,14 +312,14 @@ export function requireLabeledRows({ leftOut, sources }: Pick<Division, 'leftOut
     {
       code: 'ROWS_WITHOUT_CLASS',
       exit: 'data',
-      hint: 'Correct or remove these rows. With --white-box, and for label_flip with encoder groups, the bound is about labels that are changed to another class, not about samples that are added or removed.',
+      hint: 'Correct or remove these rows. With --white-box, and for label_flip with encoder groups, the bound is about labels that change to another class, not about added or removed samples.',
     },
   )
 }
 
 function idsHoldLabels(data: string): VideoMaeError {
   return new VideoMaeError(
-    `Expected ids that stay when a label changes, but in the folder ${data} the path of a video contains its class: a relabeled video has another id and another bucket.`,
+    `Expected ids that do not change with the label, but in the folder ${data} the path of a video contains its class: a relabeled video has another id and another bucket.`,
     {
       code: 'IDS_HOLD_LABELS',
       exit: 'usage',

@@ -194,11 +194,11 @@ function undecoded(
   if (undecided.length > 0) {
     const [{ id, code, reason }] = undecided
     throw new VideoMaeError(
-      `Expected every video to be decoded or found damaged, but ${undecided.length} could not be decoded this time, the first of them ${id} (${code}): ${reason}.`,
+      `Expected every video to be decoded or found damaged, but ${undecided.length} could not be decoded this time; the first is ${id} (${code}): ${reason}.`,
       {
         code: 'VIDEO_NOT_DECIDED',
         exit: 'environment',
-        hint: 'Run the same command again (what is finished is kept), with fewer --workers or while the machine does less. Remove a file from the data that does not pass then either.',
+        hint: 'Run the same command again (finished work is kept), with fewer --workers or when the machine is less busy. If a file fails again, remove it from the data.',
       },
     )
   }
@@ -211,7 +211,7 @@ function joined(sets: readonly FeatureSet[], classNames: readonly string[]): Fea
   const { width } = sets[0]
   const other = sets.find((set) => set.width !== width)
   if (other !== undefined) {
-    throw new VideoMaeError(`Expected encoders of one width, but theirs are ${width} and ${other.width}.`, {
+    throw new VideoMaeError(`Expected encoders of one width, but their widths are ${width} and ${other.width}.`, {
       code: 'GROUP_ENCODER_MISMATCH',
       exit: 'data',
       hint: 'Pretrain the encoders of all groups with one recipe.',

@@ -40,7 +40,11 @@ export async function encoderProvenance(
   const untrained = source.kind !== 'encoder'
   const fixed = untrained && scaledOn.length === 0
   if (options.trust === 'fixed' && !fixed)
-    throw invalidArgument('trust', '"external" or "public" where weights or a scale were fitted to data', options.trust)
+    throw invalidArgument(
+      'trust',
+      '"external" or "public", because weights or a scale were fitted to data',
+      options.trust,
+    )
   // Only a manifest of all training data can back the claim that it shares nothing.
   const complete = training === null || training.complete
   const concluded: EncoderTrust = shared > 0 ? 'protected_set' : fixed ? 'fixed' : complete ? 'external' : 'public'
@@ -78,8 +82,8 @@ async function trainingOf(
   if (trainedOn !== undefined)
     return { manifest: joinManifests(manifest, await manifestOfData(trainedOn, signal)), complete: true }
   if (!outcome.known) {
-    const labels = manifest.labeled ? ' Labels took part; those of the protected set are taken to be among them.' : ''
-    notes.push(`What ${source.name} was trained on is not known: ${outcome.why}.${labels} Name it with --trained-on.`)
+    const labels = manifest.labeled ? ' Labels were used; they are assumed to include labels of the protected set.' : ''
+    notes.push(`The training data of ${source.name} are unknown: ${outcome.why}.${labels} Name them with --trained-on.`)
   }
   return { manifest, complete: outcome.known }
 }

@@ -147,7 +147,7 @@ function requireWholeFolders(source: string, sources: readonly SourceReading[]):
   throw new VideoMaeError(`Expected every folder of ${source} to be read once, but ${found.reason}.`, {
     code: found.code,
     exit: 'data',
-    hint: 'Correct its permissions, or remove it or the link to it. A certificate can leave out single videos, but not a folder.',
+    hint: 'Correct its permissions, or remove the folder or the link to it. A certificate can leave out single videos, but not a folder.',
   })
 }
 
@@ -181,7 +181,7 @@ function judgeOf({ folder, split, only, classes }: Judging): (entry: VideoEntry)
     if (otherClasses.includes(label))
       return out('unknown class', `no class may be called ${JSON.stringify(label)}`, side)
     if (classes.declared !== null && !classes.declared.includes(label))
-      return out('unknown class', `its label ${JSON.stringify(label)} is none of the declared classes`, side)
+      return out('unknown class', `its label ${JSON.stringify(label)} is not one of the declared classes`, side)
     return side === null ? { kind: 'hash', label } : { kind: 'side', side, label }
   }
 }
@@ -197,7 +197,7 @@ function wordsOfRow(entry: VideoEntry, split: SplitRule): { readonly label: stri
     return { label, part: { kind: 'none' } }
   const name = partOf(entry)
   if (name !== undefined) return { label, part: { kind: 'told', name } }
-  const reason = `its split ${JSON.stringify(entry.split)} is none of train, validation and test`
+  const reason = `its split ${JSON.stringify(entry.split)} is not train, validation or test`
   return { label, part: { kind: 'unclear', reason } }
 }
 
@@ -226,11 +226,11 @@ function requirePlainFolders(source: string, entries: readonly VideoEntry[]): vo
   const parts = [...new Set(names.filter((name) => partOf({ split: name }) !== undefined))].sort()
   if (new Set(parts.map((name) => partOf({ split: name }))).size < 2) return
   throw new VideoMaeError(
-    `Expected to be told what the folders ${parts.join(', ')} in ${source} are: parts of a split, or classes.`,
+    `Expected --split to say whether the folders ${parts.join(', ')} in ${source} are parts of a split or classes.`,
     {
       code: 'SPLIT_AMBIGUOUS',
       exit: 'usage',
-      hint: 'Use --split folders if they are parts of a split, or --split hash if every folder is a class. A certificate does not guess, because one more file could change the guess.',
+      hint: 'Use --split folders if they are parts of a split, or --split hash if every folder is a class. A certificate does not guess, because an added file could change the guess.',
     },
   )
 }

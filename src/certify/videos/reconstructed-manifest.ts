@@ -144,15 +144,14 @@ async function samplesOf(
         ? entriesDigest(entries) === list
         : partsOf(entries) === partsOf(listSources([path.join(folder, 'split.csv')]))
   } catch (error) {
-    return nothing(`its videos are not where ${folder} says: ${(error as Error).message}`)
+    return nothing(`its videos are not at the path that ${folder} gives: ${(error as Error).message}`)
   }
-  if (!same) return nothing(`the videos that ${folder} names are others by now`)
+  if (!same) return nothing(`the videos that ${folder} names have changed since`)
   const { samples, lost, first, newest } = await contentsOf(entries, signal)
   if (lost > 0) return { samples, why: `of ${folder}, ${unreadable(lost, first)}` }
   if (newest > (await writtenAt([path.join(folder, 'config.json'), path.join(location, 'trainer-state.json')])))
     return { samples, why: `a file that ${folder} was trained on, or its name, has changed since` }
-  if (weights === null)
-    return { samples, why: `nothing shows that the weights in ${location} are those that ${folder} trained` }
+  if (weights === null) return { samples, why: `nothing shows that ${folder} trained the weights in ${location}` }
   const labeled = mode !== undefined
   const schema = 'videomae.training-manifest/2' as const
   const content = {
@@ -198,7 +197,7 @@ export async function contentsOf(entries: readonly VideoEntry[], signal?: AbortS
 }
 
 export function unreadable(count: number, first: string): string {
-  return `${count} of its training files cannot be read now, the first of them ${first}`
+  return `${count} of its training files cannot be read now; the first is ${first}`
 }
 
 /** When the first of these files was written, milliseconds. */

@@ -73,7 +73,7 @@ export async function retrainLearners(
   if (head === null || !stated.success)
     throw invalidArgument(
       'retrain',
-      'nothing: the base classifiers are no heads on one encoder',
+      'nothing: the base classifiers are not heads on one encoder',
       retrain.join(','),
       'Run `certify` again with the same options and compare learnersDigest.',
     )
@@ -117,7 +117,7 @@ function requireEncoder(
     {
       code: 'ENSEMBLE_MISMATCH',
       exit: 'data',
-      hint: 'Name the certified encoder with --from. Its readout, stride and trusted videos are those of the certificate.',
+      hint: 'Name the certified encoder with --from. Readout, stride and trusted videos come from the certificate.',
     },
   )
 }
@@ -162,7 +162,7 @@ async function requireSameNumbers(
   throw new VideoMaeError(`Expected ${other}: base classifiers would differ in their last bits.`, {
     code: 'CERTIFICATE_NOT_VERIFIED',
     exit: 'nothingChecked',
-    hint: 'Train again on a machine like that of the certificate; see provenance and options in certificate.json.',
+    hint: 'Train again on a machine like the one of the certificate; see provenance and options in certificate.json.',
   })
 }
 

@@ -76,7 +76,7 @@ async function manifestOfFile(file: string, signal: AbortSignal | undefined): Pr
   const content = trainingManifestSchema.safeParse(value)
   if (!content.success) throw notReadable(`a training manifest in ${file}`, z.prettifyError(content.error))
   const outcome = await withStart(ownOf(content.data, file, true), file, [], signal)
-  if (!outcome.known) throw notReadable(`a whole training manifest in ${file}`, outcome.why)
+  if (!outcome.known) throw notReadable(`a complete training manifest in ${file}`, outcome.why)
   return outcome.manifest
 }
 
@@ -84,7 +84,7 @@ function notReadable(expected: string, found: string): VideoMaeError {
   return new VideoMaeError(`Expected ${expected}, but ${found}.`, {
     code: 'TRAINED_ON_UNREADABLE',
     exit: 'data',
-    hint: 'Name videos that can all be read, or the training-manifest.json that the run wrote while they could.',
+    hint: 'Name videos that can all be read, or the training-manifest.json that the run wrote when they could be read.',
   })
 }
 
@@ -103,7 +103,8 @@ async function manifestBehind(
   signal: AbortSignal | undefined,
 ): Promise<ManifestOutcome> {
   const location = path.resolve(await checkpointLocation(checkpoint).catch(() => checkpoint))
-  if (above.includes(location)) return unknown(`${checkpoint} is named as its own beginning`, described([], false))
+  if (above.includes(location))
+    return unknown(`${checkpoint} is named as its own starting checkpoint`, described([], false))
   const recorded = await recordedManifest(location)
   const own =
     recorded === null
@@ -118,7 +119,7 @@ function ownOf(
   name: string,
   named: boolean,
 ): OwnTraining {
-  const moved = changed === 0 ? null : `${changed} of the files that ${name} was trained on changed while it was`
+  const moved = changed === 0 ? null : `${changed} of the files that ${name} was trained on changed during training`
   return { labeled, samples, labelsRead, start, why: named ? moved : namesNoWeights }
 }
 
@@ -133,7 +134,7 @@ async function withStart(
   if (own.start === null) return own.why === null ? { known: true, manifest: mine } : unknown(own.why, mine)
   const { from, weights } = own.start
   if (weights !== null && weights !== (await weightsAt(from)))
-    return unknown(own.why ?? `the weights that ${name} started from are not at ${from} any more`, mine)
+    return unknown(own.why ?? `the weights that ${name} started from are no longer at ${from}`, mine)
   const before = await manifestBehind(from, above, signal)
   const all = before.known ? before.manifest : before.atLeast
   const both = described([...mine.samples, ...all.samples], mine.labeled || all.labeled, [
@@ -142,7 +143,7 @@ async function withStart(
   ])
   if (own.why !== null) return unknown(own.why, both)
   if (before.known) return { known: true, manifest: both }
-  return unknown(`${name} started from other weights, and ${before.why}`, both)
+  return unknown(`${name} started from other weights: ${before.why}`, both)
 }
 
 /** Digest of the weights of a checkpoint; null where there are none. */

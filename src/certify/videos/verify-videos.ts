@@ -60,7 +60,7 @@ export async function verifyCertificate(
   options: VerifyCertificateOptions = {},
 ): Promise<VerificationReport> {
   const { data, test, retrain } = options
-  const giveData = 'Give data, too: the folder or list that was certified.'
+  const giveData = 'Also give data: the folder or list that was certified.'
   if (data === undefined && test !== undefined) throw unusedArgument('test', 'without data', test, giveData)
   if (data === undefined && retrain !== undefined)
     throw unusedArgument('retrain', 'without data', retrain.join(','), giveData)
@@ -74,7 +74,7 @@ export async function verifyCertificate(
   const report = await withEnsembles(file, certificate, votes)
   if (data === undefined) return report
   if (certificate.schema !== 'videomae.certificate/1' || certificate.data === undefined)
-    throw invalidArgument('data', 'nothing: the certificate is not of videos', data)
+    throw invalidArgument('data', 'nothing: the certificate is not about videos', data)
   if ((certificate.data.test !== null) !== (test !== undefined))
     throw invalidArgument(
       'test',

@@ -79,7 +79,7 @@ export function problemOfTime(
   if (parsed?.kind !== kind)
     return {
       code: 'invalid time',
-      reason: `its time ${JSON.stringify(time)} is no ${kind}, as the end of the periods is`,
+      reason: `its time ${JSON.stringify(time)} is not a ${kind}, but the end of the periods is`,
     }
   return parsed.value < periods.until ? null : { code: 'outside the periods', reason: `it is not from before ${until}` }
 }

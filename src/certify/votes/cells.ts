@@ -35,7 +35,7 @@ function vanishes(text: string, value: number): boolean {
 }
 
 const notExact =
-  'a whole number that a 64-bit float does not hold: it would be rounded, and scores would change their order'
+  'a whole number that a 64-bit float cannot represent: it would be rounded, and the order of scores could change'
 
 /** A vote that says nothing. */
 export const abstention = -1
@@ -86,9 +86,9 @@ export class ClassReader {
       }
     }
     if (typeof cell === 'string' && isMissing(cell) && !this.byName.has(cell.trim()))
-      return refused('is empty: an abstention is written -1')
+      return refused('is empty: write -1 for an abstention')
     const parsed = this.read(cell)
-    return parsed ?? refused(`is ${shown(cell)}, which is no class: ${this.range()}, or -1 for an abstention`)
+    return parsed ?? refused(`is ${shown(cell)}, which is not a class: ${this.range()}, or -1 for an abstention`)
   }
 
   /** @returns class index from 0, or null where the true class is not known */
@@ -96,8 +96,8 @@ export class ClassReader {
     if (isMissing(cell) && !this.byName.has(cell.trim())) return null
     const parsed = this.read(cell)
     if (parsed?.ok === true && parsed.value === abstention)
-      return refused('is -1: a true class that is not known is left empty')
-    return parsed ?? refused(`is ${shown(cell)}, which is no class: ${this.range()}`)
+      return refused('is -1: leave the cell of an unknown true class empty')
+    return parsed ?? refused(`is ${shown(cell)}, which is not a class: ${this.range()}`)
   }
 
   /** What the cells were that have been read; undefined before the first class. */
@@ -187,7 +187,7 @@ export class ScoreReader {
       return this.exact(text.replace(',', '.'), text)
     }
     const number = parseNumber(text)
-    if (number === undefined) return refused(`is ${shown(cell)}, which is no number`)
+    if (number === undefined) return refused(`is ${shown(cell)}, which is not a number`)
     if (text.includes('.')) {
       if (this.mark === ',') return refused(`is ${shown(cell)}, with a point, while other numbers have a comma`)
       this.mark = '.'
@@ -199,14 +199,14 @@ export class ScoreReader {
   private exact(pointed: string, text: string): Parsed {
     const number = Number(pointed)
     if (!isExact(pointed, number)) return refused(`is ${text}, ${notExact}`)
-    if (vanishes(pointed, number)) return refused(`is ${text}, which a 64-bit float does not tell from 0`)
+    if (vanishes(pointed, number)) return refused(`is ${text}, which a 64-bit float cannot distinguish from 0`)
     return checked(number)
   }
 }
 
 function checked(value: number): Parsed {
-  if (Number.isNaN(value)) return refused('is NaN, which has no place in an order')
+  if (Number.isNaN(value)) return refused('is NaN, which cannot be ordered')
   if (value === Number.POSITIVE_INFINITY)
-    return refused('is infinite: scores are finite, or -inf for a class that cannot be')
+    return refused('is infinite: scores must be finite, or -inf for an impossible class')
   return { ok: true, value }
 }

@@ -79,9 +79,9 @@ export function orderOf(
   if (axes.length === 0) return { order: inFile, said: parsed.length === 1 }
   const words = axes.map((axis) => family[axis])
   if (axes.length > 1 && perLearner * seeds > 1 && !isLearner(words[0]) && words.some(isLearner))
-    contradicts('the number of the learner does not come first in their names')
+    contradicts('the number of the learner is not first in their names')
   if (perLearner > 1 && axes.length > 1 && isLearner(words[axes.length - 1]))
-    contradicts('the number of the class does not come last in their names')
+    contradicts('the number of the class is not last in their names')
   const order = isGrid(numbers) ? inFile.toSorted((a, b) => compare(numbers[a], numbers[b])) : inFile
   const ordered = order.map((i) => numbers[i])
   if (ordered.some((mine, i) => i > 0 && compare(ordered[i - 1], mine) >= 0))

@@ -53,7 +53,7 @@ describe('columns of scores are read by the classes in their names:', () => {
     ]) {
       const found = await read2(header, row)
       expect(found).toMatchObject({ votes: [1, 0], reordered: false })
-      expect(found.notes).toMatch(/put in the order .*; the names .* do not say the order of learners/)
+      expect(found.notes).toMatch(/put in the order .*; the names .* do not give the order of learners/)
     }
   })
 
@@ -110,7 +110,7 @@ describe('with a given number of learners, names of columns', () => {
   })
 
   test.each<[string, Partial<ImportOptions>, RegExp]>([
-    ['vit,swin,resnet', { learners: 3 }, /^the names of columns do not say the order of learners/],
+    ['vit,swin,resnet', { learners: 3 }, /^the names of columns do not give the order of learners/],
     ['a,b,c,d', { kind: 'scores', classes: 2, learners: 2 }, /order of the file, each learner .* order 0 to 1$/],
     ['a,b,c,d', { kind: 'scores', classes: 2, learners: 2, classNames: ['x', 'y'] }, /in the order x, y$/],
     ['l2,l3,l10', { learners: 3 }, /^$/],
@@ -125,6 +125,6 @@ describe('with a given number of learners, names of columns', () => {
   })
 
   test('are not there without a header', async () => {
-    expect(await notesOf('2,2,1\n0,1,2\n', { learners: 3 })).toMatch(/^the names of columns do not say the order/)
+    expect(await notesOf('2,2,1\n0,1,2\n', { learners: 3 })).toMatch(/^the names of columns do not give the order/)
   })
 })

@@ -126,23 +126,24 @@ function learnersOf(names: readonly string[], rest: readonly number[], options: 
   if (rest.length === 0) refuse('it has no column of a learner')
   if (learners !== undefined && rest.length !== learners * perLearner)
     refuse(
-      `${learners} learners have ${learners * perLearner} columns and ${rest.length} are left besides ids and true classes: ${shown}`,
+      `${learners} learners need ${learners * perLearner} columns, but ${rest.length} are left without ids and true classes: ${shown}`,
       'Name the other columns with --id-column and --label-column, or remove them.',
     )
   const parsed = rest.map((column) => parts(names[column]))
   const family = familyOf(parsed)
   if (learners === undefined) {
-    const why = family === null ? 'their names are not one word with a number each' : doubt(family, parsed, options)
+    const why =
+      family === null ? 'their names are not each the same word with a number' : doubt(family, parsed, options)
     if (why !== null)
       refuse(
-        `it is not sure that these columns are learners, because ${why}: ${shown}`,
+        `it is not certain that these columns are learners, because ${why}: ${shown}`,
         'If all of them are learners (or scores of learners), in this order, give their number with --learners N. Otherwise name the column of true classes with --label-column, of ids with --id-column, and remove the others.',
       )
   }
   return ordered(names, rest, options, (why) =>
     refuse(
       `${why}: ${shown}`,
-      'Put the columns in the order of learners, and of classes for each learner, or give them names that do not say another order, such as l0_c0, l0_c1, l1_c0.',
+      'Put the columns in the order of learners, and of classes for each learner, or give them names that fit this order, such as l0_c0, l0_c1, l1_c0.',
     ),
   )
 }
@@ -185,19 +186,20 @@ function ordered(
     learners: sorted.map((i) => rest[i]),
     reordered: moved && said && learners.length > 1,
     notes: [
-      ...(moved ? [`columns are scores of the classes in their names, and were put in the order ${shown}`] : []),
+      ...(moved ? [`columns are scores of the classes in their names, and were sorted into the order ${shown}`] : []),
       ...(said || learners.length === 1
         ? []
-        : ['the names of columns do not say the order of learners: it is that of the file']),
+        : ['the names of columns do not give the order of learners, so the order of the file is used']),
     ],
   }
 }
 
 /** What is said where no name of a column says what it is. */
 export function fileOrderNote(kind: ReadOptions['kind'], classes: number, classNames: readonly string[] = []): string {
-  if (kind === 'votes') return 'the names of columns do not say the order of learners: it is that of the file'
+  if (kind === 'votes')
+    return 'the names of columns do not give the order of learners, so the order of the file is used'
   const order = classNames.length > 0 ? list(classNames) : `0 to ${classes - 1}`
-  return `the names of columns do not say which learner and class they are of: they were taken in the order of the file, each learner with its classes in the order ${order}`
+  return `the names of columns do not give their learner and class, so the order of the file is used, each learner with its classes in the order ${order}`
 }
 
 /** Why names that are alike are not surely those of learners; null where they are. */
@@ -212,14 +214,14 @@ function doubt(
   // `0, 1, 2` and R's `V1, V2` are what tables without names of columns get.
   if (first === '') return 'their names are numbers, which any column may have'
   if (!known.has(first) || between[depth - 1] !== '')
-    return `"${family.filter((word) => word !== '').join(' ')}" is no usual name of learners`
+    return `"${family.filter((word) => word !== '').join(' ')}" is not a usual name of learners`
   const numbers = parsed.map((part) => part.numbers)
   if (!isGrid(numbers)) return 'the numbers in their names are not 0, 1, 2, ... or 1, 2, 3, ... without a gap'
   if (kind === 'votes') return depth === 1 ? null : 'their names have several numbers'
   const sizes = gridSizes(numbers)
   const perLearner = classes * seeds
   if (depth === 1)
-    return parsed.length % perLearner === 0 ? null : `${parsed.length} is no multiple of ${perLearner} scores`
+    return parsed.length % perLearner === 0 ? null : `${parsed.length} is not a multiple of ${perLearner} scores`
   if (!classWords.has(family[depth - 1]) || sizes[depth - 1] !== classes)
     return `the last number in their names does not count ${classes} classes`
   if (depth === 2) return seeds === 1 ? null : 'their names have no number of the seed'

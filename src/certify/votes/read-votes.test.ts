@@ -101,7 +101,7 @@ test('a file without a header keeps its first input', async () => {
   expect((await read(content, { header: false, learners: 3 })).votes).toEqual(votes)
   expect((await read('2,2,1\n0,1,2\n', { learners: 3 })).votes).toEqual(votes.toReversed())
   await expect(read('2,2,1\n0,1,2\n')).rejects.toThrow(/unknown whether its 3 columns are learners/)
-  await expect(read('2,2,1\n0,1,2\n', { learners: 2 })).rejects.toThrow(/2 learners have 2 columns and it has 3/)
+  await expect(read('2,2,1\n0,1,2\n', { learners: 2 })).rejects.toThrow(/2 learners need 2 columns, but it has 3/)
   await expect(read('v0,2,2,1\nv1,0,1,2\n', { learners: 3 })).rejects.toThrow(/line 1 has numbers/)
   // The votes of the first input could be the numbers of columns.
   await expect(read('v0,0,1,2\nv1,2,2,1\n', { learners: 3 })).rejects.toThrow(/line 1 has numbers/)
@@ -141,9 +141,9 @@ describe('a column that is not surely a learner never votes:', () => {
 
 describe('a value that is no vote is refused with its line and column:', () => {
   test.each<[string, string, RegExp, Partial<ImportOptions>?]>([
-    ['empty', 'id,l0,l1\na,0,\n', /line 2, column l1 is empty: an abstention is written -1/],
+    ['empty', 'id,l0,l1\na,0,\n', /line 2, column l1 is empty: write -1 for an abstention/],
     ['missing in R', 'id,l0,l1\na,0,NA\n', /line 2, column l1 is empty/],
-    ['the class behind the last', 'id,l0,l1\na,0,1\nb,3,0\n', /line 3, column l0 is "3", which is no class: 0 to 2/],
+    ['the class behind the last', 'id,l0,l1\na,0,1\nb,3,0\n', /line 3, column l0 is "3", which is not a class: 0 to 2/],
     ['class 0 where they are counted from 1', 'id,l0\na,0\n', /no class: 1 to 3/, { firstClass: 1 }],
     ['a fraction', 'id,l0\na,0.5\n', /is "0.5"/],
     ['a decimal comma', 'id;l0\na;1,0\n', /is "1,0"/],
@@ -152,7 +152,7 @@ describe('a value that is no vote is refused with its line and column:', () => {
     [
       'an index where names are numbers',
       'id,l0\na,0\n',
-      /is "0", which is no class: 7, 8, 9/,
+      /is "0", which is not a class: 7, 8, 9/,
       { classNames: ['7', '8', '9'] },
     ],
     ['a label beyond the classes', 'id,label,l0\na,9,0\n', /column label is "9"/],
@@ -348,7 +348,9 @@ describe('a comma in a score', () => {
     async (content) => {
       await expect(scores(content)).rejects.toMatchObject({
         code: 'VOTES_INVALID',
-        message: expect.stringMatching(/line 2, column s[01] is "[-\d,]+", which may have a decimal comma or/),
+        message: expect.stringMatching(
+          /line 2, column s[01] is "[-\d,]+", where the comma or point may be a decimal separator or/,
+        ),
         hint: expect.stringMatching(/decimal point/),
       })
     },

@@ -33,7 +33,7 @@ export async function readVotesTable(
   const start = await firstBytes(file).catch((error: unknown) => {
     const { code } = error as NodeJS.ErrnoException
     if (!isMissing(error) && code !== 'ELOOP') throw error
-    throw invalidVotes(file, `it cannot be opened (${code})`, 'Check the path, and where links on it lead.')
+    throw invalidVotes(file, `it cannot be opened (${code})`, 'Check the path and the links on it.')
   })
   const kind = kindByBytes(start)
   if (kind === 'a NumPy file') return { ...(await fromNpy(file, options)), sha256: await fileDigest(file) }
@@ -67,25 +67,25 @@ async function fromNpy(file: string, { kind, classes, seeds = 1, ...options }: R
   if (dtype === 'b1')
     throw invalidVotes(
       file,
-      'its elements are true and false',
+      'its elements are booleans',
       'Write classes as whole numbers, for example with astype(int).',
     )
   if (kind === 'votes' && shape.length !== 2)
     throw invalidVotes(
       file,
-      `its shape is ${size}, and votes have two sizes`,
+      `its shape is ${size}, but votes have two dimensions`,
       shape.length === 3 ? 'For scores [inputs, learners, classes], use --kind scores.' : undefined,
     )
   if (kind === 'scores' && (shape.length !== 3 || shape[2] !== classes))
     throw invalidVotes(
       file,
-      `its shape is ${size}, and scores of ${classes} classes have [inputs, learners, ${classes}]`,
+      `its shape is ${size}, but scores of ${classes} classes have [inputs, learners, ${classes}]`,
     )
   const [inputs] = shape
   const width = shape.slice(1).reduce((product, each) => product * each, 1)
   const perLearner = kind === 'scores' ? classes * seeds : 1
   if (options.learners !== undefined && width !== options.learners * perLearner)
-    throw invalidVotes(file, `its shape is ${size}, which is not that of ${numberOf(options.learners, 'learner')}`)
+    throw invalidVotes(file, `its shape is ${size}, which does not fit ${numberOf(options.learners, 'learner')}`)
   const numbers = dtype === 'f2' && data instanceof Uint16Array ? float16ToFloat32(data) : data
   return {
     format: `npy ${dtype}`,
@@ -158,12 +158,12 @@ function withoutHeader(
     throw invalidVotes(
       file,
       `it has no header, so it is unknown whether its ${numberOf(width, 'column is', 'columns are')} learners`,
-      'Add a line with the names of the columns; or, if all of them are learners, give their number with --learners N.',
+      'Add a line with the names of the columns. If all of them are learners, you can give their number with --learners N instead.',
     )
   if (width !== learners * perLearner)
     throw invalidVotes(
       file,
-      `${numberOf(learners, 'learner')} have ${learners * perLearner} columns and it has ${width}`,
+      `${numberOf(learners, 'learner')} need ${learners * perLearner} columns, but it has ${width}`,
     )
   return {
     format: `${format}, no header`,
@@ -190,8 +190,8 @@ function checkIds(file: string, ids: readonly string[], at: (row: number) => str
     if (before !== undefined)
       throw invalidVotes(
         file,
-        `${at(row)} has the id ${JSON.stringify(id)} of ${at(before)}`,
-        'Ids are different for each input; --id-column names another column.',
+        `${at(row)} has the same id as ${at(before)}, ${JSON.stringify(id)}`,
+        'Ids must be different for each input; --id-column names another column.',
       )
     seen.set(id, row)
   }

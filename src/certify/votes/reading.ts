@@ -90,7 +90,7 @@ export function invalidVotes(file: string, problem: string, hint?: string): Vide
     exit: 'data',
     hint:
       hint ??
-      'npy: [inputs, learners] votes or [inputs, learners, classes] scores. CSV: a header such as id,label,l0,l1,l2, then a line an input.',
+      'npy: [inputs, learners] votes or [inputs, learners, classes] scores. CSV: a header such as id,label,l0,l1,l2, then one line per input.',
   })
 }
 

@@ -57,7 +57,7 @@ export function readTextTable(file: string, bytes: Uint8Array, options: ReadOpti
     throw invalidVotes(
       file,
       `line ${missing.line} has no value in its cells`,
-      'Remove the line, or write -1 for each base classifier that abstains. The inputs behind it would have other numbers without it.',
+      'Remove the line, or write -1 for each base classifier that abstains. Without that line, the inputs after it would have other numbers.',
     )
   const notes = [
     ...(gaps.length === 0 ? [] : [`${numberOf(gaps.length, 'empty line')} between inputs (line ${gaps[0]})`]),
@@ -137,7 +137,7 @@ function hasHeader(
   const names = new Set(classNames.map((name) => name.normalize('NFC')))
   const className = others.find((field) => names.has(field.normalize('NFC')))
   if (className !== undefined && others.length > 0)
-    throw unclear(`has the class ${className} where the names of columns are expected`)
+    throw unclear(`has the class ${className} where names of columns are expected`)
   if (others.length === 0) {
     if (isCount || hash)
       throw unclear(`may be the numbers of the columns or the votes of an input: ${fields.join(', ')}`)
@@ -146,5 +146,5 @@ function hasHeader(
   if (counted.length === 0) return true
   // pandas writes the numbers of columns it has no names for, next to names it has.
   if (isCount && others.every((name) => roleOf(name) !== undefined)) return true
-  throw unclear('has numbers where the names of columns are expected')
+  throw unclear('has numbers where names of columns are expected')
 }

@@ -77,7 +77,7 @@ events.addEventListener('order', ({ data }) => {
   for (const id of ids) main.append(sectionOf(id))
 })
 events.addEventListener('problem', ({ data }) => say(JSON.parse(data)))
-events.addEventListener('end', () => { events.close(); say('The run has ended. The page stays as it is.'); disable() })
+events.addEventListener('end', () => { events.close(); say('The run has ended. The page no longer changes.'); disable() })
 const buttons = [...document.querySelectorAll('button[data-action]')]
 const disable = () => { for (const button of buttons) button.disabled = true }
 for (const button of buttons) {
@@ -86,7 +86,7 @@ for (const button of buttons) {
     if (action === 'stop' && !window.confirm('Save a checkpoint and stop the run?')) return
     button.disabled = true
     const answer = await fetch(action, { method: 'POST' }).catch(() => null)
-    say(answer !== null && answer.ok ? await answer.text() : 'The program did not take the request.')
+    say(answer !== null && answer.ok ? await answer.text() : 'The program did not accept the request.')
     if (action === 'save') button.disabled = false
   })
 }

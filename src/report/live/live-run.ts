@@ -115,7 +115,7 @@ async function sectionsOfSeveral(facts: readonly RunFacts[]): Promise<LiveSectio
       ...{ id: 'signs', heading: 'Signs of learning' },
       blocks: compared(
         facts,
-        'direction of flow told right',
+        'direction of flow: accuracy',
         ({ signs }) => signs.map(({ step, flowDirection }) => [step, flowDirection]),
         { values: 'shares', range: [0, 1] },
       ),
@@ -138,7 +138,7 @@ async function sectionsOfSeveral(facts: readonly RunFacts[]): Promise<LiveSectio
         {},
       ),
     },
-    { id: 'configuration', heading: 'What differs in the configuration', blocks: [differences(facts)] },
+    { id: 'configuration', heading: 'Differences of the configurations', blocks: [differences(facts)] },
     { id: 'reconstruction', heading: 'Newest reconstructions', blocks: reconstructions.flat() },
   ]
 }
@@ -224,7 +224,7 @@ function notes(facts: readonly RunFacts[]): Block[] {
   return facts.flatMap(({ name, training }): Block[] =>
     training.lines.length > 0
       ? []
-      : [{ kind: 'text', text: [isolated(name), ' has not finished a log interval yet: its figures come then.'] }],
+      : [{ kind: 'text', text: [isolated(name), ' has not finished a log interval yet, so it has no figures.'] }],
   )
 }
 
@@ -236,7 +236,7 @@ function differences(facts: readonly RunFacts[]): Block {
   if (differing.length === 0) return { kind: 'text', text: 'Nothing: the runs have the same configuration.' }
   return {
     kind: 'table',
-    caption: 'Values that are not the same in all runs (config.json)',
+    caption: 'Values that differ between the runs (config.json)',
     columns: [{ title: 'key' }, ...facts.map(({ name }) => ({ title: name }))],
     rows: differing.map((key) => [code(key), ...values.map((each) => isolated(each.get(key) ?? 'not set'))]),
   }

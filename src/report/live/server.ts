@@ -64,7 +64,7 @@ function taken(port: number, cause: Error): VideoMaeError {
   return new VideoMaeError(`Expected the port ${port} of this machine to be free, but another program uses it.`, {
     code: 'PORT_TAKEN',
     exit: 'environment',
-    hint: 'Give another number, or leave --port out: a free one is taken then.',
+    hint: 'Give another number, or leave --port out to use a free port.',
     cause,
   })
 }

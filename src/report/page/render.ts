@@ -18,7 +18,7 @@ export function renderPage({ kind, title, lead, sections, sources }: Page): stri
   const body = html`<header><p class="kind">${kind}</p><h1>${title}</h1>${lead.map((text) => html`<p class="lead">${text}</p>`)}</header>
 <nav aria-label="Contents"><ul>${sections.map(({ heading }, i) => html`<li><a href="#part-${i + 1}">${heading}</a></li>`)}</ul></nav>
 <main>${sections.map(renderSection)}</main>
-<footer><p>Made by <code>videomae report</code> from ${sources.length === 1 ? 'this file' : 'these files'}. The page loads nothing and runs nothing.</p>
+<footer><p>Made by <code>videomae report</code> from ${sources.length === 1 ? 'this file' : 'these files'}. The page loads no files and runs no scripts.</p>
 <ul class="sources">${sources.map(({ file, sha256 }) => html`<li>${code(file)} <span class="digest">SHA-256 ${digest(sha256)}</span></li>`)}</ul></footer>`
   const document = html`<!doctype html>
 <html lang="en" data-videomae-report="${kind}">

@@ -25,7 +25,7 @@ const certificateName = /^(?:certificate|imported-certificate-[\w-]+)\.json$/
 export async function findResult(location: string): Promise<FoundResult> {
   requirePath('RUN', location)
   const found = await stat(location).catch(nullIfMissing)
-  if (found === null) throw nothingFound(location, 'there is nothing at that path')
+  if (found === null) throw nothingFound(location, 'that path does not exist')
   if (!found.isDirectory()) return { kind: 'certificate', file: location }
   const names = await readdir(location)
   const certificates = names.filter((name) => certificateName.test(name)).sort()
@@ -33,7 +33,7 @@ export async function findResult(location: string): Promise<FoundResult> {
     return { kind: 'certificate', file: path.join(location, 'certificate.json') }
   if (certificates.length === 1) return { kind: 'certificate', file: path.join(location, certificates[0]) }
   if (certificates.length > 1)
-    throw nothingFound(location, `it holds several certificates (${certificates.join(', ')}): name one`)
+    throw nothingFound(location, `it contains several certificates (${certificates.join(', ')}): name one`)
   if (names.includes('evaluation.json')) return { kind: 'classifier', run: null, evaluation: location }
   const run = await runAt(location, names)
   if (run !== null) return run
@@ -46,7 +46,9 @@ export async function findResult(location: string): Promise<FoundResult> {
   const checkpoint = names.includes('model.safetensors') || names.includes('model.safetensors.index.json')
   throw nothingFound(
     location,
-    checkpoint ? 'it holds weights alone: name the folder of the run that they belong to' : 'it holds none of these',
+    checkpoint
+      ? 'it contains only weights: name the folder of the run that they belong to'
+      : 'it contains none of these',
   )
 }
 

@@ -47,7 +47,7 @@ function checked<Schema extends z.ZodType>(
   const { success, error, data } = schema.safeParse(document)
   if (success) return data
   const [issue] = error.issues
-  throw invalidResults(file, `${issue.path.map(String).join('.')} ${where}is not what it writes: ${issue.message}`)
+  throw invalidResults(file, `${issue.path.map(String).join('.')} ${where}is wrong: ${issue.message}`)
 }
 
 export function invalidResults(file: string, found: string): VideoMaeError {
@@ -55,7 +55,7 @@ export function invalidResults(file: string, found: string): VideoMaeError {
   return new VideoMaeError(`Expected ${file} as this program writes it, but: ${shown}.`, {
     code: 'RESULTS_INVALID',
     exit: 'data',
-    hint: 'Make the result again, or take the file from where it was made.',
+    hint: 'Make the result again, or copy the original file again.',
   })
 }
 

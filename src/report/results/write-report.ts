@@ -43,7 +43,7 @@ export interface WrittenReport {
 export async function writeReport(location: string, options: ReportOptions = {}): Promise<WrittenReport> {
   const found = await findResult(location)
   if (found.kind === 'certificate' && options.pictures === false)
-    throw unusedArgument('--no-pictures', 'for a certificate, whose page has no frames of videos', true)
+    throw unusedArgument('--no-pictures', 'for a certificate, because its page has no frames of videos', true)
   const file = path.resolve(options.out ?? defaultFile(found, location))
   await requireReportPath(file)
   const text = renderPage(await pageOf(found, options))

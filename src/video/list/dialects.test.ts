@@ -125,8 +125,8 @@ describe('annotations of Kinetics', () => {
       { line: 3, path: second, label: 'zumba', split: 'val' },
     ])
     expect(parsed.unused).toEqual([
-      { name: 'time_start', why: 'the files contain only that part' },
-      { name: 'time_end', why: 'the files contain only that part' },
+      { name: 'time_start', why: 'the files are cut to it' },
+      { name: 'time_end', why: 'the files are cut to it' },
       { name: 'youtube_id' },
     ])
   })
@@ -251,7 +251,7 @@ describe('columns', () => {
   })
 
   test('names near to those that change what is learned are refused', () => {
-    expect(messageOf('path,label,subjct\nv/a.mp4,red,1')).toMatch(/list:1: .*subjct is near to subject \(group\)/)
+    expect(messageOf('path,label,subjct\nv/a.mp4,red,1')).toMatch(/list:1: .*subjct is similar to subject \(group\)/)
     expect(messageOf('path,label,strat_time\nv/a.mp4,red,1')).toMatch(/near to starttime/)
     expect(messageOf('path,label,spilt\nv/a.mp4,red,train')).toMatch(/near to split/)
     expect(list('path,label,my_split\nv/a.mp4,red,1').warnings).toEqual([expect.stringMatching(/my_split is not used/)])

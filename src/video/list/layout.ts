@@ -83,7 +83,7 @@ function fromHeader(
       continue
     }
     if (trimmed && (found.role === 'start' || found.role === 'end')) {
-      unused.push({ name, why: 'the files contain only that part' })
+      unused.push({ name, why: 'the files are cut to it' })
       continue
     }
     byRole.set(found.role, [...(byRole.get(found.role) ?? []), { name, index: at(column), rank: found.rank }])
@@ -229,13 +229,13 @@ function settle(
   const startsByFrame = filled(roleIn('start (frame)')) && !gone.has(roleIn('start (frame)')!)
   if (!startsByFrame || end) drop(roleIn('length (frames)'), end ? 'the end is given' : 'no start is given in frames')
   const fold = roleIn('fold')
-  if (!filled(fold)) drop(fold, 'it is empty')
+  if (!filled(fold)) drop(fold, 'it is empty, as if it were not there')
   const split = roleIn('split')
   if (split !== undefined && byRows) {
     const values = new Set(
       records.map(({ fields }) => (fields[split.index] ?? '').trim()).filter((text) => text !== ''),
     )
-    if (values.size === 0) drop(split, 'it is empty')
+    if (values.size === 0) drop(split, 'it is empty, as if it were not there')
     else if ((roleOf(split.name)?.rank ?? 0) > 0 && [...values].every((value) => isNumber(value))) {
       const shown = [...values].slice(0, 3).join(', ')
       drop(split, `its values (${shown}${values.size > 3 ? ', ...' : ''}) are not train, validation or test`, true)

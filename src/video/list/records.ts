@@ -12,7 +12,7 @@ export const separatorNames: Readonly<Record<Separator, string>> = {
   '\t': 'TSV',
   '|': 'a list separated by |',
   blanks: 'a list separated by blanks',
-  lines: 'a list with one path per line',
+  lines: 'a list of one path a line',
 }
 
 export interface ListTable extends CsvTable {

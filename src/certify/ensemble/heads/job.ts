@@ -153,7 +153,7 @@ function requireNumbers(scores: Float32Array, from: number, classes: number, lea
   for (let c = 0; c < classes; c++) {
     if (!Number.isNaN(scores[from + c])) continue
     throw new VideoMaeError(
-      `Expected numbers as scores, but that of class ${c} by base classifier ${learner} is NaN: its weights (tensor heads) are too large for float32 arithmetic with these features.`,
+      `Expected numbers as scores, but the score of class ${c} by base classifier ${learner} is NaN: its weights (tensor heads) are too large for float32 arithmetic with these features.`,
       { code: 'OUTPUT_NOT_FINITE', exit: 'data', hint: 'Copy the file again, or train the base classifiers again.' },
     )
   }

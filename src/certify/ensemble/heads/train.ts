@@ -96,7 +96,7 @@ function requireRoom(learners: number, classes: number, { rows, width }: Feature
   if (heads + features <= available) return
   const gigabytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`
   throw new VideoMaeError(
-    `Expected ${gigabytes(heads + features)} for ${learners} heads of ${classes} classes on ${width} features, but ${gigabytes(available)} of memory are available.`,
+    `Expected ${gigabytes(heads + features)} for ${learners} heads of ${classes} classes on ${width} features, but only ${gigabytes(available)} of memory are available.`,
     { code: 'OUT_OF_MEMORY', exit: 'environment', hint: 'Use fewer partitions or a smaller spread.' },
   )
 }

@@ -36,7 +36,7 @@ const encoderSchema = z.strictObject({
 const headSchema = z.unknown().transform((value, context): ResolvedHead => {
   const head = readHead(value)
   if (head !== null) return head
-  context.addIssue({ code: 'custom', message: 'Expected a kind of head with all of its options, and no others' })
+  context.addIssue({ code: 'custom', message: 'Expected a kind of head with all of its options and no others' })
   return z.NEVER
 })
 
@@ -123,14 +123,14 @@ export function contradiction(description: EnsembleDescription, learners: number
   const spreads = mine.map(needsSpread)
   const temporal = mine.some(needsPeriods)
   if (partitions * spread !== learners)
-    return `partitions: ${partitions} x ${spread} (spread) are not the ${learners} learners of heads`
+    return `partitions: ${partitions} x ${spread} (spread) is not the number of learners of heads, ${learners}`
   if (new Set(mine).size !== mine.length) return 'rules: one of them is named twice'
-  if (spreads.includes(true) && spreads.includes(false)) return 'rules: some have a spread and some have none'
+  if (spreads.includes(true) && spreads.includes(false)) return 'rules: some have a spread and some do not'
   if (!spreads[0] && spread !== 1)
-    return `spread: ${spread} with rule ${mine[0]}, which counts one vote for each poison`
+    return `spread: ${spread} with rule ${mine[0]}, which counts one vote per poisoned sample`
   if (temporal && mine.length > 1) return 'rules: temporal cannot be combined with other rules'
   if (temporal !== (periods !== null) || temporal !== (by === 'time'))
-    return 'periods: they belong to rule temporal and partitions by time, and to nothing else'
+    return 'periods: only rule temporal with partitions by time has them'
   if (offsets.length !== (temporal ? 0 : spread)) return `offsets: ${offsets.length} of them with spread ${spread}`
   if (new Set(offsets).size !== offsets.length || offsets.some((offset) => offset >= learners))
     return `offsets: expected different learners below ${learners}`
@@ -141,7 +141,7 @@ export function contradiction(description: EnsembleDescription, learners: number
   const reserved = classNames.find(
     (name, c) => c >= (classes === 'any' ? otherClasses.length : 0) && otherClasses.includes(name),
   )
-  if (reserved !== undefined) return `classNames: ${reserved} is no class`
+  if (reserved !== undefined) return `classNames: ${reserved} cannot be a class`
   if (classes === 'any' && otherClasses.some((name, c) => classNames[c] !== name))
     return `classes: any, but the first classNames are not ${otherClasses.join(' and ')}`
   const refusal = refusedClaim(description)

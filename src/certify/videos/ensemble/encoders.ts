@@ -77,13 +77,13 @@ export async function engineFor(
   asked: string | null,
 ): Promise<{ readonly engine: string | null; readonly warnings: readonly string[] }> {
   if (recorded === null) {
-    if (asked !== null) throw unusedArgument('engine', 'with an ensemble on pixels, which runs on no engine', asked)
+    if (asked !== null) throw unusedArgument('engine', 'with an ensemble on pixels, which uses no engine', asked)
     return { engine: null, warnings: [] }
   }
   const engine = asked ?? recorded.split(' ')[0]
   if (asked === null) await requireEngine(engine)
   const here = await engineRecord(engine)
-  const differs = `The ensemble was certified with the engine ${recorded}, and this is ${here}: features differ in their last bits, so a vote that is almost a tie may be another than in the certificate.`
+  const differs = `The ensemble was certified with the engine ${recorded}, but this is ${here}: features differ in their last bits, so a vote that is almost a tie may differ from the certificate.`
   return { engine, warnings: here === recorded ? [] : [differs] }
 }
 
@@ -96,7 +96,7 @@ async function requireEngine(engine: string): Promise<void> {
     throw new VideoMaeError(cause.message, {
       code: 'ENGINE_UNAVAILABLE',
       exit: 'environment',
-      hint: 'Name another engine (--engine auto) if features that differ in their last bits will do.',
+      hint: 'Use another engine (--engine auto) if you accept features that differ in their last bits.',
       cause,
     })
   }

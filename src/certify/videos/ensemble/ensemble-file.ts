@@ -116,10 +116,11 @@ async function parse(file: string, opened: SafetensorsFile): Promise<StoredEnsem
   const ensemble = { description, heads, scales }
   const tensors = tensorsOf(ensemble)
   const extra = opened.names.find((name) => tensors.every((tensor) => tensor.name !== name))
-  if (extra !== undefined) throw invalid(file, `it has a tensor ${JSON.stringify(extra.slice(0, 80))}, which none has`)
+  if (extra !== undefined)
+    throw invalid(file, `it has a tensor ${JSON.stringify(extra.slice(0, 80))}, which is not part of the format`)
   const digest = digestOf(text, tensors)
   if (opened.metadata[keys.digest] !== digest)
-    throw invalid(file, `${keys.digest} is not that of its content: it has been changed or damaged`)
+    throw invalid(file, `${keys.digest} does not match its content: the file was changed or damaged`)
   return { ...ensemble, digest }
 }
 
@@ -148,7 +149,7 @@ function requireTensor(
   const fits = shape.length === wanted.length && wanted.every((size, i) => (size ?? Math.max(1, shape[i])) === shape[i])
   if (dtype === type && fits) return shape
   const expected = wanted.map((size) => size ?? 'n').join(', ')
-  throw invalid(file, `${name} is ${dtype}[${shape.join(', ')}], and not ${type}[${expected}]`)
+  throw invalid(file, `${name} is ${dtype}[${shape.join(', ')}], not ${type}[${expected}]`)
 }
 
 async function readHeads(
@@ -165,7 +166,7 @@ async function readHeads(
   if (problem !== null) throw invalid(file, problem)
   const knows = (await opened.read('knows')) as Uint8Array
   const odd = knows.findIndex((value) => value > 1)
-  if (odd >= 0) throw invalid(file, `knows: value ${odd} is ${knows[odd]}, and not 0 or 1`)
+  if (odd >= 0) throw invalid(file, `knows: value ${odd} is ${knows[odd]}, not 0 or 1`)
   const weights = await opened.readFloat32('heads')
   const wrong = firstNonFinite(weights) < 0 ? -1 : weights.findIndex((value, i) => !isWeight(value, i, depth, knows))
   if (wrong >= 0) {

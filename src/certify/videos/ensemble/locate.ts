@@ -54,7 +54,7 @@ async function locate(where: string): Promise<EnsembleLocation> {
   const certificate = found.isDirectory() ? path.join(where, 'certificate.json') : where
   if (!certificate.endsWith('.json')) return { file: where, digest: null }
   const text = await readRegularText(certificate).catch(nullIfMissing)
-  if (text === null) throw notFound(`Expected certificate.json in ${where}, which has none.`)
+  if (text === null) throw notFound(`Expected certificate.json in ${where}, but it is missing.`)
   const { learner, runs } = parse(certificate, text)
   const ensembles = new Map(runs.flatMap(({ ensemble }) => (ensemble ? [[ensemble.file, ensemble.digest]] : [])))
   const [first] = ensembles
@@ -92,11 +92,11 @@ const keptKinds: readonly string[] = ['ridge', 'nearest_mean', 'softmax']
 function notKept(certificate: string, kind: string): VideoMaeError {
   if (keptKinds.includes(kind))
     return notFound(
-      `Expected an ensemble next to ${certificate}, which names none: an earlier version wrote it.`,
+      `Expected an ensemble next to ${certificate}, but the certificate names none: an earlier version wrote it.`,
       'Run the same `videomae certify` again: finished learners are kept.',
     )
   return new VideoMaeError(
-    `Expected learners that are kept in one file, but those of ${certificate} are of kind ${kind}: each of them is a trained network.`,
+    `Expected learners that are stored in one file, but the learners of ${certificate} are of kind ${kind}: each of them is a trained network.`,
     {
       code: 'LEARNER_NOT_KEPT',
       exit: 'data',

@@ -195,8 +195,8 @@ function named(
 function ruleOf({ rules }: EnsembleDescription, asked: Rule | undefined): Rule {
   if (asked === undefined && rules.length === 1) return rules[0]
   if (asked !== undefined && rules.includes(asked)) return asked
-  const hint = 'Each rule is a predictor of its own: a radius belongs to the prediction of its rule.'
-  throw invalidArgument('rule', `one of ${rules.join(', ')}, which the ensemble was certified by`, asked, hint)
+  const hint = 'Each rule is a separate predictor: a radius belongs to the prediction of its rule.'
+  throw invalidArgument('rule', `one of ${rules.join(', ')}, the certified rules of the ensemble`, asked, hint)
 }
 
 /** @throws VideoMaeError `ENSEMBLE_MISMATCH` */

@@ -84,6 +84,6 @@ export function notGrouped(kind: string): VideoMaeError {
   return new VideoMaeError(`Expected heads on pooled features with encoders of groups, but the learners are ${kind}.`, {
     code: 'LEARNER_NOT_GROUPED',
     exit: 'usage',
-    hint: `Take --learner ${headNames.join(', ')} with rule groups; or learners from scratch with another rule: they share no encoder.`,
+    hint: `Use --learner ${headNames.join(', ')} with rule groups, or learners from scratch with another rule: they share no encoder.`,
   })
 }

@@ -18,13 +18,8 @@ export function certificatePage(facts: CertificateFacts): Page {
     sections: [
       claimSection(facts),
       resultSection(facts),
-      perRun('Classes', facts, classBlocks, 'The certificate has no single inputs with a known class.'),
-      perRun(
-        'Weakest inputs',
-        facts,
-        weakestBlocks,
-        'The certificate was made without single inputs (--no-per-input).',
-      ),
+      perRun('Classes', facts, classBlocks, 'The certificate has no inputs with a known class.'),
+      perRun('Weakest inputs', facts, weakestBlocks, 'The certificate does not list its inputs (--no-per-input).'),
       dataSection(facts),
       verifySection(facts),
     ],
@@ -37,7 +32,7 @@ function leadOf(facts: CertificateFacts): Part[] {
   const { threat } = facts
   const counted_: Part =
     threat === null
-      ? `The votes were made by another system. What one ${one} of poison is follows from how that system was trained: see the conditions.`
+      ? `Another system made the votes. How that system was trained determines what one poisoned ${one} is: see the conditions.`
       : [`One ${one} of poison is: `, threat.unit, '.']
   return [
     [threat === null ? '' : threatSentence(threat), threat === null ? '' : ' ', counted_],
@@ -51,11 +46,13 @@ function resultSentence(facts: CertificateFacts): Part[] {
   const [one, many] = unitWord(facts)
   if (runs.length > 1)
     return [
-      `It covers ${count(runs.length)} predictors (rules and numbers of partitions). Each is a predictor of its own: choose one before you look at its radii.`,
+      `It covers ${count(runs.length)} predictors (rules and numbers of partitions). Each is a separate predictor: choose one before you look at its radii.`,
     ]
   const [{ summary, inputs }] = runs
   if (summary === null)
-    return [`No true class of its ${counted(inputs?.length ?? 0, 'input')} is known, so it says nothing of accuracy.`]
+    return [
+      `No true class of its ${counted(inputs?.length ?? 0, 'input')} is known, so it says nothing about accuracy.`,
+    ]
   const right = Math.round(summary.cleanAccuracy * summary.inputs)
   const kept = Math.round(certifiedAt(summary, 1) * summary.inputs)
   const median = summary.medianRadius
@@ -63,7 +60,7 @@ function resultSentence(facts: CertificateFacts): Part[] {
     [
       `Of ${counted(summary.inputs, 'input')}, ${count(right)} (${percent(summary.cleanAccuracy)}) ${right === 1 ? 'is' : 'are'} predicted right, and ${count(kept)} (${percent(certifiedAt(summary, 1))}) stay right whatever one ${one} of poison does. `,
       median === null
-        ? 'Less than half are right, so there is no median radius.'
+        ? 'Fewer than half are right, so there is no median radius.'
         : `At least half of all inputs are right and tolerate ${counted(median, one, many)}.`,
     ],
   ]
@@ -75,7 +72,7 @@ function claimSection(facts: CertificateFacts): Section {
   if (threat === null)
     blocks.push({
       kind: 'text',
-      text: 'The certificate counts votes that another system has cast. It claims: if at most r units of the training data change, and the conditions hold, the prediction on this input stays the same, for every r up to the radius.',
+      text: 'The certificate counts the votes of another system. It claims: if at most r units of the training data change, and the conditions hold, the prediction on this input stays the same, for every r up to the radius.',
     })
   else
     blocks.push(
@@ -83,7 +80,7 @@ function claimSection(facts: CertificateFacts): Section {
       { kind: 'text', text: encoderSentence(threat.encoder) },
     )
   blocks.push(
-    { kind: 'text', text: 'It holds if all of this is true. The program cannot check these conditions:' },
+    { kind: 'text', text: 'It is valid if all of these conditions are true. The program cannot check them:' },
     { kind: 'list', items: conditions.map(isolated) },
   )
   if (threat !== null)
@@ -114,7 +111,7 @@ function resultSection(facts: CertificateFacts): Section {
         {
           label: 'median radius',
           value: summary.medianRadius ?? 'none',
-          note: summary.medianRadius === null ? 'less than half are right' : many,
+          note: summary.medianRadius === null ? 'fewer than half are right' : many,
         },
         ...(mostFrequentClass === null
           ? []
@@ -190,7 +187,8 @@ function collectiveBlocks({ runs }: CertificateFacts): Block[] {
   return [
     {
       kind: 'table',
-      caption: 'The whole test set under one poisoned training set: one set cannot break all inputs at once',
+      caption:
+        'The whole test set under one poisoned training set: the same poisoned samples cannot break all inputs at once',
       columns: [
         { title: 'predictor' },
         { title: 'units', align: 'number' },

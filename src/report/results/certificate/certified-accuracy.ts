@@ -71,9 +71,7 @@ function figureOf(facts: CertificateFacts, runs: readonly CertifiedRun[], ensemb
       ensemble === null ? '' : `${ensemble}. `,
       'Share of inputs that are predicted right and stay right whatever an attacker does with that many ',
       `${unitWord(facts)[1]}.`,
-      levels.length === 0
-        ? ''
-        : ' Dotted lines are accuracies without poison, to compare with: they are not certified.',
+      levels.length === 0 ? '' : ' Dotted lines are accuracies without poison, for comparison. They are not certified.',
       left === 0 ? '' : ` ${left} more in the table.`,
     ],
   }
@@ -94,7 +92,7 @@ export function radiusFigure(facts: CertificateFacts, name: string, inputs: read
       .map((share, r) => `${percent(share)} at ${r}`)
       .join(', ')}.`,
     caption:
-      'Share of predictions that are certified for a radius. No true class is known, so this says nothing of accuracy.',
+      'Share of predictions that are certified for a radius. No true class is known, so this says nothing about accuracy.',
   }
 }
 
@@ -151,7 +149,7 @@ export function runTable(facts: CertificateFacts): Block[] {
         ]),
       ],
       note: [
-        'Intervals take inputs as independent of each other; parts of one video are not. Median: the largest radius that at least half of all inputs have, right ones only; none where less than half are right. Mean: a wrong prediction counts 0.',
+        'Intervals assume independent inputs; parts of one video are not independent. Median: the largest radius that at least half of all inputs have with a right prediction; none if fewer than half are right. Mean: a wrong prediction counts 0.',
         named.length > shown.length ? ` ${named.length - shown.length} more in the certificate.` : '',
       ],
     },

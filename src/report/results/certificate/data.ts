@@ -21,7 +21,7 @@ export function dataSection(facts: CertificateFacts): Section {
       blocks: [
         {
           kind: 'text',
-          text: `${counted(training.rows, 'row')} of ${counted(training.videos, 'video')} are protected. Features were certified, not videos: the certificate does not say how they were read, or what was left out before.`,
+          text: `${counted(training.rows, 'row')} of ${counted(training.videos, 'video')} are protected. Features were certified, not videos: the certificate does not say how the features were read, or what was left out earlier.`,
         },
       ],
     }
@@ -61,7 +61,7 @@ function dataBlocks({ training, classNames }: CertificateFacts, data: Data): Blo
     [' Sides: ', isolated(division), '.'],
     training === null ? '' : [' Base classifier: ', isolated(training.learner), '.'],
     trusted === null
-      ? ' Features were not scaled by other videos.'
+      ? ' Features were not scaled with other videos.'
       : [
           ` The scale of features comes from ${counted(trusted.videos, 'trusted video')} of `,
           code(trusted.source),
@@ -77,7 +77,7 @@ function dataBlocks({ training, classNames }: CertificateFacts, data: Data): Blo
       : [
           {
             kind: 'text',
-            text: ['Encoders may have seen more of the inputs than is known: ', isolated(seen.open), '.'],
+            text: ['Encoders may have been trained on more of the inputs than is known: ', isolated(seen.open), '.'],
           } as const,
         ]),
   ]

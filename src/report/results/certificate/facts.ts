@@ -150,7 +150,7 @@ async function checkedFiles(folder: string, runs: readonly ReadRun[]): Promise<C
     ...(ballots == null ? [] : [[ballots.file, votesOfAll, ballots.sha256] as [string, string, string]]),
     ...(flips == null
       ? []
-      : [[flips.file, 'flips of labels that change each vote', flips.sha256] as [string, string, string]]),
+      : [[flips.file, 'label flips that change each vote', flips.sha256] as [string, string, string]]),
     ...(learnersFile == null
       ? []
       : [[learnersFile, 'SHA-256 of each base classifier', learnersDigest] as [string, string, string]]),

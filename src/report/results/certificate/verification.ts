@@ -10,7 +10,7 @@ export function verifySection(facts: CertificateFacts): Section {
   const blocks: Block[] = [
     {
       kind: 'text',
-      text: 'This page repeats what the certificate says. It proves nothing by itself. Whoever has the certificate with the files that it names can compute every prediction and radius again from the votes, without videos and without training:',
+      text: 'This page repeats what the certificate says. The page itself proves nothing. Anyone who has the certificate and the files that it names can recompute every prediction and radius from the votes, without videos and without training:',
     },
     { kind: 'commands', commands: [`videomae verify ${shellWord(source.file)}`] },
     ...(data === undefined
@@ -18,7 +18,7 @@ export function verifySection(facts: CertificateFacts): Section {
       : ([
           {
             kind: 'text',
-            text: 'Whoever has the videos can also check which of them are protected, and every partition:',
+            text: 'Anyone who has the videos can also check which of them are protected, and every partition:',
           },
           {
             kind: 'commands',
@@ -30,9 +30,9 @@ export function verifySection(facts: CertificateFacts): Section {
     {
       kind: 'text',
       text: [
-        'The votes themselves are not checked by this: a publisher who invents votes gets a certificate that verifies. ',
+        'This does not check the votes themselves: a publisher who invents votes gets a certificate that verifies. ',
         threat === null
-          ? 'To check them, the system that made them has to be trained again.'
+          ? 'To check them, train the system that made them again.'
           : 'To check them, train again with the same version, data and options, and compare the SHA-256 of the base classifiers.',
       ],
     },
@@ -41,9 +41,9 @@ export function verifySection(facts: CertificateFacts): Section {
           {
             kind: 'warning',
             text: [
-              'Not the files that the certificate is about: ',
+              'These files do not belong to the certificate: ',
               listed(differing),
-              '. Do not rely on the numbers of this page.',
+              '. Do not rely on the numbers on this page.',
             ],
           } as const,
         ]

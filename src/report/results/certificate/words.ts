@@ -35,13 +35,13 @@ export function threatSentence({ threat }: ReadCertificate['threat']): string {
 
 /** Where the encoder comes from, and what follows. */
 export function encoderSentence({ trust, overlap }: ReadCertificate['threat']['encoder']): string {
-  const shared = overlap === null ? 'It is not known whether it shares videos with the protected set.' : ''
+  const shared = overlap === null ? 'It is unknown whether it shares videos with the protected set.' : ''
   return {
-    fixed: 'No trained encoder is shared by the base classifiers, so no poison can act through one.',
-    external: `The encoder was trained on data out of the attacker's reach. Its training manifest shares ${overlap === 0 ? 'no sample' : `${overlap ?? 'an unknown number of'} samples`} with the protected set.`,
+    fixed: 'The base classifiers share no trained encoder, so poison cannot act through an encoder.',
+    external: `The encoder was trained on data that the attacker could not change. Its training manifest shares ${overlap === 0 ? 'no sample' : `${overlap ?? 'an unknown number of'} samples`} with the protected set.`,
     public: `The encoder has published weights of unknown origin. The claim is relative to these weights. ${shared}`,
-    protected_set: 'Protected videos took part in the pretraining of the encoder, without their labels.',
-    per_group: 'Each group of partitions has an encoder of its own, pretrained on the videos of that group only.',
+    protected_set: 'The encoder was pretrained on protected videos, without their labels.',
+    per_group: 'Each group of partitions has its own encoder, pretrained only on the videos of that group.',
   }[trust]
 }
 

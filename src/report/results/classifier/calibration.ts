@@ -37,7 +37,7 @@ export function calibrationBlocks(predictions: readonly EvaluatedVideo[], calibr
   const found = calibrationBins(predictions)
   const ece = `Expected calibration error (ECE): ${percent(calibrationError)}. It is the mean distance between confidence and accuracy over ${bins} bins, weighted by their videos; 0 is best.`
   if (found.length === 0)
-    return [{ kind: 'text', text: `${ece} The predictions of single videos are not there (predictions.jsonl).` }]
+    return [{ kind: 'text', text: `${ece} The predictions for each video are missing (predictions.jsonl).` }]
   const within = found.map(({ right, videos }) => wilsonInterval(right, videos))
   return [
     { kind: 'text', text: ece },
@@ -54,15 +54,15 @@ export function calibrationBlocks(predictions: readonly EvaluatedVideo[], calibr
             intervals: within.map(({ low, high }) => [low, high]),
           },
         ],
-        diagonal: 'as confident as right',
+        diagonal: 'perfect calibration',
       },
-      text: `Share that is right over the confidence: ${found.map(({ confidence, right, videos }) => `${percent(right)} of ${videos} at ${percent(confidence)}`).join(', ')}.`,
+      text: `Accuracy by confidence: ${found.map(({ confidence, right, videos }) => `${percent(right)} of ${videos} at ${percent(confidence)}`).join(', ')}.`,
       caption:
-        'Reliability. Points below the dotted line are more confident than right. Lines are 95 % intervals that take videos as independent of each other.',
+        'Reliability. Points below the dotted line are more confident than right. Lines are 95 % intervals that assume independent videos.',
     },
     {
       kind: 'fold',
-      summary: 'The same as a table',
+      summary: 'The same data as a table',
       blocks: [
         {
           kind: 'table',

@@ -72,7 +72,7 @@ function leadOf(evaluation: Evaluated): Part[] {
       `Of ${ofVideos(evaluation)}, ${percent(top1.value)} are classified right (95 % interval: ${interval(top1)}). Always answering `,
       isolated(label),
       ` would be right for ${percent(majority)}, and guessing for ${percent(chance)}.`,
-      better ? '' : ' So it is not shown that the classifier is better than that.',
+      better ? '' : ' So the results do not show that the classifier is better than that.',
       failures.length === 0
         ? ''
         : ` ${counted(failures.length, 'video')} could not be read and ${failures.length === 1 ? 'is' : 'are'} not counted.`,
@@ -82,10 +82,9 @@ function leadOf(evaluation: Evaluated): Part[] {
 
 function untestedReason({ run }: ClassifierFacts): string {
   const split = run?.split ?? null
-  if (split === null)
-    return 'The run was stopped before its videos were divided. There is nothing to show of its accuracy.'
+  if (split === null) return 'The run was stopped before its videos were split. There is no accuracy to show.'
   if (split.every(({ part }) => part !== 'test'))
-    return 'Its split has no test videos, so nothing is known of its accuracy on new videos.'
+    return 'Its split has no test videos, so its accuracy on new videos is unknown.'
   return 'It has test videos, but there are no results: the run was stopped before its test, or none of the test videos could be read.'
 }
 
@@ -93,7 +92,7 @@ function untestedSection({ run }: ClassifierFacts): Section {
   const blocks: Block[] = [
     {
       kind: 'text',
-      text: 'Accuracy on validation videos is not a substitute: the classifier was chosen by it, so it looks better than accuracy on new videos.',
+      text: 'Accuracy on validation videos is not a substitute: the classifier was chosen by it, so it is higher than accuracy on new videos.',
     },
   ]
   if (run !== null && run.validation.length > 0) blocks.push(validationFigure(run.validation))
@@ -131,14 +130,14 @@ function accuracySection(evaluation: Evaluated): Section {
         kind: 'drawn',
         wide: drawIntervals(rows, levels, text, 'wide'),
         narrow: drawIntervals(rows, levels, text, 'narrow'),
-        caption: `Accuracy with 95 % intervals, next to what is right without looking at a video (dotted). Top-1: share of the videos. Balanced: mean recall over the classes. ${views.clips} x ${views.crops} views of each video.`,
+        caption: `Accuracy with 95 % intervals, next to baselines that look at no video (dotted). Top-1: share of the videos. Balanced: mean recall over the classes. ${views.clips} x ${views.crops} views of each video.`,
       },
       {
         kind: 'text',
         text:
           groups === videos
-            ? 'Intervals count every video as a trial of its own.'
-            : `Videos of one group are not independent of each other, so intervals count ${counted(groups, 'group')} and not ${counted(videos, 'video')}.`,
+            ? 'Intervals count every video as an independent trial.'
+            : `Videos of one group are not independent, so intervals count ${counted(groups, 'group')} instead of ${counted(videos, 'video')}.`,
       },
       ...evaluation.warnings.map((warning): Block => ({ kind: 'warning', text: isolated(warning) })),
       { kind: 'text', text: trainedOnSentence(evaluation) },
@@ -152,11 +151,11 @@ function trainedOnSentence({ trainedOn, videos }: Evaluated): Part {
   const seen = withLabels.length === 0 ? 'None' : `${count(withLabels.length)} of ${count(videos)}`
   return [
     known
-      ? `${seen} of these videos, by content, trained or chose the classifier.`
+      ? `${seen} of these videos, by content, were used to train or choose the classifier.`
       : [
-          `It is not fully known which of these videos trained the classifier: `,
+          `It is not fully known which of these videos were used to train the classifier: `,
           isolated(why ?? ''),
-          `. At least ${count(withLabels.length)} did.`,
+          `. At least ${count(withLabels.length)} were.`,
         ],
     withoutLabels.length === 0
       ? ''
@@ -191,7 +190,7 @@ function classBlocks({ perClass }: Evaluated): Block[] {
         ]),
     {
       kind: 'text',
-      text: `Below each share is its 95 % interval, in percent. It takes videos as independent of each other.${left > 0 ? ` ${counted(left, 'more class', 'more classes')} in evaluation.json.` : ''}`,
+      text: `Below each share is its 95 % interval, in percent. It assumes independent videos.${left > 0 ? ` ${counted(left, 'more class', 'more classes')} in evaluation.json.` : ''}`,
     },
   ]
 }

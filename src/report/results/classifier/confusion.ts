@@ -1,4 +1,4 @@
-/** What is taken for what. */
+/** What is predicted as what. */
 import { drawHeatMap } from '../../page/chart/heat-map.ts'
 import { html, isolated } from '../../page/html.ts'
 import type { Block, Cell } from '../../page/model.ts'
@@ -10,7 +10,7 @@ const mostColumns = 16
 const mostPairs = 25
 
 export function confusionBlocks(matrix: Evaluated['confusion']): Block[] {
-  if (matrix === null) return [{ kind: 'text', text: 'The confusion matrix is not there (confusion.json).' }]
+  if (matrix === null) return [{ kind: 'text', text: 'The confusion matrix is missing (confusion.json).' }]
   const { labels, confusion } = matrix
   const totals = confusion.map((row) => row.reduce((a, b) => a + b, 0))
   const shares = confusion.map((row, i) => row.map((count) => (totals[i] === 0 ? 0 : count / totals[i])))
@@ -29,7 +29,7 @@ function matrixTable(
   return {
     kind: 'table',
     caption:
-      'Confusion matrix: videos of each true class (rows) by predicted class (columns). The stronger the color, the larger the share of the row',
+      'Confusion matrix: videos of each true class (rows) by predicted class (columns). A stronger color means a larger share of the row',
     columns: [{ title: 'true class' }, ...labels.map((title) => ({ title, align: 'number' as const, upright }))],
     rows: confusion.map((row, i): Cell[] => [
       isolated(labels[i]),
@@ -53,7 +53,7 @@ function heatBlocks(labels: readonly string[], shares: readonly (readonly number
     {
       kind: 'drawn',
       wide,
-      caption: `Confusion matrix of ${labels.length} classes, in the order of the classifier: rows are true classes, columns predictions. The stronger the color, the larger the share of the row. A strong diagonal is good.`,
+      caption: `Confusion matrix of ${labels.length} classes, in the order of the classifier: rows are true classes, columns predictions. A stronger color means a larger share of the row. A strong diagonal is good.`,
     },
   ]
 }
@@ -67,7 +67,7 @@ function pairBlocks(
     .flatMap((row, i) => row.map((count, j) => ({ i, j, count })))
     .filter(({ i, j, count }) => i !== j && count > 0)
     .sort((a, b) => b.count - a.count || a.i - b.i || a.j - b.j)
-  if (pairs.length === 0) return [{ kind: 'text', text: 'No video was taken for another class.' }]
+  if (pairs.length === 0) return [{ kind: 'text', text: 'No video was classified as another class.' }]
   const shown = pairs.slice(0, labels.length <= mostColumns ? 8 : mostPairs)
   return [
     {
@@ -75,7 +75,7 @@ function pairBlocks(
       caption: 'Most frequent confusions',
       columns: [
         { title: 'true class' },
-        { title: 'taken for' },
+        { title: 'predicted as' },
         { title: 'videos', align: 'number' },
         { title: 'of the class', align: 'number' },
       ],

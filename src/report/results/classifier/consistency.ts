@@ -27,14 +27,14 @@ export function misfitOf(evaluation: CountedEvaluation): { readonly file: string
     ...(predictions === null ? [] : [{ file: 'predictions.jsonl', ...countsOfVideos(predictions) }]),
   ]
   for (const { file, classes, total, right } of found) {
-    if (total !== videos) return { file, why: `it has ${total} videos, and evaluation.json has ${videos}` }
+    if (total !== videos) return { file, why: `it has ${total} videos, but evaluation.json has ${videos}` }
     if (Math.abs(right / total - top1.value) > rounding)
-      return { file, why: `${right} of its ${total} videos are right, and top1 of evaluation.json is ${top1.value}` }
+      return { file, why: `${right} of its ${total} videos are right, but top1 of evaluation.json is ${top1.value}` }
     for (const { label, ...stated } of perClass) {
       const mine = classes.get(label) ?? { videos: 0, predicted: 0 }
       for (const key of ['videos', 'predicted'] as const)
         if (mine[key] !== stated[key])
-          return { file, why: `${key} of class ${label} are ${mine[key]}, and ${stated[key]} in evaluation.json` }
+          return { file, why: `${key} of class ${label} are ${mine[key]}, but ${stated[key]} in evaluation.json` }
     }
   }
   return null

@@ -38,7 +38,7 @@ export async function mistakeBlocks(
   withClips: boolean,
 ): Promise<Block[]> {
   if (predictions.length === 0)
-    return [{ kind: 'text', text: 'The predictions of single videos are not there (predictions.jsonl).' }]
+    return [{ kind: 'text', text: 'The predictions for each video are missing (predictions.jsonl).' }]
   const wrong = mistakesOf(predictions)
   if (wrong.length === 0) return [{ kind: 'text', text: 'No prediction is wrong.' }]
   const shown = wrong.slice(0, mostNamed)
@@ -75,7 +75,7 @@ async function clipBlocks(wrong: readonly EvaluatedVideo[], lists: VideoLists): 
     else failed.push([isolated(video.id), ': ', isolated(why)])
   }
   if (found.length + failed.length === 0)
-    return [{ kind: 'text', text: 'The files of these videos were not at hand, so they are only named.' }]
+    return [{ kind: 'text', text: 'The files of these videos were not available, so the page only names them.' }]
   const { pictures, why } = await clipPictures(found.map(({ entry }) => entry))
   if (why !== null) return [{ kind: 'text', text: ['The videos could not be shown: ', isolated(why)] }]
   const drawn: Picture[] = []
@@ -86,7 +86,7 @@ async function clipBlocks(wrong: readonly EvaluatedVideo[], lists: VideoLists): 
       drawn.push({
         ...picture,
         text: `Frames of ${id}: true class ${label}, predicted ${predicted} with ${percent(confidence)}`,
-        caption: [isolated(predicted), ` ${percent(confidence)}, in truth `, isolated(label)],
+        caption: [isolated(predicted), ` ${percent(confidence)}, true class `, isolated(label)],
       })
   }
   return [
@@ -111,7 +111,7 @@ async function otherContent({ sha256 }: EvaluatedVideo, { path }: VideoEntry): P
   if (sha256 === null) return 'predictions.jsonl does not record the content of its file'
   const digest = await fileDigest(path).catch(() => null)
   if (digest === null) return 'its file cannot be read'
-  return digest === sha256 ? null : 'its file has another content than the one that was evaluated'
+  return digest === sha256 ? null : 'its file has changed since the evaluation'
 }
 
 /** The one video that an id can mean whose file is there: itself, or the only one whose path ends with it. */

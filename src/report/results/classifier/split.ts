@@ -16,8 +16,8 @@ export function splitSection({ run, evaluation }: ClassifierFacts): Section {
             kind: 'text',
             text:
               run === null
-                ? 'These are the results of evaluate alone: they do not say how the videos were divided, or what trained the classifier.'
-                : 'The run has no split.csv yet: its videos were not divided.',
+                ? 'These are only the results of evaluate: they do not say how the videos were split, or on which videos the classifier was trained.'
+                : 'The run has no split.csv yet: its videos were not split.',
           },
         ]
       : splitBlocks(split)
@@ -77,7 +77,7 @@ function splitBlocks(split: readonly SplitVideo[]): Block[] {
     {
       kind: 'text',
       text: grouped
-        ? 'A group holds videos that belong together, for example of one person.'
+        ? 'A group contains videos that belong together, for example of one person.'
         : 'No groups are named. If clips of one recording are on both sides, accuracy measures how well the recording is recognized.',
     },
   ]

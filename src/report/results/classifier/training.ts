@@ -54,6 +54,6 @@ export function validationFigure(validation: readonly ValidationLine[]): ChartFi
       ],
     },
     text: `Accuracy on the validation videos over the steps, at most ${percent(best.accuracy)} at step ${best.step}.`,
-    caption: `Accuracy on ${count(best.videos)} validation videos with 95 % intervals that take videos as independent. Highest: ${percent(best.accuracy)} (${interval(within[at])}) at step ${count(best.step)}. The best classifier is chosen by this, so it is not a test.`,
+    caption: `Accuracy on ${count(best.videos)} validation videos with 95 % intervals that assume independent videos. Highest: ${percent(best.accuracy)} (${interval(within[at])}) at step ${count(best.step)}. The best classifier is chosen by this accuracy, so it is not a test.`,
   }
 }

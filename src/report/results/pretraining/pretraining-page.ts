@@ -63,7 +63,7 @@ function leadOf({ lines, planned, videos, configuration }: TrainingFacts): Part[
   const source: Part = paths.map((each, i) => [i === 0 ? ' from ' : ' and ', code(String(each))])
   const last = lines[lines.length - 1]
   if (last === undefined)
-    return [['The run has not finished a log interval, so there is nothing to show of its training', source, '.']]
+    return [['The run has not finished a log interval, so there are no results of its training to show', source, '.']]
   const done = planned !== null && last.step >= planned
   const { loss, meanLoss } = last
   return [
@@ -117,7 +117,7 @@ function lossNotes({ lines }: TrainingFacts): Block[] {
     ...lossWarnings({ loss, meanLoss }).map((text): Block => ({ kind: 'warning', text })),
     {
       kind: 'text',
-      text: 'A low loss says that hidden patches of the training videos are predicted well. How useful the encoder is shows only in a classifier on its features.',
+      text: 'A low loss means that hidden patches of the training videos are predicted well. Only a classifier on its features shows how useful the encoder is.',
     },
   ]
 }

@@ -46,7 +46,7 @@ export async function reconstructionBlocks(
   return [
     {
       kind: 'text',
-      text: 'From left to right: the clip; the clip with the hidden patches gray, which is what the model sees; the prediction, with visible patches as they are. A model that predicts normalized patches does not know their brightness and contrast: in the prediction these are averages of the visible patches. The last column, if there is one, adds the true mean and std of every patch, which the model does not know, so it looks better than the model is.',
+      text: 'From left to right: the clip; the clip with the hidden patches gray, which is what the model sees; the prediction, with the original visible patches. A model that predicts normalized patches does not know their brightness and contrast: in the prediction these are averages of the visible patches. The last column, if there is one, adds the true mean and std of every patch, which the model does not know, so this column looks better than the model is.',
     },
     {
       kind: 'pictures',
@@ -89,7 +89,7 @@ async function pictureOf(file: string, name: string): Promise<Picture | null> {
       source: `data:image/webp;base64,${bytes.toString('base64')}`,
       still: `data:image/webp;base64,${still.toString('base64')}`,
       ...{ width, height: pageHeight },
-      text: `Reconstruction ${name}: ${pages} frames of the clip, of what is visible, and of what the model predicts, side by side`,
+      text: `Reconstruction ${name}: ${pages} frames of the clip, of the visible patches, and of the prediction, next to each other`,
       caption: code(name),
     }
   } catch {

@@ -42,14 +42,14 @@ export function signsBlocks(lines: readonly WrittenSigns[]): Block[] {
       kind: 'chart',
       chart: {
         x: steps,
-        y: { label: 'told right', values: 'shares', range: [0, 1] },
+        y: { label: 'accuracy', values: 'shares', range: [0, 1] },
         curves: [
           { name: 'direction of flow', points: lines.map(({ step, flowDirection }) => [step, flowDirection]) },
           { name: 'arrow of time', points: lines.map(({ step, arrowOfTime }) => [step, arrowOfTime]) },
         ],
       },
       text: `Signs of learning over the steps. Direction of flow: ${flow}. Arrow of time: ${arrow}. Chance is 50 %.`,
-      caption: `What ridge heads on frozen features tell about ${count(last.videos)} training videos, without labels. Direction of flow: where the picture moves to (${flow}). Arrow of time: forward or backward (${arrow}). Chance is 50 %, the standard error about ${percent(0.5 / Math.sqrt(Math.max(1, last.videos)))}.`,
+      caption: `Accuracy of ridge heads on frozen features of ${count(last.videos)} training videos, without labels. Direction of flow: where the picture moves (${flow}). Arrow of time: forward or backward (${arrow}). Chance is 50 %, the standard error about ${percent(0.5 / Math.sqrt(Math.max(1, last.videos)))}.`,
     },
     {
       kind: 'chart',
@@ -59,7 +59,7 @@ export function signsBlocks(lines: readonly WrittenSigns[]): Block[] {
         curves: [{ name: 'effective rank', points: lines.map(({ step, effectiveRank }) => [step, effectiveRank]) }],
       },
       text: `Effective rank of the mean features over the steps: ${rank}.`,
-      caption: `Effective rank of the mean features (RankMe): how many directions they use (${rank}). A value near 1 means that the features have collapsed.`,
+      caption: `Effective rank of the mean features (RankMe): the number of directions that they use (${rank}). A value near 1 means that the features have collapsed.`,
     },
   ]
 }

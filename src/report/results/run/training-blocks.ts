@@ -82,7 +82,7 @@ export function speedBlocks(lines: readonly MeasuredLine[]): Block[] {
               curves: [{ name: 'clips per second', points: speeds }],
             },
             text: `Clips per second over the steps, ${significant(median ?? 0)} in the median.`,
-            caption: 'Throughput, without the first steps of each part of the run, in which an engine warms up.',
+            caption: 'Throughput, without the warm-up steps of the engine in each part of the run.',
           } as const,
         ]),
     ...(waits.length === 0
@@ -118,7 +118,7 @@ export function badFileBlocks({ badFiles }: Pick<TrainingFacts, 'badFiles'>): Bl
   return [
     {
       kind: 'text',
-      text: `${counted(badFiles.length, 'video')} could not be read. The run went on without ${badFiles.length === 1 ? 'it' : 'them'}.`,
+      text: `${counted(badFiles.length, 'video')} could not be read. The run continued without ${badFiles.length === 1 ? 'it' : 'them'}.`,
     },
     {
       kind: 'table',
