@@ -75,7 +75,7 @@ describe('a folder of heads', () => {
     symlinkSync(loop, loop)
     await expect(ridge.train(set, wanted)).rejects.toMatchObject({ code: 'ELOOP' })
     rmSync(loop)
-    await expect(headLearners({ kind: 'nearest_mean' }).train(set, wanted)).rejects.toThrow(/another one/)
+    await expect(headLearners({ kind: 'nearest_mean' }).train(set, wanted)).rejects.toThrow(/another plan/)
     const claim = path.join(wanted.directory, 'plan.json')
     writeFileSync(claim, '{"plan":')
     await expect(ridge.train(set, wanted)).rejects.toMatchObject({ code: 'STORE_MISMATCH' })

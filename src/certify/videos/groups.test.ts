@@ -51,7 +51,7 @@ test('a content that several groups hold may be known to the encoder of each of 
     /encoder 2 .*1 of .* not protected/s,
   )
   await expect(known(['copied'], ['copied'], ['elsewhere'])).rejects.toMatchObject({ code: 'GROUP_ENCODER_MISMATCH' })
-  await expect(known(['copied'], [], ['single'])).rejects.toThrow(/encoder 1 .* not seen 1 of/s)
+  await expect(known(['copied'], [], ['single'])).rejects.toThrow(/encoder 1 .* not trained on 1 of/s)
 })
 
 test('the runs of encoders are named after contents: a file that changes under its name begins a new one', async () => {

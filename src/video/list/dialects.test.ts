@@ -252,8 +252,8 @@ describe('columns', () => {
 
   test('names near to those that change what is learned are refused', () => {
     expect(messageOf('path,label,subjct\nv/a.mp4,red,1')).toMatch(/list:1: .*subjct is similar to subject \(group\)/)
-    expect(messageOf('path,label,strat_time\nv/a.mp4,red,1')).toMatch(/near to starttime/)
-    expect(messageOf('path,label,spilt\nv/a.mp4,red,train')).toMatch(/near to split/)
+    expect(messageOf('path,label,strat_time\nv/a.mp4,red,1')).toMatch(/similar to starttime/)
+    expect(messageOf('path,label,spilt\nv/a.mp4,red,train')).toMatch(/similar to split/)
     expect(list('path,label,my_split\nv/a.mp4,red,1').warnings).toEqual([expect.stringMatching(/my_split is not used/)])
   })
 
