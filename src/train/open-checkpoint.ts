@@ -113,7 +113,7 @@ export function recordFolders(location: string): string[] {
 
 const stateFile = 'trainer-state.json'
 const damagedState =
-  'Name another checkpoint, or delete this file: the weights open without it, but how their clips were sampled and masked is not known then.'
+  'Name another checkpoint, or delete this file: the weights open without it, but then it is unknown how their clips were sampled and masked.'
 
 /**
  * How clips were sampled and masked, from the trainer state next to the weights, where there is one.

@@ -113,11 +113,11 @@ test('a file without a header keeps its first input', async () => {
 
 describe('a column that is not surely a learner never votes:', () => {
   test.each<[string, string, RegExp]>([
-    ['an unknown name', 'id,fold,l0,l1\na,0,0,1\n', /not sure .*"fold", "l0", "l1"/],
-    ['the answer of the ensemble', 'id,l0,l1,ensemble\na,0,0,1\n', /not sure .*ensemble/],
-    ['true classes under an unknown name', 'id,wahrheit,l0,l1\na,0,0,1\n', /not sure .*wahrheit/],
-    ['numbered columns of anything', 'id,x0,x1\na,0,1\n', /"x" is no usual name/],
-    ["R's names for columns without one", '"","V1","V2"\n"a",0,1\n', /"v" is no usual name/],
+    ['an unknown name', 'id,fold,l0,l1\na,0,0,1\n', /not certain .*"fold", "l0", "l1"/],
+    ['the answer of the ensemble', 'id,l0,l1,ensemble\na,0,0,1\n', /not certain .*ensemble/],
+    ['true classes under an unknown name', 'id,wahrheit,l0,l1\na,0,0,1\n', /not certain .*wahrheit/],
+    ['numbered columns of anything', 'id,x0,x1\na,0,1\n', /"x" is not a usual name/],
+    ["R's names for columns without one", '"","V1","V2"\n"a",0,1\n', /"v" is not a usual name/],
     ['numbers for names', 'id,0,1,2\na,0,1,0\n', /their names are numbers/],
     ['a gap among the learners', 'id,l0,l1,l3\na,0,1,0\n', /without a gap/],
     ['learners from the middle on', 'id,l4,l5\na,0,1\n', /without a gap/],
@@ -134,7 +134,7 @@ describe('a column that is not surely a learner never votes:', () => {
 
   test('more columns than learners', async () => {
     await expect(read('id,a,b,c\nx,0,1,0\n', { learners: 2 })).rejects.toThrow(
-      /2 columns and 3 are left .*"a", "b", "c"/,
+      /2 columns, but 3 are left .*"a", "b", "c"/,
     )
   })
 })
@@ -144,7 +144,7 @@ describe('a value that is no vote is refused with its line and column:', () => {
     ['empty', 'id,l0,l1\na,0,\n', /line 2, column l1 is empty: write -1 for an abstention/],
     ['missing in R', 'id,l0,l1\na,0,NA\n', /line 2, column l1 is empty/],
     ['the class behind the last', 'id,l0,l1\na,0,1\nb,3,0\n', /line 3, column l0 is "3", which is not a class: 0 to 2/],
-    ['class 0 where they are counted from 1', 'id,l0\na,0\n', /no class: 1 to 3/, { firstClass: 1 }],
+    ['class 0 where they are counted from 1', 'id,l0\na,0\n', /not a class: 1 to 3/, { firstClass: 1 }],
     ['a fraction', 'id,l0\na,0.5\n', /is "0.5"/],
     ['a decimal comma', 'id;l0\na;1,0\n', /is "1,0"/],
     ['hexadecimal', 'id,l0\na,0x1\n', /is "0x1"/],
@@ -156,8 +156,8 @@ describe('a value that is no vote is refused with its line and column:', () => {
       { classNames: ['7', '8', '9'] },
     ],
     ['a label beyond the classes', 'id,label,l0\na,9,0\n', /column label is "9"/],
-    ['a label of -1', 'id,label,l0\na,-1,0\n', /column label is -1: .* left empty/],
-    ['equal ids', 'id,l0\na,0\nb,1\na,0\n', /line 4 has the id "a" of line 2/],
+    ['a label of -1', 'id,label,l0\na,-1,0\n', /column label is -1: leave .* empty/],
+    ['equal ids', 'id,l0\na,0\nb,1\na,0\n', /line 4 has the same id as line 2, "a"/],
     ['no id', 'id,l0\na,0\n,1\n', /line 3 has no id/],
     ['a line too short', 'id,l0,l1\na,0\n', /line 2 has 2 cells and the header 3/],
     ['a line too long', 'id,l0,l1\na,0,1,1\nb,0,1\n', /line 2 has 4 cells and the header 3/],
@@ -222,8 +222,8 @@ describe('npy', () => {
   })
 
   test.each<[string, NpyDtype, NpyArray, number[], Partial<ImportOptions>, RegExp]>([
-    ['truth values', 'b1', Uint8Array.of(0, 1), [1, 2], {}, /true and false/],
-    ['the class behind the last', 'i4', Int32Array.of(0, 3), [1, 2], {}, /vote at \[0, 1\] is 3, which is no class/],
+    ['truth values', 'b1', Uint8Array.of(0, 1), [1, 2], {}, /booleans/],
+    ['the class behind the last', 'i4', Int32Array.of(0, 3), [1, 2], {}, /vote at \[0, 1\] is 3, which is not a class/],
     ['an unsigned -1', 'u1', Uint8Array.of(0, 255), [1, 2], {}, /is 255/],
     ['a vote that is no number', 'f4', Float32Array.of(0, Number.NaN), [1, 2], {}, /is NaN/],
     [
@@ -232,9 +232,9 @@ describe('npy', () => {
       Int32Array.of(0, 1),
       [1, 2],
       { learners: 3 },
-      /not that of 3 learners/,
+      /does not fit 3 learners/,
     ],
-    ['scores as votes', 'f4', Float32Array.of(0, 1, 0), [1, 1, 3], {}, /shape is \(1, 1, 3\), and votes have two/],
+    ['scores as votes', 'f4', Float32Array.of(0, 1, 0), [1, 1, 3], {}, /shape is \(1, 1, 3\), but votes have two/],
     ['scores of other classes', 'f4', Float32Array.of(0, 1), [1, 1, 2], { kind: 'scores' }, /scores of 3 classes/],
     [
       'scores that are NaN',
@@ -299,8 +299,8 @@ test('scores in text: learner and class by name, decimal commas, seeds', async (
   expect((await scores('l0_s0_c0,l0_s0_c1,l0_s1_c0,l0_s1_c1\n0,3,4,2\n', { seeds: 2 })).ranks).toEqual([1, 0])
   await expect(scores('id;s0;s1\na;0,5;0.25\n')).rejects.toThrow(/with a point, while other numbers have a comma/)
   await expect(scores('id,s0,s1\na,0.5,\n')).rejects.toThrow(/line 2, column s1 is empty/)
-  await expect(scores('id,s0,s1,s2\na,0,1,2\n')).rejects.toThrow(/no multiple of 2 scores/)
-  await expect(scores('id,c0_l0,c0_l1,c1_l0,c1_l1\na,0,1,2,3\n')).rejects.toThrow(/no usual name of learners/)
+  await expect(scores('id,s0,s1,s2\na,0,1,2\n')).rejects.toThrow(/not a multiple of 2 scores/)
+  await expect(scores('id,c0_l0,c0_l1,c1_l0,c1_l1\na,0,1,2,3\n')).rejects.toThrow(/not a usual name of learners/)
   await expect(scores('id,l0_c0,l0_c1,l0_c2\na,0,1,2\n')).rejects.toThrow(/does not count 2 classes/)
 })
 
@@ -335,7 +335,7 @@ describe('whole numbers that a double does not hold', () => {
   test('are no class', async () => {
     const location = file('', 'class.npy')
     await writeNpy(location, [1, 1], BigInt64Array.of(odd), 'i8')
-    await expect(importBallots(location, { kind: 'votes', classes: 3 })).rejects.toThrow(/9007199254740993.* no class/)
+    await expect(importBallots(location, { kind: 'votes', classes: 3 })).rejects.toThrow(/9007199254740993.* not a class/)
   })
 })
 
@@ -360,7 +360,7 @@ describe('a comma in a score', () => {
     expect(await scores('id\ts0\ts1\na\t1,234\t5\nb\t0,567\t5\n')).toEqual([1, 0, 1, 0])
     expect(await scores('id;s0;s1\na;1,5;5\nb;5;1,234\n')).toEqual([1, 0, 0, 1])
     expect(await scores('id;s0;s1\na;1,2345;1\nb;5;1,234\n')).toEqual([0, 1, 0, 1])
-    await expect(scores('id\ts0\ts1\na\t1,234,567\t5\n')).rejects.toThrow(/no number/)
+    await expect(scores('id\ts0\ts1\na\t1,234,567\t5\n')).rejects.toThrow(/not a number/)
   })
 })
 
