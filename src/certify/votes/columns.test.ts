@@ -111,7 +111,11 @@ describe('with a given number of learners, names of columns', () => {
 
   test.each<[string, Partial<ImportOptions>, RegExp]>([
     ['vit,swin,resnet', { learners: 3 }, /^the names of columns do not give the order of learners/],
-    ['a,b,c,d', { kind: 'scores', classes: 2, learners: 2 }, /order of the file is used, each learner .* order 0 to 1$/],
+    [
+      'a,b,c,d',
+      { kind: 'scores', classes: 2, learners: 2 },
+      /order of the file is used, each learner .* order 0 to 1$/,
+    ],
     ['a,b,c,d', { kind: 'scores', classes: 2, learners: 2, classNames: ['x', 'y'] }, /in the order x, y$/],
     ['l2,l3,l10', { learners: 3 }, /^$/],
     ['v2_l1,v2_l0,v2_l2', { learners: 3 }, /^$/],
