@@ -222,7 +222,7 @@ describe('what is not what was certified', () => {
 
   it('is told: another engine, whose features differ in their last bits', async () => {
     const ensemble = await openCertifiedEnsemble(file, { rule: 'dpa', engine: 'reference', workers: 1 })
-    expect(ensemble.warnings.join()).toContain('and this is reference')
+    expect(ensemble.warnings.join()).toContain('but this is reference')
     expect(await ensemble.predict([path.join(videos, 'left/00000.mp4')])).toMatchObject([{ ok: true }])
     await ensemble.close()
     const same = await openCertifiedEnsemble(file, { rule: 'dpa', threads: 1 })

@@ -245,7 +245,7 @@ describe('a run that wrote down what it was trained on', () => {
     cpSync(location('gone-run'), location('start'), { recursive: true })
     expect(await trainingManifestOf(location('third-run'))).toMatchObject({
       known: false,
-      why: expect.stringContaining('not at'),
+      why: expect.stringContaining('no longer at'),
     })
     // What the run itself saw is known all the same.
     const plan = await planCertification(options(location('third-run'), listOf('second.csv', files)))

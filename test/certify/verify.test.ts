@@ -231,7 +231,7 @@ describe('videomae verify ends', () => {
 
   it('with 0 where everything follows, and says what it did not check', async () => {
     expect(await verify(certificates.general)).toBe(0)
-    expect(printed).toContain('DPA K=7: 40 inputs counted again')
+    expect(printed).toContain('DPA K=7: votes of 40 inputs counted again')
     expect(printed).toContain('not checked: whether the votes are those of learners trained on this data')
     expect(await verify(certificates.general, '--json')).toBe(0)
     expect(JSON.parse(printed)).toMatchObject({ verified: true, differencesFound: 0, differences: [] })

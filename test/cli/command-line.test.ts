@@ -91,7 +91,7 @@ describe('videomae', () => {
     expect(JSON.parse(stdout)).toMatchObject({
       error: { code: 'SYSTEM_ERROR', hint: expect.stringContaining('file, not a folder') },
     })
-    expect(stderr).not.toContain('defect')
+    expect(stderr).not.toContain('bug in the program')
   })
 
   it('replaces nothing that is not its own', async () => {
@@ -123,7 +123,7 @@ describe('videomae', () => {
       '--json',
       ...tiny,
     )
-    expect(stderr).not.toContain('defect')
+    expect(stderr).not.toContain('bug in the program')
     expect(code).toBe(0)
     const result = JSON.parse(stdout) as { steps: number; badFiles: unknown[]; checkpoint: string }
     expect(result.steps).toBe(6)

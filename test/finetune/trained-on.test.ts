@@ -133,7 +133,7 @@ describe('evaluate', () => {
     expect(unknown.trainedOn).toMatchObject({ known: false, withLabels: [], others: null })
     const from = inFolder('foreign')
     const text = await shown(() => evaluateCommand([inFolder('all.csv')], { ...options, from }))
-    expect(text).toMatch(/^trained on unknown: no training-manifest\.json/m)
+    expect(text).toMatch(/^trained on unknown: there is no training-manifest\.json/m)
   })
 })
 

@@ -179,10 +179,14 @@ describe('videomae report', () => {
     const { runs } = JSON.parse(readFileSync(certificates.votesOnly, 'utf8')) as CertificateFile
     const ballots = path.join(location, runs[0].ballots?.file ?? '')
     const bytes = readFileSync(ballots)
-    expect(checkPage(await pageOf(certificates.votesOnly, 'before.html')).text).not.toContain('Not the files')
+    expect(checkPage(await pageOf(certificates.votesOnly, 'before.html')).text).not.toContain(
+      'These files do not belong to the certificate',
+    )
     bytes[bytes.length - 1] ^= 1
     writeFileSync(ballots, bytes)
-    expect(checkPage(await pageOf(certificates.votesOnly, 'after.html')).text).toContain('Not the files')
+    expect(checkPage(await pageOf(certificates.votesOnly, 'after.html')).text).toContain(
+      'These files do not belong to the certificate',
+    )
     rmSync(ballots)
     expect(checkPage(await pageOf(certificates.votesOnly, 'without.html')).text).toContain(
       'Not next to the certificate',

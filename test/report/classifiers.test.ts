@@ -42,7 +42,7 @@ describe('the page of a classifier', () => {
     expect(text).toContain('10 groups of videos are on more than one side of the split')
     expect(text).toContain('1 video could not be read and is not counted')
     expect(text).toContain('30 of 40 steps done')
-    expect(text).toContain('not at hand')
+    expect(text).toContain('were not available')
   })
 
   it('sorts mistakes by confidence, and shows the clips that are at hand', async () => {

@@ -144,7 +144,10 @@ describe('videomae pretrain --resume --out RUN', () => {
     'says what is missing where there is nothing to continue from',
     async () => {
       const { code, stderr } = await resumeHere(path.join(folder, 'nothing'))
-      expect([code, stderr]).toEqual([2, expect.stringMatching(/there is no config\.json[\s\S]*INVALID_ARGUMENT/)])
+      expect([code, stderr]).toEqual([
+        2,
+        expect.stringMatching(/the folder has no config\.json[\s\S]*INVALID_ARGUMENT/),
+      ])
     },
     slow,
   )

@@ -82,10 +82,10 @@ const notCovered: readonly string[] = [
 ]
 
 function refuse(threat: Threat, why: string, holds: string): VideoMaeError {
-  return new VideoMaeError(`Expected a threat that this encoder allows, but ${threat} is not valid: ${why}`, {
+  return new VideoMaeError(`Expected a threat that this encoder allows, but ${threat} does not hold: ${why}`, {
     code: 'THREAT_NOT_CERTIFIED',
     exit: 'checkFailed',
-    hint: `A valid threat: ${holds}`,
+    hint: `Valid instead: ${holds}`,
   })
 }
 

@@ -335,9 +335,7 @@ describe('whole numbers that a double does not hold', () => {
   test('are no class', async () => {
     const location = file('', 'class.npy')
     await writeNpy(location, [1, 1], BigInt64Array.of(odd), 'i8')
-    await expect(importBallots(location, { kind: 'votes', classes: 3 })).rejects.toThrow(
-      /9007199254740993.* not a class/,
-    )
+    await expect(importBallots(location, { kind: 'votes', classes: 3 })).rejects.toThrow(/740993.* not a class/)
   })
 })
 
