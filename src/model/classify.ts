@@ -77,6 +77,8 @@ export interface HeadProgramOptions {
 /**
  * A head alone, on features computed before (probes, many small heads). Inputs `features` [B, D] or [B, N, D], `targets`
  * [B, classes]; those of `trainingPrograms`. Outputs `loss`, `logits`, `gradientNorm`.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` for fewer than two classes, or an attentive head without `tokens`; `SHAPE_MISMATCH`
  */
 export function buildHeadProgram(options: HeadProgramOptions): TrainingPrograms {
   const { head, batch, width, tokens, classes, optimizer, name = `probe.${head}` } = options

@@ -69,6 +69,7 @@ export function decays(name: string, shape: readonly number[]): boolean {
  * patch embedding and learned positions, i + 1 for block i, depth + 1 for everything behind the blocks.
  *
  * @returns the factor of a parameter by its name
+ * @throws VideoMaeError `INVALID_ARGUMENT` for a decay outside of (0, 1]
  */
 export function layerWiseScale(depth: number, decay: number): (name: string) => number {
   if (!(decay > 0 && decay <= 1)) throw invalidArgument('layer decay', 'a number above 0, at most 1', decay)

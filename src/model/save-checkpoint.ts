@@ -29,7 +29,12 @@ export interface SavedModel {
   readonly metadata?: Readonly<Record<string, string>>
 }
 
-/** The tensors of a model as a Hugging Face file holds them, sharing memory with `state`. */
+/**
+ * The tensors of a model as a Hugging Face file holds them, sharing memory with `state`.
+ *
+ * @returns tensors by their names in the file
+ * @throws VideoMaeError `PARAMETER_MISSING` where `state` has not all values of a parameter
+ */
 export function toHuggingFaceTensors({ configuration, kind, classes = null, state }: SavedModel) {
   const tensors = new Map<string, SafetensorsTensor & { readonly data: Float32Array }>()
   for (const [parameter, shape] of parameterShapes(configuration, kind, classes)) {

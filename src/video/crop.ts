@@ -28,7 +28,10 @@ export type CropChoice =
 /**
  * The part of a picture that becomes the output, and whether it is flipped.
  *
- * @param picture size of the displayed picture; @param output target size
+ * @param picture size of the displayed picture, pixels
+ * @param output target size, pixels
+ * @param random used by the kinds that draw a crop or a flip
+ * @returns the crop in pixels of the displayed picture, and what it is scaled to
  */
 export function chooseCrop(choice: CropChoice, picture: Size, output: FrameSize, random: RandomStream): Geometry {
   switch (choice.kind) {

@@ -53,7 +53,13 @@ export type ClipSampling =
       readonly start: number
     }
 
-/** Positions of one clip. `random` is used only by the kinds with a random start. */
+/**
+ * Positions of one clip. `random` is used only by the kinds with a random start.
+ *
+ * @param length positions that the video has
+ * @returns [frames] positions from 0 to `length` - 1, in order of time; a video that is too short repeats some
+ * @throws VideoMaeError `INVALID_ARGUMENT` for frames or a stride that are no positive integers
+ */
 export function sampleClip(sampling: ClipSampling, length: number, random: RandomStream): number[] {
   const { kind, frames } = sampling
   if (!Number.isInteger(frames) || frames < 1) throw invalidArgument('frames', 'a positive integer', frames)

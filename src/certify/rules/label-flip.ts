@@ -133,6 +133,7 @@ export function certifyUnitFlips(
  *
  * @param heads [learners] disjoint partitions, one learner each
  * @returns the radius in flipped labels, at most the number of samples
+ * @throws VideoMaeError `INVALID_ARGUMENT` for another number of votes than heads
  */
 export function certifyLabelFlips(
   heads: readonly LinearInLabels[],

@@ -24,6 +24,7 @@ export interface RobustnessSummary {
  * Accuracies and radii over a test set.
  *
  * @param radii [inputs] certified radius of each right prediction, -1 for a wrong one
+ * @throws VideoMaeError `INVALID_ARGUMENT` for a radius that is no integer from -1 up
  *
  * @example
  * ```ts

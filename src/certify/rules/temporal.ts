@@ -23,6 +23,7 @@ export interface TemporalPrediction {
  *
  * @param votes [learners] oldest first; `classes` for an abstention
  * @param coverage periods each learner is trained on
+ * @throws VideoMaeError `INVALID_ARGUMENT` for a coverage that is not a positive integer, and for votes that name no class
  */
 export function certifyTemporal(votes: ArrayLike<number>, classes: number, coverage: number): TemporalPrediction {
   requireCount('coverage', coverage)

@@ -240,7 +240,11 @@ function joined(sets: readonly FeatureSet[], classNames: readonly string[]): Fea
   }
 }
 
-/** Computes the share of the features, tokens or frames that one of several cluster jobs has to. */
+/**
+ * Computes the share of the features, tokens or frames that one of several cluster jobs has to.
+ *
+ * @throws VideoMaeError `OUT_OF_MEMORY`, and what reading videos and the engine throw; the signal's reason when aborted
+ */
 export async function prepareShare(
   plan: CertifyVideosPlan,
   options: CertifyVideosOptions,

@@ -59,7 +59,11 @@ export const scaleOperation: Operation<ScaleAttributes> = {
   },
 }
 
-/** `factor * x`, any shape. */
+/**
+ * Multiplies every value by one number; x of any shape.
+ *
+ * @returns `factor * x`, of the shape of x
+ */
 export function scale(x: Tensor, factor: number): Tensor {
   return x.graph.apply(scaleOperation, [x], { factor })[0]
 }
