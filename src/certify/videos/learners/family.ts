@@ -23,7 +23,7 @@ const engineVersion = 3
  * The family of learners that an engine trains on frames.
  *
  * @param seed of all that learners draw at random; each learner has a seed of its own, from this one and its number
- * @returns the family; its `checkPlan` throws `INVALID_ARGUMENT` for a plan with encoder groups
+ * @returns the family; its `checkPlan` throws `LEARNER_NOT_GROUPED` for a plan with encoder groups
  */
 export function engineLearners(trainer: LearnerTrainer, seed = 0): LearnerFamily<VideoSet, VideoInputs> {
   const description = { ...trainer.description, seed }
