@@ -131,7 +131,7 @@ describe('the page of a classifier', () => {
       const { problems, text } = checkPage(await pageOf(out))
       expect(problems).toEqual([])
       expect(text).toContain('only the results of evaluate')
-      expect(text).toContain(`not there (${name})`)
+      expect(text).toContain(`missing (${name})`)
     }
   })
 
