@@ -41,7 +41,7 @@ describe('a radius of a lethal-dose study', () => {
   test('is not called certified where nothing was declared', async () => {
     const report = await lethalDose([doseLearner(train, probe, { name: 'heads', learners, threads: 1 })], study)
     expect(report.learners[0].threat).toBeNull()
-    expect(lethalDoseTable(report)).toContain('* heads: no promise.')
+    expect(lethalDoseTable(report)).toContain('* heads: no claim.')
     expect(lethalDoseChart(report)).not.toContain('certified')
   })
 })
