@@ -65,3 +65,27 @@ test('what csvField writes is read as it was', () => {
   expect(records.map(({ fields }) => fields)).toEqual(names.map((name) => [name, '7']))
   expect([csvField('plain'), csvField(1.5)]).toEqual(['plain', '1.5'])
 })
+
+test.each([
+  ['\u2028', 'U+2028'],
+  ['\u2029', 'U+2029'],
+  ['\u0085', 'U+0085'],
+  ['\v', 'U+000B'],
+  ['\f', 'U+000C'],
+])(
+  '%j, which some programs take for a line end, is named with its line, and is kept inside quotes',
+  (character, name) => {
+    const read = (text: string) =>
+      readRecords(text, ',', (line, message) => {
+        throw new Error(`${line}: ${message}`)
+      }).map(({ fields }) => fields)
+    expect(() => read(`path,label\na,x${character}b,y\n`)).toThrow(
+      new RegExp(`^2: .*found ${name.replace('+', '\\+')} `),
+    )
+    const field = `a${character}b`
+    expect(read(`path,label\n${csvField(field)},x\n`)).toEqual([
+      ['path', 'label'],
+      [field, 'x'],
+    ])
+  },
+)

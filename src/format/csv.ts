@@ -13,6 +13,15 @@ export type ReportLine = (line: number, message: string) => never
 /** The end of a line, whatever system wrote it. */
 export const lineEnd = /\r\n|\n|\r/
 
+/** What some programs take for the end of a line, and others for a part of a field. */
+const otherLineEnds: readonly (readonly [character: string, name: string])[] = [
+  ['\u2028', 'U+2028 (line separator)'],
+  ['\u2029', 'U+2029 (paragraph separator)'],
+  ['\u0085', 'U+0085 (next line)'],
+  ['\v', 'U+000B (vertical tab)'],
+  ['\f', 'U+000C (form feed)'],
+]
+
 /** All lines of a text: each is part of a record, empty, or a comment. */
 export interface CsvTable {
   readonly records: readonly CsvRecord[]
@@ -141,7 +150,7 @@ export function outsideQuotes(text: string): string {
 export function csvField(value: string | number): string {
   const text = String(value)
   // A record that begins with # would be a comment.
-  const plain = text === text.trim() && !/[",;|\t\n\r]|^#/.test(text)
+  const plain = text === text.trim() && !/[",;|\t\n\r\v\f\u0085\u2028\u2029]|^#/.test(text)
   return plain ? text : `"${text.replaceAll('"', '""')}"`
 }
 
@@ -169,13 +178,20 @@ interface FieldContext {
 }
 
 function readField(text: string, at: number, context: FieldContext): Field {
-  const { separator, line } = context
+  const { separator, line, report } = context
   let end = at
   while (end < text.length && text[end] !== separator && text[end] !== '\n' && text[end] !== '\r') {
     if (text[end] === '"' && text.slice(at, end).trim() === '') return readQuoted(text, end, context)
     end++
   }
-  return { value: text.slice(at, end).trim(), end, line }
+  const value = text.slice(at, end).trim()
+  const other = otherLineEnds.find(([character]) => value.includes(character))
+  if (other !== undefined)
+    report(
+      line,
+      `expected lines that end with LF or CR LF, but found ${other[1]} inside a field: write it as a line end, or quote the field`,
+    )
+  return { value, end, line }
 }
 
 /** @param at offset of the opening quote */
