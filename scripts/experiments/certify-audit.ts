@@ -143,7 +143,7 @@ let failures = 0
 const wanted = values.only?.split(',')
 mkdirSync(out, { recursive: true })
 console.log(
-  '| audit | learner | learners | poisonings (poisons) | changed of allowed | predictions checked | violations | attacks beyond | within |',
+  '| audit | learner | learners | poisonings (poisoned samples) | changed of allowed | predictions checked | violations | attacks beyond | within |',
 )
 console.log('|---|---|---|---|---|---|---|---|---|')
 for (const { name, run } of cases) {

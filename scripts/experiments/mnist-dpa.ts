@@ -248,7 +248,7 @@ writeFigure(
   path.join(values.out, 'certified-accuracy.svg'),
   {
     title: `MNIST, K = ${largest}: certified accuracy`,
-    xLabel: 'poisons (insertions + deletions)',
+    xLabel: 'poisoned samples (insertions + deletions)',
     yLabel: 'certified accuracy',
     yRange: [0, 1],
     curves: rows

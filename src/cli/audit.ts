@@ -32,12 +32,12 @@ export async function auditCommand(data: string, options: AuditCommandOptions): 
 function textOf(result: VideoAudit): string {
   const { actions, attacks, lists, labelFlips } = result
   return (
-    `${result.trials} poisonings of ${result.poisons} poisons (${counts(actions).join(', ')}), rule ${result.rule}, ${result.learners} learners\n` +
+    `${result.trials} poisonings with ${result.poisons} poisoned samples (${counts(actions).join(', ')}), rule ${result.rule}, ${result.learners} learners\n` +
     `trained again each time: ${result.retrained}\n` +
     `learners changed       ${result.changedLearners} of ${result.allowedLearners} allowed\n` +
     `certified predictions  ${result.checkedPredictions} checked, none changed; violations: ${result.violations.length}\n` +
     `same bytes when trained again in another order: ${result.reproducible ? 'yes' : 'NO'}\n` +
-    `attacks on ${attacks.tried} inputs: ${attacks.beyond} succeed with radius + 1 poisons, ${attacks.within} of ${attacks.triedWithin} with the radius\n` +
+    `attacks on ${attacks.tried} inputs: ${attacks.beyond} succeed with radius + 1 poisoned samples, ${attacks.within} of ${attacks.triedWithin} with the radius\n` +
     (lists === null
       ? `attacks on rows and files: none (${result.listsSkipped})`
       : textOfLists('attacks on rows and files', lists)) +

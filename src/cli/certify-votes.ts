@@ -162,7 +162,7 @@ function importOptions(
 /** One line on one budget. */
 function collectiveText({ budget, changedAtMost, certifiedAccuracy }: CollectiveRow): string {
   const share = (100 * certifiedAccuracy).toFixed(1)
-  return `all inputs together: ${budget} ${budget === 1 ? 'poison' : 'poisons'} can change at most ${changedAtMost} right predictions, ${share} % stay right`
+  return `all inputs together: ${budget} poisoned ${budget === 1 ? 'sample' : 'samples'} can change at most ${changedAtMost} right predictions, ${share} % stay right`
 }
 
 /** What is printed of one rule. */

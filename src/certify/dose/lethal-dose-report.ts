@@ -50,7 +50,7 @@ function unitOf({ learners }: LethalDoseReport): string {
     temporal: 'periods',
   }
   const [unit] = units
-  return units.size === 1 && unit !== undefined ? names[unit] : 'poisons'
+  return units.size === 1 && unit !== undefined ? names[unit] : 'poisoned samples'
 }
 
 /** What the radii of each learner are a promise against; learners of one statement share its claim. */

@@ -156,7 +156,7 @@ export function certificateChart(certificate: CertificateFile, options: Partial<
   const unit = { label_flip: 'label flips', general: 'insertions and deletions', source: 'sources', temporal: '' }
   return renderChart({
     title: 'Certified accuracy',
-    xLabel: buckets.by === 'time' ? 'poisoned periods' : `poisons (${unit[threat.threat]})`,
+    xLabel: buckets.by === 'time' ? 'poisoned periods' : `poisoned samples (${unit[threat.threat]})`,
     yLabel: 'certified accuracy',
     yRange: [0, 1],
     xTicks: 'whole',
