@@ -170,10 +170,10 @@ export { SessionPool } from './certify/videos/learners/session-pool.ts'
 export type { LearnerSamples, LearnerTrainer, TrainerContext } from './certify/videos/learners/trainer.ts'
 export type { Content, VideoInputs, VideoSet } from './certify/videos/learners/video-set.ts'
 export {
+  type CertifySplit,
   type CertifyVideosOptions,
   type CertifyVideosPlan,
   checkPlan,
-  type Division,
   planCertification,
   planVideos,
 } from './certify/videos/plan.ts'

@@ -99,8 +99,8 @@ test('folds of a list are read as none, and a note says so; words of a split in 
   const planned = async (folds: readonly string[]) => {
     const notes: string[] = []
     const onNote = (note: string) => notes.push(note)
-    const { division } = await planVideos({ data: list(folds), cache: 'none', testShare: 0.5, onNote })
-    return { notes: notes.filter((note) => note.includes('not used here')), test: division.test.map(({ id }) => id) }
+    const { split } = await planVideos({ data: list(folds), cache: 'none', testShare: 0.5, onNote })
+    return { notes: notes.filter((note) => note.includes('not used here')), test: split.test.map(({ id }) => id) }
   }
   const numbered = await planned(['1', '1', '2', '2'])
   expect(numbered.notes).toEqual([expect.stringContaining('the column fold of')])

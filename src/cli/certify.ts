@@ -206,7 +206,7 @@ function reportCertificate(
   },
 ): void {
   const { from, out, json, requirements } = about
-  const { how } = plan.division
+  const { how } = plan.split
   const learner = plan.learner.kind
   const { threat: statement, runs, data, ...rest } = certificate
   const { encoder } = statement

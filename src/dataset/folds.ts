@@ -8,7 +8,7 @@ import { bundles, sharedAmong } from './split.ts'
 /** Number of folds to draw; `column`: the folds that the list has. */
 export type Folds = number | 'column'
 
-export interface Division {
+export interface FoldAssignment {
   /** The fold of each video, from 0. */
   readonly foldOf: readonly number[]
   /** What each fold is called. */
@@ -73,7 +73,7 @@ export function foldsOfColumn(
   videos: readonly LabeledVideo[],
   classes: readonly string[],
   sources: readonly Columns[] = [],
-): Division {
+): FoldAssignment {
   const without = videos.filter(({ fold }) => fold === undefined)
   if (without.length > 0) {
     const [{ id, line }] = without
@@ -120,7 +120,7 @@ export function foldsOfColumn(
 export function divisionOf(
   { videos, classes, sources }: Pick<LabeledDataset, 'videos' | 'classes' | 'sources'>,
   { folds, ...options }: { readonly folds: Folds; readonly seed: number; readonly repeat?: number },
-): Division {
+): FoldAssignment {
   if (folds === 'column') return foldsOfColumn(videos, classes, sources)
   const foldOf = foldsOf(videos, classes, { folds, ...options })
   return { foldOf, names: Array.from({ length: folds }, (_, fold) => String(fold + 1)), warnings: [] }

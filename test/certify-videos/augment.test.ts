@@ -118,7 +118,7 @@ describe('augmentation of heads', () => {
     const ensemble = await openCertifiedEnsemble(inFolder('first'), { threads: 1, workers: 1 })
     try {
       const expected = first.certificate.runs[0].inputs ?? []
-      const predictions = await ensemble.predict(first.plan.division.test.map((video) => video.path))
+      const predictions = await ensemble.predict(first.plan.split.test.map((video) => video.path))
       for (const [i, { prediction, radius }] of expected.entries())
         expect(predictions[i]).toMatchObject({ label: first.certificate.classNames[prediction], radius })
     } finally {

@@ -99,10 +99,10 @@ describe('features for certificates', () => {
   })
 
   it('put every video on a side by its own hash: deleting one moves no other', async () => {
-    const all = (await planCertification(options('pixels'))).division
+    const all = (await planCertification(options('pixels'))).split
     const names = [...all.train, ...all.test].map(({ path: file, label }) => `${file},${label}`).sort()
     writeFileSync(inFolder('half.csv'), `path,label\n${names.filter((_, i) => i % 2 === 0).join('\n')}\n`)
-    const fewer = (await planCertification(options('pixels', { data: inFolder('half.csv') }))).division
+    const fewer = (await planCertification(options('pixels', { data: inFolder('half.csv') }))).split
     const train = new Set(all.train.map((video) => video.digest))
     expect(fewer.train.length).toBeGreaterThan(0)
     expect(fewer.train.every((video) => train.has(video.digest))).toBe(true)
@@ -110,7 +110,7 @@ describe('features for certificates', () => {
     // Nor does one that comes without a group among others that have one.
     const listed = async (lines: readonly string[]) => {
       writeFileSync(inFolder('grouped.csv'), `path,label,group\n${lines.join('\n')}\n`)
-      return (await planCertification(options('pixels', { data: inFolder('grouped.csv') }))).division
+      return (await planCertification(options('pixels', { data: inFolder('grouped.csv') }))).split
     }
     const named = names.slice(1).map((line, i) => `${line},camera ${i % 12}`)
     const before = await listed(named)
@@ -213,7 +213,7 @@ describe('videomae certify, audit and lethal-dose', () => {
   })
 
   it('certifies poison in a stretch of time, where the list says when videos were collected', async () => {
-    const names = (await planCertification(options('pixels'))).division
+    const names = (await planCertification(options('pixels'))).split
     const files = [...names.train, ...names.test].map(({ path: file, label }) => ({ file, label }))
     const day = (i: number) => new Date(Date.UTC(2024, 0, 1 + 3 * i)).toISOString().slice(0, 10)
     const list = inFolder('timed.csv')

@@ -61,7 +61,7 @@ const certify = (out: string, more: Partial<CertifyVideosJob> = {}): Promise<Cer
 async function clipsOf({ plan }: CertifiedVideos, size: number, frames: number): Promise<Uint8Array[]> {
   const clips: Uint8Array[] = []
   const samplings = [{ kind: 'dense-view', frames, stride: 1, view: 0, views: 1 }] as const
-  for await (const loaded of loadClips({ entries: plan.division.test, samplings, size, workers: 1 })) {
+  for await (const loaded of loadClips({ entries: plan.split.test, samplings, size, workers: 1 })) {
     if (!loaded.ok) throw new Error(loaded.reason)
     clips[loaded.index] = loaded.clips
   }
@@ -103,7 +103,7 @@ describe('an exported ensemble', () => {
     expect(written.check).toMatchObject({ clips: 8, votes: 160, differentVotes: 0 })
     expect(written.digest).toBe(result.certificate.runs[0].ensemble?.digest)
     const clips = Buffer.concat(await clipsOf(result, 32, 4))
-    const count = result.plan.division.test.length
+    const count = result.plan.split.test.length
     const tensor =
       input === 'uint8'
         ? (['uint8', new Uint8Array(clips), [count, 4, 32, 32, 3]] as const)

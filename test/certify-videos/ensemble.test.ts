@@ -50,7 +50,7 @@ const job = (out: string, more: Partial<CertifyVideosJob> = {}): CertifyVideosJo
 /** What a certificate says of its inputs under a rule, as an ensemble would. */
 function certified({ certificate, plan }: CertifiedVideos, rule: Rule) {
   const { inputs } = certificate.runs.find((one) => one.rule === rule)!
-  const pathOf = new Map(plan.division.test.map((video) => [video.id, video.path]))
+  const pathOf = new Map(plan.split.test.map((video) => [video.id, video.path]))
   return inputs!.map(({ id, label: _, prediction, rivals, targets, ...rest }) => ({
     video: pathOf.get(id)!,
     ok: true,
@@ -88,7 +88,7 @@ async function requireSame(result: CertifiedVideos, rules: readonly Rule[]): Pro
 }
 
 /** uint8 [videos, 4, 32, 32, 3], as encoders of `tinyRun` read them. */
-async function middleClips(entries: CertifiedVideos['plan']['division']['test']): Promise<Uint8Array> {
+async function middleClips(entries: CertifiedVideos['plan']['split']['test']): Promise<Uint8Array> {
   const clips: Uint8Array[] = []
   const samplings = [{ kind: 'dense-view', frames: 4, stride: 1, view: 0, views: 1 }] as const
   for await (const loaded of loadClips({ entries, samplings, size: 32, workers: 1 })) {
@@ -137,9 +137,9 @@ describe('prediction, radius and rivals are those of the certificate', () => {
   })
 
   it('by rule temporal', async () => {
-    const { division } = await planVideos({ data: videos, cache: inFolder('store') })
+    const { split } = await planVideos({ data: videos, cache: inFolder('store') })
     const day = (i: number) => new Date(Date.UTC(2024, 0, 1 + 3 * i)).toISOString().slice(0, 10)
-    const files = [...division.train, ...division.test]
+    const files = [...split.train, ...split.test]
     const lines = files.map(({ path: file, label }, i) => `${file},${label},${i < 20 ? 'train' : 'test'},${day(i)}`)
     writeFileSync(inFolder('timed.csv'), `path,label,split,time\n${lines.join('\n')}\n`)
     const periods = { until: '2024-02-12', length: '7d', coverage: 2 }
@@ -148,8 +148,8 @@ describe('prediction, radius and rivals are those of the certificate', () => {
   })
 
   it('by rule groups, each group with an encoder of its own', async () => {
-    const { division, classes } = await planVideos({ data: videos, cache: inFolder('store'), testShare: 0.4 })
-    const lists = await writeGroupLists(inFolder(), division.train, groupsOf(division.train, classes, 'content', 2), 2)
+    const { split, classes } = await planVideos({ data: videos, cache: inFolder('store'), testShare: 0.4 })
+    const lists = await writeGroupLists(inFolder(), split.train, groupsOf(split.train, classes, 'content', 2), 2)
     const { data: _, ...rest } = tinyRun('')
     const configuration = runSchema.parse({ ...rest, data: { samplesPerClip: 2, workers: 1 } })
     const from = await pretrainGroups(lists, configuration, inFolder('groups'), {})
@@ -162,7 +162,7 @@ describe('prediction, radius and rivals are those of the certificate', () => {
     await expect(swapped).rejects.toMatchObject({ code: 'ENSEMBLE_MISMATCH' })
     await expect(openCertifiedEnsemble(file, { encoder: from[0] })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     // All encoders and heads in one file: its votes on the inputs are those of the certificate.
-    const { test } = result.plan.division
+    const { test } = result.plan.split
     const out = inFolder('grouped.onnx')
     const clips = await middleClips(test)
     const exported = await exportEnsemble(file, { out, clips })
@@ -262,8 +262,8 @@ describe('what is not what was certified', () => {
 describe('videomae predict --certified', () => {
   it('prints class, radius and runner-up, and ends with 8 where it abstains', async () => {
     // Learners of few videos agree on a class that most are of, not on all inputs.
-    const { division } = await planVideos({ data: videos, cache: inFolder('store') })
-    const rows = [...division.train, ...division.test].map(
+    const { split } = await planVideos({ data: videos, cache: inFolder('store') })
+    const rows = [...split.train, ...split.test].map(
       ({ path: file }, i) =>
         `${path.relative(inFolder(), file)},${i % 3 === 0 ? 'rare' : 'usual'},${i < 20 ? 'train' : 'test'}`,
     )

@@ -35,7 +35,7 @@ const planOf = (kind: LearnerKind, videos: number): CertifyVideosPlan =>
     groupOf: null,
     learner: { kind },
     classes: ['a', 'b'],
-    division: { train: Array.from({ length: videos }, (_, i) => video(i)), test: [video(-1)] },
+    split: { train: Array.from({ length: videos }, (_, i) => video(i)), test: [video(-1)] },
     trusted: null,
   }) as unknown as CertifyVideosPlan
 

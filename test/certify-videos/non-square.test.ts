@@ -62,7 +62,7 @@ it('features are those of the encoder on the middle clip of each video', async (
     engine: 'reference',
     processes: decoding,
   } as const
-  const { store, videos } = await computeFeatures(encoder, plan.division.train, {
+  const { store, videos } = await computeFeatures(encoder, plan.split.train, {
     ...shared,
     kind: 'pooled',
     batch: 1,
@@ -85,7 +85,7 @@ it.each(['attentive', 'full', 'scratch'] as const)('%s learners are trained and 
     }),
   )
   const { inputs, abstentions } = certificate.runs[0]
-  expect(inputs).toHaveLength(plan.division.test.length)
+  expect(inputs).toHaveLength(plan.split.test.length)
   expect(abstentions).toBe(0)
 })
 

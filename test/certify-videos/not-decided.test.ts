@@ -30,7 +30,7 @@ it('a file that changes between its digest and its decoding ends the certificati
     testShare: 0.3,
   }
   const plan = await planCertification(options)
-  const [changed] = plan.division.train
+  const [changed] = plan.split.train
   const [other] = readdirSync(inFolder('others'), { recursive: true, encoding: 'utf8' }).filter((name) =>
     name.endsWith('.mp4'),
   )

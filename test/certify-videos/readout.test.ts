@@ -78,7 +78,7 @@ async function requireSamePredictions(result: CertifiedVideos): Promise<void> {
   const { certificate, plan } = result
   const ensemble = await openCertifiedEnsemble(path.dirname(result.files[0]), { threads: 1, workers: 1 })
   try {
-    const predictions = await ensemble.predict(plan.division.test.map((video) => video.path))
+    const predictions = await ensemble.predict(plan.split.test.map((video) => video.path))
     const expected = certificate.runs[0].inputs!
     expect(predictions).toHaveLength(expected.length)
     for (const [i, { prediction, radius }] of expected.entries())
@@ -92,7 +92,7 @@ async function requireSamePredictions(result: CertifiedVideos): Promise<void> {
 async function requireSameVotes(result: CertifiedVideos, input: 'uint8' | 'float32', geometry: PatchGeometry) {
   const out = inFolder(`${path.basename(path.dirname(result.files[0]))}-${input}.onnx`)
   await exportEnsemble(path.dirname(result.files[0]), { out, input })
-  const paths = result.plan.division.test.map((video) => video.path)
+  const paths = result.plan.split.test.map((video) => video.path)
   const clips = new Uint8Array(Buffer.concat(await clipsOf(paths, geometry)))
   const { frames } = geometry
   const { height, width } = sizeOf(geometry)
@@ -119,7 +119,7 @@ describe('a certificate on motion', () => {
     const plan = await planCertification(given)
     const { set } = await prepareSets(plan, given)
     const program = buildEncodeProgram({ configuration, batch: 1, readout: 'motion:2' })
-    const { train } = plan.division
+    const { train } = plan.split
     for (const [i, frames] of (
       await clipsOf(
         train.map((video) => video.path),
@@ -153,7 +153,7 @@ describe('a certificate on motion', () => {
     const geometry = { frames: 8, imageSize: [48, 48], channels: 3, patch: 8, tubelet: 2 } as const
     const { heads } = await readEnsemble(inFolder('pixels', 'ensemble-k4-d1.safetensors'))
     expect(heads.width).toBe(2 * 2 * 384)
-    const [test] = result.plan.division.test
+    const [test] = result.plan.split.test
     const [clip] = await clipsOf([test.path], geometry)
     const { pooled } = await runOnce(buildPatchProgram(geometry, 1, 'motion:2'), new Map(), { frames: clip })
     expect(pooled.some((value) => value > 0)).toBe(true)

@@ -23,8 +23,8 @@ function list(name: string, header: string, rows: readonly string[]): string {
 }
 
 const plan = async (data: string, options: Partial<CertifyVideosOptions> = {}) => {
-  const { division, classes } = await planVideos({ data, cache: inFolder('cache'), ...options })
-  const { train, test, leftOut, rows } = division
+  const { split, classes } = await planVideos({ data, cache: inFolder('cache'), ...options })
+  const { train, test, leftOut, rows } = split
   expect(train.length + test.length + leftOut.length).toBe(rows)
   return {
     classes,

@@ -64,8 +64,8 @@ describe('predicted videos of several clips', () => {
     const { onProgress: _, ...given } = job('unused', { trusted: undefined })
     const plan = await planCertification(given)
     const { set, test } = await prepareSets(plan, given)
-    expect([set.rows, test.rows]).toEqual([plan.division.train.length * clips, plan.division.test.length])
-    const single = await videoFeatures(plan.sources[0], plan.division.test, given)
+    expect([set.rows, test.rows]).toEqual([plan.split.train.length * clips, plan.split.test.length])
+    const single = await videoFeatures(plan.sources[0], plan.split.test, given)
     expect(single.rows).toBe(test.rows * clips)
     for (let row = 0; row < test.rows; row++)
       for (let k = 0; k < test.width; k++) {
@@ -108,13 +108,13 @@ describe('predicted videos of several clips', () => {
   it('are predicted so by the ensemble, and refused with another number', async () => {
     const { certificate, plan } = several
     const ensemble = await openCertifiedEnsemble(inFolder('several'), { threads: 1, workers: 1 })
-    const predictions = await ensemble.predict(plan.division.test.map((video) => video.path))
+    const predictions = await ensemble.predict(plan.split.test.map((video) => video.path))
     await ensemble.close()
     const expected = certificate.runs[0].inputs!
     expect(predictions).toHaveLength(expected.length)
     for (const [i, { prediction, radius }] of expected.entries())
       expect(predictions[i]).toMatchObject({ label: certificate.classNames[prediction], radius })
-    const command = `predict ${plan.division.test[0].path} --certified ${inFolder('several')}`
+    const command = `predict ${plan.split.test[0].path} --certified ${inFolder('several')}`
     const { code, text } = await runAsText(command)
     expect(code, text).toBe(0)
     expect(text).toContain(`${predictions[0].ok && predictions[0].label}  radius`)
@@ -134,7 +134,7 @@ describe('predicted videos of several clips', () => {
     expect(exported.check).toMatchObject({ clips: 8 * clips, votes: 4 * 8, differentVotes: 0 })
     expect(exported.sidecar.clip?.sampling?.views).toContain('the mean of the features of 3 views')
     expect(exported.sidecar.outputs.map(({ axes }) => axes[0])).toEqual(['video', 'video'])
-    const paths = several.plan.division.test.map((video) => video.path)
+    const paths = several.plan.split.test.map((video) => video.path)
     const loaded: Uint8Array[] = []
     const { sampling } = (await readEnsemble(inFolder('several', 'ensemble-k4-d1.safetensors'))).description.features
       .encoders[0]

@@ -205,9 +205,9 @@ describe('a certified ensemble', () => {
     expect(sidecar.labels).toEqual(certificate.classNames)
     requireFiles(files[1])
     const ranks: number[] = []
-    for (const { path: file } of plan.division.test)
+    for (const { path: file } of plan.split.test)
       ranks.push(...Array.from((await run(files[1], file)).outputs.votes.data as BigInt64Array, Number))
-    const shape = { inputs: plan.division.test.length, learners: 3, classes: certificate.classNames.length, places: 1 }
+    const shape = { inputs: plan.split.test.length, learners: 3, classes: certificate.classNames.length, places: 1 }
     const found = certifyBallots({ ...shape, ranks: Uint8Array.from(ranks) }, { rule: 'dpa' })
     expect(found).toEqual(certificate.runs[0].inputs?.map(({ id: _, label: __, ...rest }) => rest))
     // Else a file that always votes the same would pass.

@@ -269,7 +269,9 @@ async function poisonOnce<Set extends SampleSet, Inputs extends TestInputs>(
     const before = certificates[t]
     const target = before.targets?.find((each) => each.class === after.prediction)
     if (target !== undefined && (target.poisons === null || target.poisons > cost))
-      report(`input ${t}: ${after.prediction} came out, which needs ${target.poisons ?? 'more than all'} poisoned samples`)
+      report(
+        `input ${t}: ${after.prediction} came out, which needs ${target.poisons ?? 'more than all'} poisoned samples`,
+      )
     if (!holdsFor(before)) continue
     checked++
     if (after.prediction !== before.prediction)

@@ -36,8 +36,8 @@ export async function planGroups(
   checkLearner(learner)
   if (!isHeadKind(learner.kind)) throw notGrouped(learner.kind)
   if (rules !== null) requireNoSpread(rules)
-  const { division, classes, trusted } = await planVideos(options)
-  const videos = division.train
+  const { split, classes, trusted } = await planVideos(options)
+  const videos = split.train
   const set = videoSetOf(videos, classes)
   if (rules !== null) {
     const digests = videos.map(fileDigestOf)
@@ -50,7 +50,7 @@ export async function planGroups(
     }
     checkThreat(set, by, rules, { threat, encoder })
   }
-  if (threat === 'label_flip') requireLabeledRows(division)
+  if (threat === 'label_flip') requireLabeledRows(split)
   checkUnits(set, { by, buckets: groups })
   const groupOf = groupsOf(videos, classes, by, groups)
   const empty = Array.from({ length: groups }, (_, group) => group).filter((group) => !groupOf.includes(group))

@@ -60,14 +60,14 @@ export async function requireStudyMemory(
   size: EnsembleSize = { learners: 1, reach: 1, share: 0 },
 ): Promise<void> {
   const { kind } = plan.learner
-  requireFilledLearners(plan.division.train.length, size.learners, size.reach)
+  requireFilledLearners(plan.split.train.length, size.learners, size.reach)
   await requireFeatureMemory(plan, options)
   if (isHeadKind(kind)) return requireHeadMemory(plan, options, size)
   const [source] = encodersOf(plan.sources)
   const atOnce = Math.min(threadCount(options), size.learners > 1 ? size.learners : threadCount(options))
   const { name: engine } = await chooseEngine(options.engine ?? null)
   const classes = Math.max(2, plan.classes.length)
-  const rows = Math.max(1, Math.ceil(plan.division.train.length * size.share))
+  const rows = Math.max(1, Math.ceil(plan.split.train.length * size.share))
   if (isFrameKind(kind)) {
     const learner: FrameLearnerOptions = { ...plan.learner, kind, engine }
     return requireLearnerMemory(options, atOnce, (learners) =>
@@ -79,7 +79,7 @@ export async function requireStudyMemory(
       })),
     )
   }
-  const tests = plan.division.test.length
+  const tests = plan.split.test.length
   return requireLearnerMemory(options, atOnce, async (learners) => ({
     ...attentiveLearnerNeed(source, { engine, classes, rows, tests, atOnce: learners }),
     engine,
@@ -174,13 +174,13 @@ function requireHeadMemory(plan: CertifyVideosPlan, options: CertifyVideosOption
 
 /** Features in float32, once as they are read and once shared by threads, the heads, and float64 working memory of each thread. */
 export function headNeed(
-  { division, sources, classes }: CertifyVideosPlan,
+  { split, sources, classes }: CertifyVideosPlan,
   options: CertifyVideosOptions,
   { learners, share }: EnsembleSize,
 ): MemoryNeed {
   const width = Math.max(...sources.map(widthOf)) + 1 // and the bias
-  const trained = division.train.length * rowsPerVideo(sources, options)
-  const rows = trained + division.test.length * sources.length
+  const trained = split.train.length * rowsPerVideo(sources, options)
+  const rows = trained + split.test.length * sources.length
   const each = Math.max(1, Math.ceil(trained * share))
   const working = 8 * (each * width + 2 * Math.min(each, width) ** 2)
   const parts = {

@@ -61,7 +61,7 @@ export interface CertifyVideosOptions
 }
 
 /** Which videos are protected and which are predicted. */
-export interface Division {
+export interface CertifySplit {
   /** Videos of the protected set. */
   readonly train: readonly LabeledVideo[]
   /** Videos to predict. */
@@ -91,7 +91,7 @@ export interface CertifyVideosPlan {
   /** Where the classes are from. */
   readonly classList: ClassList
   /** Which videos are protected and which are predicted. */
-  readonly division: Division
+  readonly split: CertifySplit
   /** Videos to predict that learners or encoders have seen. */
   readonly seen: SeenInputs
   /** Where the encoder is from, and why it is trusted. */
@@ -134,18 +134,18 @@ export async function planCertification(options: CertifyVideosOptions): Promise<
   refuseUnused(sources, options)
   for (const source of sources)
     if (source.kind === 'encoder') for (const warning of source.source.warnings) onNote(`${source.name}: ${warning}`)
-  const { classes, classList, division, trusted, periods } = await planVideos(options)
+  const { classes, classList, split, trusted, periods } = await planVideos(options)
   const scaledOn = (trusted?.videos ?? []).flatMap(contentsOfVideo)
-  const seen = await seenInputs(sources, division)
+  const seen = await seenInputs(sources, split)
   for (const remark of seenRemarks(seen)) onNote(`warning: ${remark}`)
-  const shared = { sources, learner, classes, classList, division, seen, trusted, periods }
+  const shared = { sources, learner, classes, classList, split, seen, trusted, periods }
   if (sources.length > 1) {
-    const groupOf = groupsOf(division.train, classes, by, sources.length)
+    const groupOf = groupsOf(split.train, classes, by, sources.length)
     const { labelsUsed } = options
-    const encoder = await groupProvenance(sources, division.train, groupOf, { scaledOn, labelsUsed, signal })
+    const encoder = await groupProvenance(sources, split.train, groupOf, { scaledOn, labelsUsed, signal })
     return { ...shared, groupOf, encoder }
   }
-  const protectedDigests = division.train.flatMap(contentsOfVideo)
+  const protectedDigests = split.train.flatMap(contentsOfVideo)
   const { provenance, notes } = await encoderProvenance(sources[0], protectedDigests, { ...options, scaledOn })
   for (const note of notes) onNote(note)
   return { ...shared, groupOf: null, encoder: provenance }
@@ -210,14 +210,14 @@ export async function planVideos(options: Omit<CertifyVideosOptions, 'from' | 'c
     videos.map((video) => ({ ...video, class: index.get(video.label) ?? -1 }))
   const { leftOut, rows, how, sources } = read
   const sides = { train: numbered(read.training), test: numbered(read.test) }
-  const division: Division = { ...sides, how, leftOut, rows, sources }
-  for (const warning of dependenceWarnings(division, by)) onNote(`warning: ${warning}`)
+  const split: CertifySplit = { ...sides, how, leftOut, rows, sources }
+  for (const warning of dependenceWarnings(split, by)) onNote(`warning: ${warning}`)
   const trusted = options.trusted === undefined ? null : await trustedVideos(options.trusted, signal, onNote)
-  return { classes, classList: list, division, trusted, periods: times?.periods }
+  return { classes, classList: list, split, trusted, periods: times?.periods }
 }
 
 /** Videos that are not independent of each other; `seenRemarks` has those to predict whose content is protected. */
-function dependenceWarnings({ train, test }: Division, by: BucketKey = 'content'): string[] {
+function dependenceWarnings({ train, test }: CertifySplit, by: BucketKey = 'content'): string[] {
   const copies = by === 'content' ? 'copies of one content are one video' : 'each copy trains its base classifiers'
   return [
     ...copyWarnings(train, copies),
@@ -251,11 +251,11 @@ export function checkPlan(
   threat: Threat,
   whiteBox = false,
 ): void {
-  const { train } = plan.division
+  const { train } = plan.split
   if (rules.some(needsGroups) && !isHeadKind(plan.learner.kind)) throw notGrouped(plan.learner.kind)
   if (plan.groupOf !== null) requireNoSpread(rules)
   checkThreat(videoSetOf(train, plan.classes), by, rules, { threat, encoder: plan.encoder })
-  if (whiteBox || labelsMakeGroups(plan, threat)) requireLabeledRows(plan.division)
+  if (whiteBox || labelsMakeGroups(plan, threat)) requireLabeledRows(plan.split)
   if (by !== 'source') return
   const without = train.find((video) => video.group === undefined)
   if (without === undefined) return
@@ -293,7 +293,7 @@ export function labelsMakeGroups({ groupOf }: Pick<CertifyVideosPlan, 'groupOf'>
  *
  * @throws VideoMaeError `ROWS_WITHOUT_CLASS`
  */
-export function requireLabeledRows({ leftOut, sources }: Pick<Division, 'leftOut' | 'sources'>): void {
+export function requireLabeledRows({ leftOut, sources }: Pick<CertifySplit, 'leftOut' | 'sources'>): void {
   const [data] = sources
   if (data?.kind === 'folder')
     throw new VideoMaeError(

@@ -64,7 +64,7 @@ export async function prepareLearners<Result>(
   use: <Set extends SampleSet, Inputs extends TestInputs>(prepared: Prepared<Set, Inputs>) => Promise<Result>,
   size?: EnsembleSize,
 ): Promise<Result> {
-  const { learner, division, classes, encoder } = plan
+  const { learner, split, classes, encoder } = plan
   const { kind } = learner
   await requireStudyMemory(plan, options, size)
   if (isHeadKind(kind))
@@ -73,7 +73,7 @@ export async function prepareLearners<Result>(
   // By its name even where none is asked for: another engine gives other bytes, so it is a part of what is recorded.
   const chosen = await chooseEngine(options.engine ?? learner.recipe?.engine.name ?? null)
   const made = { engine: chosen.name, engineVariant: chosen.variant?.() ?? null }
-  const all = [...division.train, ...division.test]
+  const all = [...split.train, ...split.test]
   const { learners, videos, failures } = isFrameKind(kind)
     ? await openFrames(source, all, options).then(({ frames, ...read }) => {
         const trainer = frameTrainer(source, frames, { ...learner, kind, ...made })
@@ -83,7 +83,7 @@ export async function prepareLearners<Result>(
         const trainer = attentiveTrainer(source, store, shape, { ...learner, ...made })
         return { ...read, learners: engineLearners(trainer, learner.seed) }
       })
-  const tested = new Set(division.test)
+  const tested = new Set(split.test)
   const leftOut = undecoded(
     failures,
     // By the row itself: training and test data that are named apart may share ids.
@@ -91,7 +91,7 @@ export async function prepareLearners<Result>(
     options,
   )
   const readable = new Set(videos.map(({ video }) => video))
-  const [train, test] = [division.train, division.test].map((part) => part.filter((video) => readable.has(video)))
+  const [train, test] = [split.train, split.test].map((part) => part.filter((video) => readable.has(video)))
   if (train.length === 0 || test.length === 0) throw noVideos(all.length - videos.length, failures)
   return use({ learners, set: videoSetOf(train, classes), test: videoInputsOf(test), encoder, leftOut })
 }
@@ -126,15 +126,15 @@ export function prepareSets(plan: CertifyVideosPlan, options: CertifyVideosOptio
 }
 
 async function setsOfPlan(plan: CertifyVideosPlan, options: CertifyVideosOptions) {
-  const { sources, groupOf, classes, division, encoder } = plan
+  const { sources, groupOf, classes, split, encoder } = plan
   if (groupOf === null) {
-    const { set, test, scale, leftOut } = await setsOf(sources[0], division.train, plan, options)
+    const { set, test, scale, leftOut } = await setsOf(sources[0], split.train, plan, options)
     return { set, test, encoder, scales: scale === null ? null : [scale], leftOut }
   }
   // Each group through its own encoder; the inputs through every one.
   const parts: SetsOfSource[] = []
   for (const [group, source] of sources.entries()) {
-    const mine = division.train.filter((_, i) => groupOf[i] === group)
+    const mine = split.train.filter((_, i) => groupOf[i] === group)
     parts.push(await setsOf(source, mine, plan, options))
   }
   const tests = parts.map(({ test }) => test)
@@ -158,11 +158,11 @@ interface SetsOfSource {
 async function setsOf(
   source: FeatureSource,
   videos: readonly LabeledVideo[],
-  { classes, division, trusted }: CertifyVideosPlan,
+  { classes, split, trusted }: CertifyVideosPlan,
   options: CertifyVideosOptions,
 ): Promise<SetsOfSource> {
   const train = await videoFeatures(source, videos, options)
-  const test = await inputFeatures(source, division.test, options)
+  const test = await inputFeatures(source, split.test, options)
   const leftOut = [
     ...undecoded(train.failures, () => 'training', options),
     ...undecoded(test.failures, () => 'test', options),
@@ -259,17 +259,17 @@ async function shareOf(
   options: CertifyVideosOptions,
   shard: { readonly index: number; readonly count: number },
 ): Promise<void> {
-  const { division, sources, trusted, groupOf } = plan
+  const { split, sources, trusted, groupOf } = plan
   const { kind } = plan.learner
   for (const [group, source] of sources.entries()) {
-    const train = division.train.filter((_, i) => groupOf === null || groupOf[i] === group)
-    const all = [...train, ...division.test]
+    const train = split.train.filter((_, i) => groupOf === null || groupOf[i] === group)
+    const all = [...train, ...split.test]
     if (isFrameKind(kind)) await openFrames(encoderOf(source), all, { ...options, shard })
     else if (!isHeadKind(kind)) await computeTokens(encoderOf(source), all, { ...options, shard })
     else {
       await storeFeatures(source, train, { ...options, shard })
       const inputs = { clips: inputClips(options), augment: undefined }
-      await storeFeatures(source, division.test, { ...options, ...inputs, shard })
+      await storeFeatures(source, split.test, { ...options, ...inputs, shard })
       await storeFeatures(source, trusted?.videos ?? [], { ...options, ...middleOnly, shard })
     }
   }

@@ -211,14 +211,14 @@ async function retrainRun(
   }
   // Only the videos of these learners: what others are trained on changes nothing in them.
   const { buckets, offsets } = spreadOfPlan(layout)
-  const { division } = plan
-  const { bucketOf } = assignBuckets(videoSetOf(division.train, plan.classes), {
+  const { split } = plan
+  const { bucketOf } = assignBuckets(videoSetOf(split.train, plan.classes), {
     ...{ by, buckets, groups, periods: run.periods },
   })
   const needed = new Set(learners.flatMap((learner) => bucketsOfLearner(learner, buckets, offsets)))
-  const mine = division.train.filter((_, row) => needed.has(bucketOf[row]))
-  const train = mine.length > 0 ? mine : division.train.slice(0, 1)
-  const { set, test } = await prepareSets({ ...plan, division: { ...division, train } }, videos)
+  const mine = split.train.filter((_, row) => needed.has(bucketOf[row]))
+  const train = mine.length > 0 ? mine : split.train.slice(0, 1)
+  const { set, test } = await prepareSets({ ...plan, split: { ...split, train } }, videos)
   const trained = await headLearners(head).train(set, layout)
   const votes = await compareVotes({ folder, run }, trained, { test, learners }, differences)
   return [...votes, ...(await compareTrained({ folder, file, run, at }, trained, learners, differences))]

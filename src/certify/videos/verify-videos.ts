@@ -20,7 +20,7 @@ import { compareEnsembleFiles } from './ensemble/compare-files.ts'
 import { isHogReadout } from './hog.ts'
 import { samplesOfVideos, videoIdOf } from './learners/video-set.ts'
 import { optionsAgain, withPeriods } from './options-again.ts'
-import { type Division, planVideos } from './plan.ts'
+import { type CertifySplit, planVideos } from './plan.ts'
 import { retrainLearners } from './retrain.ts'
 import { inputsInTraining } from './seen-inputs.ts'
 import { compareRecords } from './verify-records.ts'
@@ -144,24 +144,24 @@ async function compareVideos(
   const { data } = certificate
   if (data === undefined) return { checked: [], notChecked: [] }
   const again = optionsAgain(file, certificate, options)
-  const { classes, division } = await withPeriods(certificate, (periods) => planVideos({ ...again, ...periods }))
+  const { classes, split } = await withPeriods(certificate, (periods) => planVideos({ ...again, ...periods }))
   differences.compare('classNames', certificate.classNames, classes)
-  differences.compare('data.rows', data.rows, division.rows)
-  differences.compare('data.division', data.division, division.how)
-  compareSources(data, division, differences)
+  differences.compare('data.rows', data.rows, split.rows)
+  differences.compare('data.division', data.division, split.how)
+  compareSources(data, split, differences)
   const what = ({ id, side, code }: (typeof data.leftOut)[number]) => ({ id, side, code })
-  for (const [i, row] of division.leftOut.entries()) {
+  for (const [i, row] of split.leftOut.entries()) {
     const stated = data.leftOut[i]
     differences.compare(`data.leftOut[${i}]`, stated === undefined ? null : what(stated), what(row))
   }
   // What was left out later could not be decoded, which only decoding shows; with `temporal` it may also be too old.
-  const later = data.leftOut.slice(division.leftOut.length)
+  const later = data.leftOut.slice(split.leftOut.length)
   const isOld = ({ code }: (typeof later)[number]) => code === 'outside the periods'
   const lost = (side: 'training' | 'test') =>
     new Set(later.filter((row) => row.side === side && !isOld(row)).map(({ id }) => id))
   const [lostTraining, lostTest] = [lost('training'), lost('test')]
-  const train = division.train.filter(({ id }) => !lostTraining.has(id))
-  const predicted = division.test.filter(({ id }) => !lostTest.has(id))
+  const train = split.train.filter(({ id }) => !lostTraining.has(id))
+  const predicted = split.test.filter(({ id }) => !lostTest.has(id))
   const set = samplesOfVideos(train, classes)
   const inBuckets = new Set<string>()
   let counted = 0
@@ -178,10 +178,10 @@ async function compareVideos(
   differences.compare('data.leftOut, rows "outside the periods"', statedOlder, older)
   differences.compare('data.protected', data.protected, train.length - older.length)
   differences.compare('data.predicted', data.predicted, predicted.length)
-  const removed = division.train.length - train.length + division.test.length - predicted.length
+  const removed = split.train.length - train.length + split.test.length - predicted.length
   differences.compare('data.leftOut, rows that were not decoded', later.length - statedOlder.length, removed)
-  const seen = inputsInTraining(division)
-  differences.compare('data.seen.predicted', data.seen.predicted, division.test.length)
+  const seen = inputsInTraining(split)
+  differences.compare('data.seen.predicted', data.seen.predicted, split.test.length)
   differences.compare('data.seen.protected', data.seen.protected, seen)
   const undecoded = lostTraining.size + lostTest.size
   if (oneRowEach(certificate)) {
@@ -206,7 +206,7 @@ async function compareVideos(
 /** How each source was read. Its name does not count: the data may have been moved. The last of the stated sources is that of the trusted videos. */
 function compareSources(
   { read, trusted }: NonNullable<ReadCertificate['data']>,
-  { sources }: Division,
+  { sources }: CertifySplit,
   differences: Differences,
 ): void {
   differences.compare('data.read.length', read.length, sources.length + (trusted === null ? 0 : 1))

@@ -72,14 +72,14 @@ export async function videoCertificate(
   manifests: readonly BucketManifest[],
   options: CertifyVideosOptions,
 ): Promise<VideoCertificate> {
-  const { division, classes } = plan
+  const { split, classes } = plan
   const whiteBox = certificate.runs.some(({ rule }) => looksIntoHeads(rule))
-  if (whiteBox || labelsMakeGroups(plan, certificate.threat.threat)) requireLabeledRows(division)
+  if (whiteBox || labelsMakeGroups(plan, certificate.threat.threat)) requireLabeledRows(split)
   const undecoded = (side: LeftOutRow['side']) =>
     new Set(leftOut.filter((row) => row.side === side).map(({ id }) => id))
   const [lostTraining, lostTest] = [undecoded('training'), undecoded('test')]
   const inBuckets = new Set(manifests.flatMap(({ assignment }) => assignment.map(([id]) => id)))
-  const train = division.train.filter(({ id }) => !lostTraining.has(id))
+  const train = split.train.filter(({ id }) => !lostTraining.has(id))
   const used = train.filter((video) => inBuckets.has(videoIdOf(video)))
   // With rule `temporal`: from before the oldest period that any learner is trained on.
   const older = train
@@ -99,12 +99,12 @@ export async function videoCertificate(
     data: {
       source: options.data,
       test: options.test ?? null,
-      read: [...division.sources, ...(plan.trusted?.sources ?? [])].map(readSource),
-      division: division.how,
-      rows: division.rows,
+      read: [...split.sources, ...(plan.trusted?.sources ?? [])].map(readSource),
+      division: split.how,
+      rows: split.rows,
       protected: used.length,
-      predicted: division.test.length - lostTest.size,
-      leftOut: [...division.leftOut, ...leftOut.filter(({ side }) => side !== 'trusted'), ...older],
+      predicted: split.test.length - lostTest.size,
+      leftOut: [...split.leftOut, ...leftOut.filter(({ side }) => side !== 'trusted'), ...older],
       trusted: trustedOf(plan, leftOut, options),
       seen: plan.seen,
       classes: open ? 'any' : 'declared',

@@ -45,7 +45,10 @@ export const certify = defineCommand({
     ),
     whiteBox: flag('also compute the tighter label-flip certificate of ridge heads'),
     collective: text('budgets', 'also bounds on the whole test set for these numbers of poisoned samples, e.g. 1,2,5'),
-    target: text('classes', 'also say how many poisoned samples it takes to make each of these classes come out, e.g. noFight'),
+    target: text(
+      'classes',
+      'also say how many poisoned samples it takes to make each of these classes come out, e.g. noFight',
+    ),
     perInput: unlessNo('do not list inputs in certificate.json'),
     report: flag('also write a page about the certificate, report.html in --out; with --votes one for each rule'),
     ...requireOption,

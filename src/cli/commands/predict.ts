@@ -19,7 +19,10 @@ export const predict = defineCommand({
     encoder: texts('path', '[certified] the encoder, once for each group; default: as certified'),
     rule: choice('name', '[certified] the rule, if the ensemble was certified by several', rules),
     requireRadius: number('r', '[certified] abstain if the certified radius is below this', wholeNumber),
-    target: text('classes', '[certified] also say how many poisoned samples it takes to make each of these classes come out'),
+    target: text(
+      'classes',
+      '[certified] also say how many poisoned samples it takes to make each of these classes come out',
+    ),
     top: withDefault(count('top', 'classes to print'), usualTop),
     threshold: number('p', 'give no label if the most probable class is below this, between 0 and 1', fraction),
     windows: number('seconds', 'one prediction for each window of this many seconds', positive),

@@ -79,10 +79,10 @@ export async function forecastCertification(job: CertifyVideosJob): Promise<Cert
   const videos = videosOf(job, by)
   const plan = await planCertification(videos)
   checkPlan(plan, by, rules, threat, whiteBox)
-  const { division, classes, learner, encoder } = plan
+  const { split, classes, learner, encoder } = plan
   const { learners, reach } = ensembleSizeOf(job)
-  requireFilledLearners(division.train.length, learners, reach)
-  const set = videoSetOf(division.train, classes)
+  requireFilledLearners(split.train.length, learners, reach)
+  const set = videoSetOf(split.train, classes)
   const statement = threatOfVideos(checkThreat(set, by, rules, { threat, encoder }), plan, videos)
   const planned = ensemblesOf({
     ...{ by, partitions, rules, spread, groups, seed: job.seed, seeds: seedsPerPartition, periods: plan.periods },
@@ -94,17 +94,17 @@ export async function forecastCertification(job: CertifyVideosJob): Promise<Cert
   return {
     schema: 'videomae.certification-plan/1',
     threat: statement,
-    protected: division.train.length,
+    protected: split.train.length,
     units: rowsOfUnits(set, by).length,
-    predicted: division.test.length,
-    leftOut: division.leftOut.length,
+    predicted: split.test.length,
+    leftOut: split.leftOut.length,
     classes: Object.keys(planned[0].forecast.perClass),
     learner: learner.kind,
     ensembles,
     features: await featureTime(plan, videos),
     memory: await memoryOf(plan, videos, ensembleSizeOf(job)),
     files: forecastFiles({
-      ...{ set, ensembles: planned, inputs: division.test.length, width, whiteBox },
+      ...{ set, ensembles: planned, inputs: split.test.length, width, whiteBox },
       perInput: job.perInput !== false,
     }),
   }
@@ -116,35 +116,30 @@ function ensembleSizeOf({ partitions, rules = defaultRules, spread, periods }: C
 
 async function timesOf(
   planned: PlannedEnsemble,
-  { learner, sources, classes, division }: CertifyVideosPlan,
+  { learner, sources, classes, split }: CertifyVideosPlan,
   job: CertifyVideosJob,
 ): Promise<{ readonly training: MeasuredWork | null; readonly votes: MeasuredWork | null }> {
   if (!isHeadKind(learner.kind)) return { training: null, votes: null }
-  const set = videoSetOf(division.train, classes)
+  const set = videoSetOf(split.train, classes)
   const width = Math.max(...sources.map(widthOf))
   const family = headLearners(headNamed(learner.kind, { ...learner }))
   return measureHeads(family, set, planned, {
     width,
     clips: rowsPerVideo(sources, job),
-    inputs: division.test.length,
+    inputs: split.test.length,
     signal: job.signal,
   })
 }
 
 async function featureTime(
-  { learner, sources, division, trusted }: CertifyVideosPlan,
+  { learner, sources, split, trusted }: CertifyVideosPlan,
   videos: Parameters<typeof measureFeatures>[3],
 ): Promise<MeasuredWork | null> {
   if (isFrameKind(learner.kind)) return null
   const clips = rowsPerVideo(sources, videos)
   // Inputs go through the encoder of every group.
-  const others = sources.length * (division.test.length * inputClips(videos) + (trusted?.videos.length ?? 0))
-  return measureFeatures(
-    sources[0],
-    division.train,
-    { all: division.train.length * clips + others, perVideo: clips },
-    videos,
-  )
+  const others = sources.length * (split.test.length * inputClips(videos) + (trusted?.videos.length ?? 0))
+  return measureFeatures(sources[0], split.train, { all: split.train.length * clips + others, perVideo: clips }, videos)
 }
 
 async function memoryOf(
