@@ -242,6 +242,11 @@ function writeChart(file: string, title: string, unit: string, all: readonly Row
     color: names.indexOf(row.learner),
     stroke: ruleNamed(row.rule).stroke,
   }))
-  const axes = { xLabel: `poisoned samples (${unit})`, yLabel: 'certified accuracy', yRange: [0, 1] as const, width: 860 }
+  const axes = {
+    xLabel: `poisoned samples (${unit})`,
+    yLabel: 'certified accuracy',
+    yRange: [0, 1] as const,
+    width: 860,
+  }
   writeFigure(file, { title, ...axes, curves })
 }
