@@ -123,7 +123,7 @@ function labelsOf(
   return values.map((cell, row) => {
     const label = reader.label(cell)
     if (label === null) return null
-    if (!label.ok) throw invalidVotes(file, `${where(row)} ${label.problem}`, hintOfClasses)
+    if (!label.ok) throw invalidVotes(file, `${where(row)} ${label.problem}`, hintOfClasses(reader))
     return label.value
   })
 }
@@ -162,7 +162,10 @@ function learnerNotes(
 /** Below, learners agree by chance. */
 const fewestInputs = 10
 
-const hintOfClasses = 'Classes are counted from 0. If they are counted from 1, use --first-class 1.'
+const hintOfClasses = ({ namesOnly }: ClassReader): string =>
+  namesOnly
+    ? 'Cells are the given names, because some of these are other numbers than those of their classes. If cells are numbers, give the number of classes instead of names.'
+    : 'Classes are counted from 0. If they are counted from 1, use --first-class 1.'
 
 function castVotes(file: string, table: VotesTable, reader: ClassReader, { classes }: ImportOptions): Cast {
   const { inputs, width } = table
@@ -171,7 +174,7 @@ function castVotes(file: string, table: VotesTable, reader: ClassReader, { class
   for (let row = 0; row < inputs; row++) {
     for (let i = 0; i < width; i++) {
       const vote = reader.vote(table.value(row, i))
-      if (!vote.ok) throw invalidVotes(file, `${table.where(row, i)} ${vote.problem}`, hintOfClasses)
+      if (!vote.ok) throw invalidVotes(file, `${table.where(row, i)} ${vote.problem}`, hintOfClasses(reader))
       if (vote.value === abstention) abstentions++
       else lowest = Math.min(lowest, vote.value)
       ballots.ranks[row * width + i] = vote.value === abstention ? classes : vote.value

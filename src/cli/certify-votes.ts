@@ -16,6 +16,7 @@ import {
   needsSpread,
   type Rule,
 } from '../certify/rules/list.ts'
+import { checkClasses } from '../certify/rules/plurality.ts'
 import { checkRequirements, noTrueClasses, parseRequirements } from '../certify/rules/requirement.ts'
 import { targetsNamed } from '../certify/rules/targeted-summary.ts'
 import { describeReading } from '../certify/votes/reading.ts'
@@ -140,6 +141,7 @@ function classesOf(text: string | undefined): { readonly number: number; readonl
   const number = names.length === 1 ? Number(names[0]) : names.length
   if (!Number.isInteger(number) || number < 2)
     throw invalidArgument('--classes', 'names such as fight,noFight, or a number of classes', text)
+  checkClasses(number)
   const twice = names.find((name, i) => names.indexOf(name) !== i)
   if (twice !== undefined) throw invalidArgument('--classes', 'different names', twice)
   return { number, names: names.length > 1 ? names : null }

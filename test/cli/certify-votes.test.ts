@@ -54,6 +54,11 @@ async function certify(file: string, ...more: readonly string[]) {
   }
 }
 
+test('a number of classes above the most is refused, and no list of that length is made', async () => {
+  const { code, result } = await certify('votes.csv', '--classes', '1e12')
+  expect([code, result]).toMatchObject([2, { error: { code: 'INVALID_ARGUMENT' } }])
+})
+
 describe('certify --votes --require', () => {
   const required = (...values: string[]) => values.flatMap((value) => ['--require', value])
   // 12 learners: nine and seven votes for the right class, and five.

@@ -137,7 +137,7 @@ export class ClassReader {
 
   /** @param number what the cell is as a number */
   private note(named: number, number: number | undefined): void {
-    if (number !== undefined && number - this.first === named) this.asNumber = true
+    if (!this.namesOnly && number !== undefined && number - this.first === named) this.asNumber = true
     else this.asName = true
     if (number === undefined || !this.isIndex(number)) this.couldBeNumbers = false
     else if (number - this.first !== named) this.other ??= { name: named, number: number - this.first }

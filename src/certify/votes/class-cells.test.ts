@@ -52,6 +52,7 @@ describe('names that are numbers', () => {
       null,
     ],
     [['7', '9'], 'l0,l1\n7,9.0\n', [[0, 1]], 'by their names', null],
+    [['2', '1'], 'l0,l1\n1,2.0\n', [[1, 0]], 'by their names', null],
     [['0', '1'], 'l0,l1\n1,0\n', [[1, 0]], 'counted from 0', null],
     [['a', 'b'], 'l0,l1\na,b\n', [[0, 1]], 'by their names', null],
     [['a', 'b'], 'l0,l1\na,1\n', [[0, 1]], 'by their names and counted from 0', null],
@@ -73,6 +74,8 @@ describe('names that are numbers', () => {
         code: 'INVALID_ARGUMENT',
         message: expect.stringContaining(classNames.join(', ')),
       })
+    const other = read('l0\n0\n', { classNames: ['2', '1'], classes: 2 })
+    await expect(other).rejects.toMatchObject({ hint: expect.not.stringContaining('--first-class') })
     const own = await read('l0,l1\n1,2\n', { classNames: ['1', '2', '3'], firstClass: 1 })
     expect(own.votes).toEqual([[0, 1]])
     expect(own.text).toContain('3 classes counted from 1')
