@@ -2,6 +2,7 @@
 import path from 'node:path'
 import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
+import { shownChecksum } from './checksum.ts'
 import { fileDigest } from './file-digest.ts'
 import { parseUniqueJson } from './json.ts'
 import { nullIfMissing } from './missing.ts'
@@ -31,11 +32,14 @@ export async function requireAsDescribed(file: string): Promise<boolean> {
     if (!digests.has(part)) digests.set(part, await fileDigest(beside).catch(nullIfMissing))
     const found = digests.get(part) ?? null
     if (found === null || found === sha256) continue
-    throw new VideoMaeError(`Expected ${beside} with SHA-256 ${sha256}, as ${description} says, but it has ${found}.`, {
-      code: 'ONNX_INVALID',
-      exit: 'data',
-      hint: 'One of the two files has changed since the export: export again. If you changed the model on purpose, remove the description.',
-    })
+    throw new VideoMaeError(
+      `Expected ${beside} with SHA-256 ${shownChecksum(sha256)}, as ${description} says, but it has ${found}.`,
+      {
+        code: 'ONNX_INVALID',
+        exit: 'data',
+        hint: 'One of the two files has changed since the export: export again. If you changed the model on purpose, remove the description.',
+      },
+    )
   }
   return digests.has(path.basename(file))
 }

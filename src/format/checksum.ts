@@ -8,3 +8,8 @@ export const noChecksum = '0'.repeat(64)
 
 /** Metadata that keep room for the checksum; the writers of safetensors and of ONNX files put it in. */
 export const withChecksum: Readonly<Record<string, string>> = { [checksumKey]: noChecksum }
+
+/** A checksum from a file, for messages: one that is none may be of any length and hold line breaks. */
+export function shownChecksum(checksum: string): string {
+  return /^[0-9a-f]{64}$/.test(checksum) ? checksum : JSON.stringify(checksum.slice(0, noChecksum.length))
+}

@@ -31,11 +31,12 @@ export async function requireUnchanged(folder: string): Promise<void> {
   const text = await readRegularText(sums).catch(nullIfMissing)
   if (text === null) return
   const lines = text.split('\n')
-  if (lines.pop() !== '' || lines.length > mostFiles)
-    throw invalid(`checksums of at most ${mostFiles} files in ${sums}`)
+  // An empty file is what a full disk leaves of one.
+  if (lines.pop() !== '' || lines.length === 0 || lines.length > mostFiles)
+    throw invalid(`checksums of 1 to ${mostFiles} files in ${sums}`)
   const seen = new Set<string>() // The checksums must not make the program read a file again and again.
   for (const line of lines) {
-    const [, digest, name] = /^([0-9a-f]{64}) {2}([^/\\]+)$/.exec(line) ?? []
+    const [, digest, name] = /^([0-9a-f]{64}) {2}([^/\\\p{Cc}]+)$/u.exec(line) ?? []
     if (digest === undefined || name.startsWith('..') || seen.has(name))
       throw invalid(`a checksum and a file beside ${sums} in each line`)
     seen.add(name)

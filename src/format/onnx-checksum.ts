@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { dirname, join } from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
-import { checksumKey, noChecksum } from './checksum.ts'
+import { checksumKey, noChecksum, shownChecksum } from './checksum.ts'
 import { fileDigest } from './file-digest.ts'
 import type { OnnxModel } from './onnx-types.ts'
 
@@ -70,7 +70,7 @@ function checksumOf(bytes: Uint8Array, checksum: string): string {
 
 function changed(file: string, expected: string, found: string): VideoMaeError {
   return new VideoMaeError(
-    `Expected ${file} with the SHA-256 with which it was written, ${expected}, but it has ${found}.`,
+    `Expected ${file} with the SHA-256 with which it was written, ${shownChecksum(expected)}, but it has ${found}.`,
     {
       code: 'ONNX_INVALID',
       exit: 'data',

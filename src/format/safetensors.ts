@@ -3,7 +3,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
-import { checksumKey } from './checksum.ts'
+import { checksumKey, shownChecksum } from './checksum.ts'
 import { readFully } from './file-bytes.ts'
 import { nothingAt, nothingIn, notSafetensors, otherFormat } from './foreign-weights.ts'
 import { bfloat16ToFloat32, float16ToFloat32 } from './half.ts'
@@ -215,7 +215,7 @@ async function requireIntact({ path, file, dataStart, header }: Shard): Promise<
   const found = hash.digest('hex')
   if (found === written) return
   throw new VideoMaeError(
-    `Expected the tensors in ${path} with the SHA-256 with which they were written, ${written}, but they have ${found}.`,
+    `Expected the tensors in ${path} with the SHA-256 with which they were written, ${shownChecksum(written)}, but they have ${found}.`,
     {
       code: 'SAFETENSORS_INVALID',
       exit: 'data',

@@ -104,10 +104,12 @@ describe('a file beside the weights', () => {
     const [first, ...lines] = written.trimEnd().split('\n')
     expect([first, ...lines].map((line) => line.slice(66)).sort()).toEqual(others.sort())
     const damaged = [written.replace(/[0-9a-f]/, 'g'), written.replace('config', '../config'), `${written}${first}\n`]
-    for (const text of [...damaged, first]) {
+    for (const text of [...damaged, first, '']) {
       writeFileSync(sums, text)
       await expect(openClassifier(moved), text).rejects.toMatchObject({ code: 'CHECKPOINT_INVALID' })
     }
+    writeFileSync(sums, written.replaceAll('\n', '\r\n'))
+    await expect(openClassifier(moved)).rejects.toThrow(`${sums} in each line`)
   })
 })
 

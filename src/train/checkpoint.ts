@@ -4,6 +4,7 @@ import path from 'node:path'
 import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
 import { replaceDirectory } from '../format/atomic.ts'
+import { shownChecksum } from '../format/checksum.ts'
 import { fileDigest } from '../format/file-digest.ts'
 import { requireFiniteTensor } from '../format/finite.ts'
 import { isMissing } from '../format/missing.ts'
@@ -192,7 +193,7 @@ async function readCheckpoint(directory: string, step: number): Promise<TrainerS
     return `${stateFile}: expected step ${step}, which its folder is named after, but received ${parsed.data.step}`
   for (const [name, digest] of Object.entries(parsed.data.digests)) {
     const actual = await fileDigest(path.join(directory, name)).catch(problemOf)
-    if (actual !== digest) return `${name}: expected SHA-256 ${digest} but received ${actual}`
+    if (actual !== digest) return `${name}: expected SHA-256 ${shownChecksum(digest)} but received ${actual}`
   }
   return parsed.data
 }

@@ -85,6 +85,15 @@ it.each([
   writeFileSync(classifier, written)
 })
 
+it('a checksum that is none does not put its line breaks into the message', async () => {
+  const written = readFileSync(classifier)
+  const changed = Buffer.from(written)
+  changed.write('line\n'.repeat(12), changed.length - 64)
+  writeFileSync(classifier, changed)
+  await expect(answers()).rejects.toMatchObject({ message: expect.stringMatching(/written, "line\\nline[^\n]*$/) })
+  writeFileSync(classifier, written)
+})
+
 it('a file without a checksum opens, and a warning says so', async () => {
   const { metadata: { [checksumKey]: _, ...metadata } = {}, ...model } = await readModel(classifier)
   await writeModel(at('other.onnx'), { ...model, metadata })
