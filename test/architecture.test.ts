@@ -248,3 +248,13 @@ test('helpers of several folders are in test/support and scripts/support, and sc
   expect(known.size).toBeGreaterThan(60)
   expect(elsewhere).toEqual([])
 })
+
+test('tests are declared by `test`, not also by `it`', () => {
+  const tests = [...readdirSync(source, { recursive: true, encoding: 'utf8' }).map((name) => path.join(source, name))]
+  for (const name of readdirSync(path.join(root, 'test'), { recursive: true, encoding: 'utf8' }))
+    tests.push(path.join(root, 'test', name))
+  const files = tests.filter((file) => file.endsWith('.ts') && !file.includes('node_modules'))
+  const both = files.filter((file) => /import \{[^}]*\bit\b[^}]*\} from 'vitest'/.test(readFileSync(file, 'utf8')))
+  expect(files.length).toBeGreaterThan(500)
+  expect(both).toEqual([])
+})

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { RandomStream } from '../src/core/random.ts'
 import { type MotionClass, motionClasses, renderMotionClip } from '../src/synthetic/motion.ts'
 import { loadClips } from '../src/video/load-clips.ts'
@@ -15,7 +15,7 @@ const [header, ...lines] = readFileSync(path.join(folder, 'labels.csv'), 'utf8')
 const rows = lines.map((line) => line.split(','))
 
 describe('data/motion', () => {
-  it('is read whole, with its classes and parts', async () => {
+  test('is read whole, with its classes and parts', async () => {
     const { code, text } = await runAsText(`inspect ${path.relative('.', folder)}/labels.csv`)
     expect(code).toBe(0)
     expect(text).toContain('48 usable videos')
@@ -24,14 +24,14 @@ describe('data/motion', () => {
     expect(text).toContain('48 videos are few to pretrain on')
   })
 
-  it('is few videos: pretraining on them says what to expect, and where published weights are', async () => {
+  test('is few videos: pretraining on them says what to expect, and where published weights are', async () => {
     const dry = `pretrain ${path.relative('.', folder)} --dry-run --out ${path.join(tmpdir(), 'videomae-not-made')}`
     const { code, text } = await runAsText(dry)
     expect(code, text).toBe(0)
     expect(text).toMatch(/48 videos are few .*videomae get videomae-base.* With 80000 clips/)
   })
 
-  it('shows in each file the motion of its label', async () => {
+  test('shows in each file the motion of its label', async () => {
     expect(header).toBe('path,label,split')
     const entries = rows.map(([id]) => ({ id, path: path.join(folder, id) }))
     const size = 64
@@ -63,17 +63,16 @@ describe('data/motion', () => {
 })
 
 describe('data/classes', () => {
-  it.each(Object.entries({ kinetics400: 400, kinetics600: 600, kinetics700: 700, ucf101: 101, hmdb51: 51, ssv2: 174 }))(
-    'of %s has %d names that differ',
-    (name, count) => {
-      const names = readFileSync(path.join(folder, '..', 'classes', `${name}.txt`), 'utf8').split('\n')
-      expect(names.pop()).toBe('')
-      expect(new Set(names).size).toBe(count)
-      expect(names).toHaveLength(count)
-      expect(names.filter((line) => line !== line.trim() || line === '')).toEqual([])
-      // The order of the official numbers is that of the names; UCF101 does not mind capitals.
-      const folded = name === 'ucf101' ? names.map((line) => line.toLowerCase()) : names
-      expect(folded).toEqual(folded.toSorted((a, b) => (a < b ? -1 : 1)))
-    },
-  )
+  test.each(
+    Object.entries({ kinetics400: 400, kinetics600: 600, kinetics700: 700, ucf101: 101, hmdb51: 51, ssv2: 174 }),
+  )('of %s has %d names that differ', (name, count) => {
+    const names = readFileSync(path.join(folder, '..', 'classes', `${name}.txt`), 'utf8').split('\n')
+    expect(names.pop()).toBe('')
+    expect(new Set(names).size).toBe(count)
+    expect(names).toHaveLength(count)
+    expect(names.filter((line) => line !== line.trim() || line === '')).toEqual([])
+    // The order of the official numbers is that of the names; UCF101 does not mind capitals.
+    const folded = name === 'ucf101' ? names.map((line) => line.toLowerCase()) : names
+    expect(folded).toEqual(folded.toSorted((a, b) => (a < b ? -1 : 1)))
+  })
 })

@@ -1,7 +1,7 @@
 /** What npm publishes and installs: the promises of package.json. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 
 const root = path.resolve(import.meta.dirname, '..')
@@ -19,7 +19,7 @@ const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'
 }
 
 describe('package', () => {
-  it('names files that the build makes', () => {
+  test('names files that the build makes', () => {
     const files = [
       ...Object.values(manifest.bin),
       ...Object.values(manifest.exports).flatMap((entry) =>
@@ -31,14 +31,14 @@ describe('package', () => {
     expect(existsSync(path.join(root, 'LICENSE'))).toBe(true)
   })
 
-  it('is cited as what it is', () => {
+  test('is cited as what it is', () => {
     const citation = parse(readFileSync(path.join(root, 'CITATION.cff'), 'utf8')) as Record<string, unknown>
     const { name: title, version, license, description } = manifest
     expect(citation).toMatchObject({ 'cff-version': '1.2.0', type: 'software', title, version, license })
     expect(citation.abstract).toBe(description)
   })
 
-  it('lets no bundler drop a module that is imported for what it does', () => {
+  test('lets no bundler drop a module that is imported for what it does', () => {
     const bare = readdirSync(path.join(root, 'dist'), { recursive: true, encoding: 'utf8' })
       .filter((file) => file.endsWith('.js'))
       .flatMap((file) => {
@@ -50,7 +50,7 @@ describe('package', () => {
     for (const file of bare) expect(manifest.sideEffects).toContain(`./${file}`)
   })
 
-  it('asks a consumer for no package with an install script', () => {
+  test('asks a consumer for no package with an install script', () => {
     const lock = JSON.parse(readFileSync(path.join(root, 'package-lock.json'), 'utf8')) as {
       packages: Record<string, { hasInstallScript?: boolean; dev?: boolean }>
     }
@@ -63,14 +63,14 @@ describe('package', () => {
     }
   })
 
-  it('can be imported without side effects and offers the documented functions', async () => {
+  test('can be imported without side effects and offers the documented functions', async () => {
     const library = (await import('../src/index.ts')) as Record<string, unknown>
     for (const name of ['pretrain', 'reconstruct', 'exportEncoder', 'finetune', 'certifyVideos']) {
       expect(library[name], name).toBeTypeOf('function')
     }
   })
 
-  it('has no source file over 400 lines', () => {
+  test('has no source file over 400 lines', () => {
     const long = (readdirSync(path.join(root, 'src'), { recursive: true }) as string[])
       .filter((file) => /\.(ts|cu|cuh)$/.test(file))
       .filter((file) => readFileSync(path.join(root, 'src', file), 'utf8').split('\n').length > 400)

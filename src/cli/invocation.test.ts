@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { invocation } from './invocation.ts'
 
 const folder = realpathSync(mkdtempSync(path.join(os.tmpdir(), 'videomae-invocation-')))
@@ -16,7 +16,7 @@ for (const location of [bin, global]) symlinkSync(script, path.join(location, 'v
 describe('invocation', () => {
   const workingFolder = path.join(folder, 'package')
 
-  it.each<[string, Record<string, string>, string]>([
+  test.each<[string, Record<string, string>, string]>([
     ['nothing is on the path', { PATH: `/nowhere${path.delimiter}` }, 'node dist/cli/main.js'],
     ['it is installed for all', { PATH: `/nowhere${path.delimiter}${global}` }, 'videomae'],
     ['npx has started it', { PATH: bin, npm_command: 'exec' }, 'npx videomae'],
@@ -30,7 +30,7 @@ describe('invocation', () => {
     expect(invocation({ script, env, workingFolder }).replaceAll(path.sep, '/')).toBe(expected)
   })
 
-  it('names another program of that name only by its path', () => {
+  test('names another program of that name only by its path', () => {
     const other = path.join(folder, 'other')
     mkdirSync(other)
     writeFileSync(path.join(other, 'videomae'), '')

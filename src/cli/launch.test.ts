@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest'
 import { launchCommand } from './launch.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-launch-'))
@@ -19,7 +19,7 @@ function launcher(does: string): string {
   return file
 }
 
-it.skipIf(process.platform === 'win32')(
+test.skipIf(process.platform === 'win32')(
   'the exit code is that of the rank that ends all, whatever the launcher makes of it',
   async () => {
     // 11: another rank has crashed on the way, as happens with MPICH.
@@ -42,7 +42,7 @@ it.skipIf(process.platform === 'win32')(
   },
 )
 
-it.skipIf(process.platform === 'win32')('Ctrl-C does not reach a launcher: the ranks are asked to save', async () => {
+test.skipIf(process.platform === 'win32')('Ctrl-C does not reach a launcher: the ranks are asked to save', async () => {
   // Ends as a rank does that has saved; a launcher that gets the signal kills the ranks.
   const waits =
     'while [ ! -e "$VIDEOMAE_STOP_FILE" ]; do sleep 0.02; done; echo 130 > "$VIDEOMAE_STOP_FILE.code"; exit 130'
@@ -62,7 +62,7 @@ it.skipIf(process.platform === 'win32')('Ctrl-C does not reach a launcher: the r
   expect(process.listenerCount('SIGINT')).toBe(others)
 })
 
-it('a part that every rank would do again is refused', async () => {
+test('a part that every rank would do again is refused', async () => {
   for (const shard of [['--shard', '1/2'], ['--shard=1/2']])
     await expect(launchCommand(['certify', 'list.csv', ...shard], { ranks: 2, restarts: 0 })).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
@@ -90,7 +90,7 @@ describe.skipIf(process.platform === 'win32')('--restarts', () => {
   }
   const told = (code: number) => `echo ${code} > "$VIDEOMAE_STOP_FILE.code"; exit ${code}`
 
-  it('start again with --resume where a rank died or the machine failed', async () => {
+  test('start again with --resume where a rank died or the machine failed', async () => {
     const { resumed, failed, notes } = await launches(['exit 137', told(4), 'exit 0'], 5)
     expect([resumed, failed, process.exitCode]).toEqual([[0, 1, 1], null, 0])
     expect(notes).toEqual([
@@ -99,26 +99,26 @@ describe.skipIf(process.platform === 'win32')('--restarts', () => {
     ])
   })
 
-  it('are as many as were asked for', async () => {
+  test('are as many as were asked for', async () => {
     expect(await launches(['exit 137'], 2)).toMatchObject({ resumed: [0, 1, 1], failed: 'RANK_DIED' })
     expect(await launches(['exit 137'], 0)).toMatchObject({ resumed: [0], failed: 'RANK_DIED' })
     expect((await launches([told(4)], 1, ['finetune', 'v', '--resume'])).resumed).toEqual([1, 1])
     expect(process.exitCode).toBe(4)
   })
 
-  it('are none where another start gives the same, or somebody asked to stop', async () => {
+  test('are none where another start gives the same, or somebody asked to stop', async () => {
     for (const end of ['exit 0', told(2), told(3), told(5), told(130), 'touch "$VIDEOMAE_STOP_FILE"; exit 143'])
       expect((await launches([end], 3)).resumed, end).toEqual([0])
   })
 
-  it('are refused for commands that have no --resume', async () => {
+  test('are refused for commands that have no --resume', async () => {
     await expect(launchCommand(['evaluate', 'v'], { ranks: 2, restarts: 1 })).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
     })
   })
 })
 
-it('ranks that know nothing of each other are not started: each would write the same files', async () => {
+test('ranks that know nothing of each other are not started: each would write the same files', async () => {
   vi.stubEnv('VIDEOMAE_MPI', 'off')
   const given = { ranks: 2, restarts: 0, mpirun: launcher('exit 0') }
   await expect(launchCommand(['pretrain'], given)).rejects.toMatchObject({
@@ -128,7 +128,7 @@ it('ranks that know nothing of each other are not started: each would write the 
   vi.unstubAllEnvs()
 })
 
-it.skipIf(process.platform === 'win32')('a second Ctrl-C ends all with 130: nothing has crashed', async () => {
+test.skipIf(process.platform === 'win32')('a second Ctrl-C ends all with 130: nothing has crashed', async () => {
   const started = path.join(folder, 'started-again')
   const others = process.listenerCount('SIGINT')
   const waits = `trap 'exit 1' TERM; echo $$ > ${started}; while :; do sleep 0.02; done`

@@ -1,4 +1,4 @@
-import { afterEach, expect, it, vi } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { optionsWith } from '../../test/support/options-with.ts'
 import { certifyCommand } from './certify.ts'
 import { certify } from './commands/certify.ts'
@@ -21,7 +21,7 @@ const codeOf = async (...args: readonly string[]): Promise<string | null> =>
       ({ code }) => code,
     )
 
-it('a command that knows no ranks refuses a launcher', async () => {
+test('a command that knows no ranks refuses a launcher', async () => {
   startedByMpi()
   const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
   try {
@@ -33,7 +33,7 @@ it('a command that knows no ranks refuses a launcher', async () => {
   }
 })
 
-it('processes that have a part each are not refused', async () => {
+test('processes that have a part each are not refused', async () => {
   startedByMpi()
   const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
   const before = process.exitCode
@@ -47,7 +47,7 @@ it('processes that have a part each are not refused', async () => {
   }
 })
 
-it('every command says whether it works on ranks', () => {
+test('every command says whether it works on ranks', () => {
   const refused = createProgram().commands.filter((command) => {
     try {
       refuseRanks(command, { PMI_RANK: '0', PMI_SIZE: '2' })
@@ -62,7 +62,7 @@ it('every command says whether it works on ranks', () => {
   expect(allowed).toEqual([...ranked, 'doctor', 'completion'])
 })
 
-it.each([{ votes: 'absent' }, { plan: true }, { stage: 'groups' as const }])(
+test.each([{ votes: 'absent' }, { plan: true }, { stage: 'groups' as const }])(
   'certify %o is done by one process',
   async (options) => {
     startedByMpi()
@@ -72,7 +72,7 @@ it.each([{ votes: 'absent' }, { plan: true }, { stage: 'groups' as const }])(
   },
 )
 
-it('predictions of an ensemble are made by one process', async () => {
+test('predictions of an ensemble are made by one process', async () => {
   startedByMpi()
   await expect(predictCertifiedCommand([], 'absent', {})).rejects.toMatchObject({
     code: 'RANKS_UNSUPPORTED',

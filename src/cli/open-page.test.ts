@@ -1,9 +1,9 @@
-import { expect, it } from 'vitest'
+import { expect, test } from 'vitest'
 import { pageOpener } from './open-page.ts'
 
 const desktop = { platform: 'linux', env: { DISPLAY: ':0' }, terminal: true } as const
 
-it('opens pages on a terminal with a desktop, and nowhere else', () => {
+test('opens pages on a terminal with a desktop, and nowhere else', () => {
   expect(pageOpener(desktop)).toEqual(['xdg-open'])
   expect(pageOpener({ ...desktop, env: { WAYLAND_DISPLAY: 'wayland-0' } })).toEqual(['xdg-open'])
   expect(pageOpener({ ...desktop, platform: 'darwin', env: {} })).toEqual(['open'])

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Override } from '../train/configuration-file.ts'
 import { chooseConfiguration, requireData } from './run-configuration.ts'
 
@@ -11,7 +11,7 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-it('names the folder in which there is no run to continue', () => {
+test('names the folder in which there is no run to continue', () => {
   const message = (out: string | null): string => {
     try {
       requireData(null, 'pretrain', out)
@@ -27,7 +27,7 @@ it('names the folder in which there is no run to continue', () => {
   expect(() => requireData('videos', 'pretrain', missing)).not.toThrow()
 })
 
-it('continues with the engine that the run has chosen, whatever this machine would choose', async () => {
+test('continues with the engine that the run has chosen, whatever this machine would choose', async () => {
   await writeFile(path.join(folder, 'config.json'), JSON.stringify({ engine: { name: null }, engineUsed: 'onnx' }))
   const load = ({ overrides }: { readonly overrides: readonly Override[] }) => Promise.resolve(overrides.at(-1)?.value)
   const { configuration, own } = await chooseConfiguration<unknown>({

@@ -1,8 +1,8 @@
 import path from 'node:path'
-import { expect, it } from 'vitest'
+import { expect, test } from 'vitest'
 import { shownPath } from './shown-path.ts'
 
-it('shows what is below this folder by its path from here, and anything else by its whole path', () => {
+test('shows what is below this folder by its path from here, and anything else by its whole path', () => {
   expect(shownPath(path.resolve('checkpoints/mine'))).toBe(path.join('checkpoints', 'mine'))
   expect(shownPath('.')).toBe('.')
   expect(shownPath('..mine')).toBe('..mine')

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { availableMemory } from './available-memory.ts'
 
 const roots: string[] = []
@@ -24,7 +24,7 @@ const meminfo = 'MemTotal:       20000000 kB\nMemFree:         1000000 kB\nMemAv
 const all = 10_000_000 * 1024
 
 describe('availableMemory', () => {
-  it.each<[string, Record<string, string>, number]>([
+  test.each<[string, Record<string, string>, number]>([
     ['what the machine has available', {}, all],
     [
       'no limit of a group',
@@ -75,7 +75,7 @@ describe('availableMemory', () => {
     expect(availableMemory({ root: machine({ 'proc/meminfo': meminfo, ...files }) })).toBe(expected)
   })
 
-  it('is a number of this machine', () => {
+  test('is a number of this machine', () => {
     expect(availableMemory()).toBeGreaterThan(0)
     expect(availableMemory()).toBeLessThanOrEqual(os.totalmem())
   })

@@ -1,13 +1,13 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, expect, it } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { executables } from './executables.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-executables-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-it('are files that can be started, in the order of PATH, and no folders', () => {
+test('are files that can be started, in the order of PATH, and no folders', () => {
   const [first, second, third] = ['1', '2', '3'].map((name) => path.join(folder, name))
   for (const location of [first, second, third]) mkdirSync(location)
   mkdirSync(path.join(first, 'cc'))

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, afterEach, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, expect, test, vi } from 'vitest'
 import { VideoMaeError } from './errors.ts'
 import { makeFolder, makeTemporaryFolder } from './make-folder.ts'
 
@@ -20,7 +20,7 @@ function refused(folder: string, make: (folder: string) => unknown = makeFolder)
   throw new Error(`Expected ${folder} to be refused.`)
 }
 
-it('makes parents and returns the first folder that was missing', () => {
+test('makes parents and returns the first folder that was missing', () => {
   expect(makeFolder(inFolder('a', 'b', 'c'))).toBe(inFolder('a'))
   expect(makeFolder(path.relative('.', inFolder('a', 'b', 'd', '..', 'e')))).toBe(inFolder('a', 'b', 'e'))
   expect(makeFolder(inFolder('a', 'b', 'c'))).toBeNull()
@@ -30,7 +30,7 @@ it('makes parents and returns the first folder that was missing', () => {
   expect(existsSync(inFolder('real', 'x'))).toBe(true)
 })
 
-it.skipIf(!existsSync('/proc/self'))(
+test.skipIf(!existsSync('/proc/self'))(
   'ends where a file system makes no folders and says that the parent is missing',
   () => {
     const error = refused('/proc/nope/deeper')
@@ -42,7 +42,7 @@ it.skipIf(!existsSync('/proc/self'))(
   },
 )
 
-it('names the file or the link that is in the way', () => {
+test('names the file or the link that is in the way', () => {
   writeFileSync(inFolder('file'), '')
   expect(refused(inFolder('file', 'x', 'y')).message).toContain(`but ${inFolder('file')} is a file.`)
   expect(refused(inFolder('file')).hint).toContain('a file, not a folder')
@@ -56,7 +56,7 @@ it('names the file or the link that is in the way', () => {
   expect(refused(inFolder('circle', 'x')).message).toContain('a link to a folder that does not exist')
 })
 
-it('leaves nothing where it fails', () => {
+test('leaves nothing where it fails', () => {
   const before = readdirSync(root)
   const error = refused(inFolder('new', 'x'.repeat(300), 'y'))
   expect(error.message).toContain('ENAMETOOLONG')
@@ -65,11 +65,11 @@ it('leaves nothing where it fails', () => {
   expect(readdirSync(root)).toEqual(before)
 })
 
-it('refuses a blank path', () => {
+test('refuses a blank path', () => {
   expect(refused(' ').code).toBe('INVALID_ARGUMENT')
 })
 
-it('makes temporary folders where TMPDIR says', () => {
+test('makes temporary folders where TMPDIR says', () => {
   vi.stubEnv('TMPDIR', root)
   const [one, two] = [makeTemporaryFolder('test'), makeTemporaryFolder('test')]
   expect(one).not.toBe(two)
@@ -80,7 +80,7 @@ it('makes temporary folders where TMPDIR says', () => {
   }
 })
 
-it.each(['nothing', 'file'])('says that TMPDIR is no folder: %s', (name) => {
+test.each(['nothing', 'file'])('says that TMPDIR is no folder: %s', (name) => {
   writeFileSync(inFolder('file'), '')
   vi.stubEnv('TMPDIR', inFolder(name))
   const error = refused('test', makeTemporaryFolder)
@@ -89,7 +89,7 @@ it.each(['nothing', 'file'])('says that TMPDIR is no folder: %s', (name) => {
   expect(error.hint).toBe('Set the variable TMPDIR to a folder in which you can write.')
 })
 
-it.skipIf(!existsSync('/proc/self'))('says why the system refuses a temporary folder', () => {
+test.skipIf(!existsSync('/proc/self'))('says why the system refuses a temporary folder', () => {
   vi.stubEnv('TMPDIR', '/proc')
   const error = refused('test', makeTemporaryFolder)
   expect(error.message).toMatch(

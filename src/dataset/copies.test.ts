@@ -1,9 +1,9 @@
-import { expect, it } from 'vitest'
+import { expect, test } from 'vitest'
 import { copyWarnings } from './copies.ts'
 
 const video = (id: string, digest: string | null, label = 'a') => ({ id, digest, label })
 
-it('contents under several names are named, and those with several labels', () => {
+test('contents under several names are named, and those with several labels', () => {
   expect(copyWarnings([video('1', 'x'), video('2', 'y'), video('3', null), video('4', null)], 'both count')).toEqual([])
   expect(copyWarnings([video('1', 'x'), video('2', 'y'), video('3', 'x')], 'both count')).toEqual([
     '1 file content occurs more than once, e.g. 1 = 3; both count.',

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { type LabeledDataset, openDataset, sortClasses } from './dataset.ts'
 import { splitDataset } from './split.ts'
 import { formatSplitRecord, recordOfSplit } from './split-record.ts'
@@ -19,7 +19,7 @@ const open = (header: string, rows: readonly string[], options = {}): Promise<La
 }
 
 describe('classes that are numbers', () => {
-  it('have the indices of the list where it counts from 0 without gaps', async () => {
+  test('have the indices of the list where it counts from 0 without gaps', async () => {
     const { classes, videos, notes } = await open(
       'path,label',
       names.map((name, i) => `${name},${i % 12}`),
@@ -29,7 +29,7 @@ describe('classes that are numbers', () => {
     expect(notes).toEqual([])
   })
 
-  it('counted from 1, or with gaps, keep their order: said', async () => {
+  test('counted from 1, or with gaps, keep their order: said', async () => {
     const from1 = await open('path,label', [`${names[0]},1`, `${names[1]},10`, `${names[2]},2`])
     expect(from1.classes).toEqual(['1', '2', '10'])
     expect(from1.notes).toEqual([expect.stringMatching(/class 1 has index 0 in the model/)])
@@ -39,7 +39,7 @@ describe('classes that are numbers', () => {
     expect(gap.notes).toEqual([expect.stringMatching(/not 0, 1, 2, \.\.\. without gaps: class 5 has index 2/)])
   })
 
-  it('are sorted as text where one is none', () => {
+  test('are sorted as text where one is none', () => {
     expect(sortClasses(['10', '9', 'b'])).toEqual(['10', '9', 'b'])
     expect(sortClasses(['10.0', '9.0'])).toEqual(['9.0', '10.0'])
   })
@@ -49,7 +49,7 @@ describe('splits of the data', () => {
   const rows = (splits: readonly string[]) =>
     splits.map((split, i) => `${names[i]},${i % 2 === 0 ? 'a' : 'b'},${split}`)
 
-  it('are refused where a word is none of theirs, with line, nearest word and count', async () => {
+  test('are refused where a word is none of theirs, with line, nearest word and count', async () => {
     await expect(open('path,label,split', rows(['train', 'train', 'tset', 'holdout']))).rejects.toMatchObject({
       code: 'SPLIT_INVALID',
       message: expect.stringMatching(/v2\.mp4 \(line 4\) has "tset", and 1 more .*Did you mean test\?/),
@@ -62,12 +62,12 @@ describe('splits of the data', () => {
     expect(notes).toEqual([expect.stringMatching(/the split of .* is not used/)])
   })
 
-  it.each(['val', 'valid', 'validation', 'validate', 'dev', 'Val '])('%s is validation', async (word) => {
+  test.each(['val', 'valid', 'validation', 'validate', 'dev', 'Val '])('%s is validation', async (word) => {
     const { videos, classes } = await open('path,label,split', rows(['train', 'train', word, 'test']))
     expect(splitDataset(videos, classes, { seed: 0 }).validation.map(({ id }) => id)).toEqual(['v2.mp4'])
   })
 
-  it('of folders are honored, and every row is in one part', async () => {
+  test('of folders are honored, and every row is in one part', async () => {
     for (const part of ['train', 'val', 'test'])
       for (const label of ['red', 'blue']) {
         mkdirSync(inFolder('data', part, label), { recursive: true })
@@ -88,7 +88,7 @@ describe('splits of the data', () => {
 })
 
 describe('labels', () => {
-  it('that are unknown are shown next to a few near ones, not next to all classes', async () => {
+  test('that are unknown are shown next to a few near ones, not next to all classes', async () => {
     const classes = Array.from({ length: 400 }, (_, i) => `class ${i} of many`)
     const error = await open('path,label', [`${names[0]},class 17 fo many`, `${names[1]},class 1 of many`], {
       classes,
@@ -100,7 +100,7 @@ describe('labels', () => {
     expect(message.length).toBeLessThan(400)
   })
 
-  it('with accents written apart are the classes of a classifier with composed ones, and the reverse', async () => {
+  test('with accents written apart are the classes of a classifier with composed ones, and the reverse', async () => {
     const classes = ['grün'.normalize('NFD'), 'café'.normalize('NFC')]
     const rows = ['grün', 'café'].flatMap((label, i) =>
       (['NFC', 'NFD'] as const).map((form, j) => `${names[2 * i + j]},${label.normalize(form)}`),
@@ -112,7 +112,7 @@ describe('labels', () => {
     await expect(open('path,label', rows, { classes: two })).rejects.toThrow(/different names/)
   })
 
-  it('that are one number, or differ in case or blanks alone, are said', async () => {
+  test('that are one number, or differ in case or blanks alone, are said', async () => {
     const labeled = (...labels: string[]) =>
       open(
         'path;label',
@@ -125,7 +125,7 @@ describe('labels', () => {
     expect((await labeled('long jump', 'long-jump')).notes).toEqual([])
   })
 
-  it('that are missing are named with their line', async () => {
+  test('that are missing are named with their line', async () => {
     await expect(open('path,label', [`${names[0]},a`, names[1]])).rejects.toThrow(
       /1 have none; the first is v1\.mp4 \(line 3\)/,
     )

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { LabeledVideo } from './dataset.ts'
 import { selectPart } from './split.ts'
 import { formatSplitRecord, recordSplit } from './split-record.ts'
@@ -15,7 +15,7 @@ const video = (id: string, split?: string): LabeledVideo => ({
 describe('recordSplit', () => {
   const videos = [video('a', 'train'), video('b', 'Valid'), video('c', 'dev'), video('d', 'test')]
 
-  it('counts every row once', () => {
+  test('counts every row once', () => {
     const { chosen, leftOut } = selectPart(videos, 'test')
     const gone = { id: 'broken.mp4', code: 'unusable', reason: 'a broken link' } as const
     const record = recordSplit(videos, { test: chosen }, [...leftOut, gone])
@@ -31,27 +31,27 @@ describe('recordSplit', () => {
     )
   })
 
-  it('refuses a row that is nowhere, or twice', () => {
+  test('refuses a row that is nowhere, or twice', () => {
     expect(() => recordSplit(videos, { train: videos.slice(1) }, [])).toThrow(/a in one part .* in 0 parts/)
     expect(() => recordSplit(videos, { train: videos, test: [videos[3]] }, [])).toThrow(/d in one part .* in 2 parts/)
   })
 })
 
 describe('selectPart', () => {
-  it('leaves out nothing where there is no split, or all of it is asked for', () => {
+  test('leaves out nothing where there is no split, or all of it is asked for', () => {
     const plain = [video('a'), video('b')]
     expect(selectPart(plain, 'test')).toEqual({ chosen: plain, leftOut: [] })
     const odd = [video('a', 'x'), video('b')]
     expect(selectPart(odd, 'all')).toEqual({ chosen: odd, leftOut: [] })
   })
 
-  it('drops no row with an empty or unknown part', () => {
+  test('drops no row with an empty or unknown part', () => {
     expect(() => selectPart([video('a', 'test'), video('b')], 'test')).toThrow(/b has ""/)
     expect(() => selectPart([video('a', 'test'), video('b', 'tset')], 'test')).toThrow(/b has "tset"/)
   })
 })
 
-it('takes what a repeated row is called for no video, although it may be the id of one', () => {
+test('takes what a repeated row is called for no video, although it may be the id of one', () => {
   const videos = [{ id: 'v1' }, { id: 'v1 (line 3)' }]
   const repeated = { id: 'v1 (line 3)', code: 'repeated', reason: 'line 3 names v1 again (line 2)' } as const
   expect(recordSplit(videos, { train: videos }, [repeated])).toMatchObject({ rows: 3, train: 2 })

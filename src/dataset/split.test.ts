@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { LabeledVideo } from './dataset.ts'
 import { type Split, splitDataset, splitWarnings } from './split.ts'
 import { splitNames } from './split-part.ts'
@@ -12,7 +12,7 @@ const names = ['c0', 'c1', 'c2']
 const sideOf = (split: Split) => new Map(splitNames.flatMap((name) => split[name].map((v) => [v.id, name] as const)))
 
 describe('splitDataset', () => {
-  it('puts every video on one side, keeps groups and equal contents together, and has every class in training', () => {
+  test('puts every video on one side, keeps groups and equal contents together, and has every class in training', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 0, max: 1e6 }),
@@ -44,7 +44,7 @@ describe('splitDataset', () => {
     )
   })
 
-  it('keeps parts of one file together, unless groups say that they are apart', () => {
+  test('keeps parts of one file together, unless groups say that they are apart', () => {
     const parts = (more: (part: number) => Partial<LabeledVideo>) =>
       Array.from({ length: 60 }, (_, i) => {
         const [file, part] = [Math.floor(i / 5), i % 5]
@@ -78,7 +78,7 @@ describe('splitDataset', () => {
     expect(splitWarnings(official).join()).toMatch(/parts of one file/)
   })
 
-  it('holds the shares in every class', () => {
+  test('holds the shares in every class', () => {
     const videos = Array.from({ length: 300 }, (_, i) => video(i, i < 30 ? 0 : i < 120 ? 1 : 2))
     const split = splitDataset(videos, names, { seed: 1, validation: 0.1, test: 0.2 })
     for (const [c, total] of [30, 90, 180].entries()) {
@@ -89,7 +89,7 @@ describe('splitDataset', () => {
     expect(splitDataset(videos, names, { seed: 2 }).test).not.toEqual(split.test)
   })
 
-  it('keeps an official split and takes validation videos out of training only', () => {
+  test('keeps an official split and takes validation videos out of training only', () => {
     const videos = Array.from({ length: 60 }, (_, i) => video(i, i % 3, { split: i < 40 ? 'Train' : 'test' }))
     const split = splitDataset(videos, names, { seed: 0, validation: 0.25 })
     expect(split.test.map((v) => v.id)).toEqual(videos.slice(40).map((v) => v.id))
@@ -97,17 +97,17 @@ describe('splitDataset', () => {
     expect(split.validation.length).toBeGreaterThan(6)
   })
 
-  it('says which name of the split column is none', () => {
+  test('says which name of the split column is none', () => {
     const videos = [video(0, 0, { split: 'train' }), video(1, 1, { split: 'holdout' })]
     expect(() => splitDataset(videos, names, { seed: 0 })).toThrow(/1\.mp4 has "holdout"/)
   })
 
-  it('names the classes that training lacks', () => {
+  test('names the classes that training lacks', () => {
     const videos = [video(0, 0, { split: 'train' }), video(1, 1, { split: 'train' }), video(2, 2, { split: 'test' })]
     expect(() => splitDataset(videos, names, { seed: 0 })).toThrow(/c2 has none/)
   })
 
-  it('nests few-shot sets', () => {
+  test('nests few-shot sets', () => {
     const videos = Array.from({ length: 90 }, (_, i) => video(i, i % 3))
     const of = (shots: number) => splitDataset(videos, names, { seed: 4, shots })
     const [five, ten] = [of(5), of(10)]
@@ -117,7 +117,7 @@ describe('splitDataset', () => {
     expect(five.test).toEqual(ten.test)
   })
 
-  it('warns of contents and groups on both sides of an official split', () => {
+  test('warns of contents and groups on both sides of an official split', () => {
     const videos = [
       video(0, 0, { split: 'train', digest: 'same' }),
       video(1, 1, { split: 'train' }),

@@ -1,8 +1,8 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { launched, librariesFor, meetingPoint, rankOnHost, refuseHalfSet, type Variables } from './launched.ts'
 
 describe('the variables of a launcher', () => {
-  it.each<[string, Variables, ReturnType<typeof launched>]>([
+  test.each<[string, Variables, ReturnType<typeof launched>]>([
     ['none', {}, null],
     [
       'mpirun of Open MPI',
@@ -42,14 +42,14 @@ describe('the variables of a launcher', () => {
 
   const torchrun = { RANK: '1', WORLD_SIZE: '2', MASTER_ADDR: 'node1', MASTER_PORT: '29500' }
 
-  it('of torchrun say where the ranks meet: next to the store of torchrun, where that has the port', () => {
+  test('of torchrun say where the ranks meet: next to the store of torchrun, where that has the port', () => {
     const location = { rank: 1, size: 2, host: 'node1', port: 29500 }
     expect(meetingPoint(torchrun)).toEqual(location)
     expect(meetingPoint({ ...torchrun, TORCHELASTIC_USE_AGENT_STORE: 'True' })).toEqual({ ...location, port: 29501 })
     expect(meetingPoint({ ...torchrun, TORCHELASTIC_USE_AGENT_STORE: 'False' })).toEqual(location)
   })
 
-  it.each([
+  test.each([
     [{ MASTER_ADDR: undefined }, 'the host of rank 0 in the variable MASTER_ADDR but received nothing'],
     [{ MASTER_PORT: '0' }, 'from 1 to 65535 in the variable MASTER_PORT but received "0"'],
     [{ RANK: '2' }, 'from 0 to 1 in the variable RANK but received "2"'],
@@ -57,7 +57,7 @@ describe('the variables of a launcher', () => {
     expect(() => meetingPoint({ ...torchrun, ...change })).toThrow(message)
   })
 
-  it('say which of the ranks of a machine this is', () => {
+  test('say which of the ranks of a machine this is', () => {
     const local = [
       { OMPI_COMM_WORLD_LOCAL_RANK: '3' },
       { MPI_LOCALRANKID: '1' },
@@ -67,7 +67,7 @@ describe('the variables of a launcher', () => {
     expect(local.map(rankOnHost)).toEqual([3, 1, 4, 0])
   })
 
-  it('choose the library, unless one is named', () => {
+  test('choose the library, unless one is named', () => {
     expect(librariesFor('Open MPI', {})[0]).toBe('libmpi.so.40')
     expect(librariesFor('MPICH', {})).toContain('libmpi.so.12')
     expect(librariesFor('MPICH', { VIDEOMAE_MPI: '/opt/mpi/lib/libmpi.so' })).toEqual(['/opt/mpi/lib/libmpi.so'])
@@ -75,7 +75,7 @@ describe('the variables of a launcher', () => {
 })
 
 describe('variables of which one is missing', () => {
-  it.each([
+  test.each([
     ['RANK', { WORLD_SIZE: '2' }],
     ['RANK', { WORLD_SIZE: '2', RANK: 'first', MASTER_ADDR: 'a' }],
     ['WORLD_SIZE', { WORLD_SIZE: 'two', RANK: '0' }],
@@ -85,7 +85,7 @@ describe('variables of which one is missing', () => {
     )
   })
 
-  it.each([
+  test.each([
     {},
     { RANK: '0' },
     { WORLD_SIZE: '' },

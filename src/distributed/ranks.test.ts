@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { onLocalRanks, valuesOnLocalRanks } from '../../test/support/local-ranks.ts'
 import { VideoMaeError } from '../core/errors.ts'
 import { requireSharedFolder } from './shared-folder.ts'
@@ -14,7 +14,7 @@ const later = (seconds: number): Promise<void> => new Promise((resolve) => setTi
 const failure = (message: string): VideoMaeError => new VideoMaeError(message, { code: 'TRIED', exit: 'data' })
 
 describe('work that ranks do together', () => {
-  it('may take longer on one of them, which continues giving signs of life', async () => {
+  test('may take longer on one of them, which continues giving signs of life', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     let signs = 0
     const all = valuesOnLocalRanks(3, async (ranks) => {
@@ -34,7 +34,7 @@ describe('work that ranks do together', () => {
     expect(signs).toBeGreaterThan(8)
   })
 
-  it('fails on all with one error where all have it', async () => {
+  test('fails on all with one error where all have it', async () => {
     const all = await onLocalRanks(2, async (ranks) => {
       const work = ranks.workTogether(() => Promise.reject(failure('The same.')))
       return work.catch((error) => ({ error, common: ranks.isCommon(error) }))
@@ -44,7 +44,7 @@ describe('work that ranks do together', () => {
     )
   })
 
-  it('fails at once on the rank whose others have more to do, so that it ends them', async () => {
+  test('fails at once on the rank whose others have more to do, so that it ends them', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const ended: unknown[] = []
     void onLocalRanks(2, async (ranks) => {
@@ -55,7 +55,7 @@ describe('work that ranks do together', () => {
     expect(ended).toEqual([[1, false, 'A disk is full.']])
   })
 
-  it('ends on a rank that is stopped, and does not wait for the others', async () => {
+  test('ends on a rank that is stopped, and does not wait for the others', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const stop = new AbortController()
     const ended: unknown[] = []
@@ -76,7 +76,7 @@ describe('requireSharedFolder', () => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-shared-folder-'))
   afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-  it('names the rank that has another folder, and leaves nothing behind', async () => {
+  test('names the rank that has another folder, and leaves nothing behind', async () => {
     const folders = ['a', 'a', 'b'].map((name) => path.join(folder, name))
     const all = await onLocalRanks(3, (ranks) => requireSharedFolder(ranks, folders[ranks.rank]))
     const message = expect.stringContaining('rank 2 of 3')

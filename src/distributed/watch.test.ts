@@ -1,4 +1,4 @@
-import { afterEach, expect, it, vi } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import type { VideoMaeError } from '../core/errors.ts'
 import { Watch } from './watch.ts'
 
@@ -19,7 +19,7 @@ function watched() {
   return { state, sums, watch }
 }
 
-it('a call that has no answer in time ends the rank, and the error names who it waits for', () => {
+test('a call that has no answer in time ends the rank, and the error names who it waits for', () => {
   const { state, watch } = watched()
   watch.others = 'rank 0 on node7'
   state.call = 3
@@ -31,14 +31,14 @@ it('a call that has no answer in time ends the rank, and the error names who it 
   ).toEqual([['RANKS_SILENT', true]])
 })
 
-it('a sum inside of a step counts too', () => {
+test('a sum inside of a step counts too', () => {
   const { state, sums } = watched()
   sums[0] = 7
   vi.advanceTimersByTime(12_000)
   expect(state.ended).toHaveLength(1)
 })
 
-it('time between calls, and calls that are answered, do not count', () => {
+test('time between calls, and calls that are answered, do not count', () => {
   const { state, sums } = watched()
   vi.advanceTimersByTime(60_000)
   for (let call = 1; call < 10; call++) {

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { RandomStream } from '../core/random.ts'
 import { encodeModel, type OnnxModel } from '../format/onnx.ts'
 import { measureRanges, productOperands } from './calibration.ts'
@@ -46,7 +46,7 @@ async function run(of: OnnxModel, x: Float32Array) {
 }
 
 describe('int8-static', () => {
-  it('measures what enters products, and stays near the float model within the bounds', async () => {
+  test('measures what enters products, and stays near the float model within the bounds', async () => {
     expect(productOperands(model)).toEqual(['x', 'y', 't'])
     const clips = Array.from({ length: 4 }, () => normal(inner))
     const ranges = await measureRanges(
@@ -68,12 +68,12 @@ describe('int8-static', () => {
     }
   })
 
-  it('refuses to work without measured bounds', async () => {
+  test('refuses to work without measured bounds', async () => {
     expect(() => withPrecision(model, 'int8-static')).toThrow(/calibration clips/)
     await expect(measureRanges(model, [])).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
   })
 
-  it('has 0 as one of its values, and its bounds within half a step', () => {
+  test('has 0 as one of its values, and its bounds within half a step', () => {
     const bound = fc.double({ min: -1e3, max: 1e3, noNaN: true })
     fc.assert(
       fc.property(bound, bound, (a, b) => {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { RandomStream } from '../core/random.ts'
 import type { LabeledVideo } from '../dataset/dataset.ts'
 import type { FeatureRows } from '../inference/feature-rows.ts'
@@ -31,7 +31,7 @@ const options = { classes: 2, seed: 0 }
 const stream = new RandomStream('choose readout')
 
 describe('readouts', () => {
-  it('are compared on videos whose group was left out: telling groups apart is worth nothing', () => {
+  test('are compared on videos whose group was left out: telling groups apart is worth nothing', () => {
     // Twenty groups of one class each. Some values name the group; the last one tells the class, with noise.
     const names = Array.from({ length: 20 }, () => Array.from({ length: 24 }, () => stream.normal()))
     const samples = Array.from({ length: 60 }, (_, i): Sample => {
@@ -48,12 +48,12 @@ describe('readouts', () => {
     expect(compareReadouts(['names', 'tells'], rowsOf(alone), [24, 1], options)![0].accuracy).toBeGreaterThan(0.9)
   })
 
-  it('cannot be compared where all videos belong together', () => {
+  test('cannot be compared where all videos belong together', () => {
     const samples = Array.from({ length: 8 }, (_, i) => ({ label: i % 2, group: 'one', row: [i, 1] }))
     expect(compareReadouts(['a', 'b'], rowsOf(samples), [1, 1], options)).toBeNull()
   })
 
-  it('cannot be compared where each class is in one group: no head knows the class of the group that it lacks', () => {
+  test('cannot be compared where each class is in one group: no head knows the class of the group that it lacks', () => {
     const noise = () => Array.from({ length: 8 }, () => stream.normal())
     const samples = [0, 1, 2].map((label): Sample => ({ label, row: noise() }))
     expect(compareReadouts(['a', 'b'], rowsOf(samples), [4, 4], { classes: 3, seed: 0 })).toBeNull()
@@ -62,7 +62,7 @@ describe('readouts', () => {
     expect(trainRidgeHead(rowsOf(groups), null, 3).leftOut).toBeNull()
   })
 
-  it('are judged by videos whose class other groups have, and no class wins that a head does not know', () => {
+  test('are judged by videos whose class other groups have, and no class wins that a head does not know', () => {
     // Class 2 is in group g0 only, next to videos of class 0.
     const labels = [0, 0, 2, 2, 1, 1, 0, 1, 0, 1]
     const groups = ['g0', 'g0', 'g0', 'g0', 'g1', 'g1', 'g2', 'g2', 'g3', 'g3']
@@ -78,7 +78,7 @@ describe('readouts', () => {
     expect(compared.videos).toBe(8)
   })
 
-  it('of equal worth are the first one', () => {
+  test('of equal worth are the first one', () => {
     const same = { accuracy: 0.5, loss: 1, videos: 4 }
     expect(
       bestReadout([
@@ -96,7 +96,7 @@ describe('readouts', () => {
 })
 
 describe('many rows', () => {
-  it('are looked at in part, in whole groups that the seed draws', () => {
+  test('are looked at in part, in whole groups that the seed draws', () => {
     const samples = Array.from({ length: 150 }, (_, i) => ({ label: i % 2, group: `g${i % 15}`, row: [i % 2] }))
     const of = (seed: number) => leaveVideosOut(rowsOf(samples), 2, [1], { seed, mostRows: 100 })!
     const { rows, scores } = of(1)
@@ -113,7 +113,7 @@ describe('many rows', () => {
 })
 
 describe('a ridge head without validation videos', () => {
-  it('takes the strength that is best for groups it never saw, and says how good that is', () => {
+  test('takes the strength that is best for groups it never saw, and says how good that is', () => {
     const samples = Array.from({ length: 40 }, (_, i): Sample => {
       const label = i % 2
       const noise = Array.from({ length: 36 }, () => stream.normal())
@@ -135,7 +135,7 @@ describe('videos to compare readouts on', () => {
   const train = Array.from({ length: 900 }, (_, i) => ({ group: `g${i % 90}`, digest: `${i}` }))
   const compared = (clips: number) => videosToCompare(finetuneConfiguration({ mode: 'ridge', probe: { clips } }), train)
 
-  it('are all of few, and whole groups of many, so that their features are no more than needed', () => {
+  test('are all of few, and whole groups of many, so that their features are no more than needed', () => {
     expect(compared(1)).toHaveLength(900)
     const some = compared(4)
     expect(some).toHaveLength(250)

@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest'
+import { expect, test } from 'vitest'
 import { finetuneConfiguration } from './configuration.ts'
 import { proposeBatch } from './proposal.ts'
 
@@ -10,7 +10,7 @@ const propose = (videos: number, batch: object = {}, samplesPerClip = 1, perClip
     need: (perRun) => gigabytes(perRun * perClip),
   })
 
-it.each([
+test.each([
   // videos, samples of each, clips a step
   [90, 1, 16],
   [450, 1, 16],
@@ -27,14 +27,14 @@ it.each([
   expect(found!.perRun % samples).toBe(0)
 })
 
-it('proposes nothing where the batch is that already, and none smaller than a large one with enough videos', () => {
+test('proposes nothing where the batch is that already, and none smaller than a large one with enough videos', () => {
   expect(propose(1000)).toBeNull()
   expect(propose(3570, { size: 256 }, 2)).toBeNull()
   expect(propose(169_000, { size: 768 }, 2)).toBeNull()
   expect(propose(200, { size: 768 })).toMatchObject({ size: 16 })
 })
 
-it('takes as many clips per run as fit into memory, and says what to set', () => {
+test('takes as many clips per run as fit into memory, and says what to set', () => {
   const { perRun, text } = propose(90, {}, 1, 3)!
   expect(perRun).toBe(2)
   expect(text).toBe(

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { hubHint, otherFormat } from './foreign-weights.ts'
 import { readSafetensors, writeSafetensors } from './safetensors.ts'
 
@@ -19,7 +19,7 @@ function directory(name: string, ...files: string[]): string {
 }
 
 describe('files', () => {
-  it.each([
+  test.each([
     ['weights.pth', '504b0304000008080000', 'PYTORCH_FILE', /zip archive.*torch\.save/],
     ['zip-without-flags.bin', '504b0304000000000000', 'PYTORCH_FILE', /zip archive/],
     ['legacy.pt', '80028a0a6cfc9c46f920', 'PYTORCH_FILE', /pickle/],
@@ -43,7 +43,7 @@ describe('files', () => {
     })
   })
 
-  it('of safetensors whose header has a size that begins like a pickle are read', async () => {
+  test('of safetensors whose header has a size that begins like a pickle are read', async () => {
     // Sizes 0x0280 and 0x0480.
     for (const size of [0x0280, 0x0480]) {
       expect(otherFormat(Uint8Array.of(size & 255, size >> 8, 0, 0, 0, 0, 0, 0))).toBeNull()
@@ -59,7 +59,7 @@ describe('files', () => {
 })
 
 describe('directories', () => {
-  it.each([
+  test.each([
     ['pytorch', ['config.json', 'pytorch_model.bin'], 'PYTORCH_FILE', /pytorch_model\.bin/, /from-python/],
     ['original', ['checkpoint-799.pth'], 'PYTORCH_FILE', /checkpoint-799\.pth/, /from-python/],
     [
@@ -90,7 +90,7 @@ describe('directories', () => {
   })
 })
 
-it('a name on a hub is told from a path', () => {
+test('a name on a hub is told from a path', () => {
   for (const name of ['MCG-NJU/videomae-base', 'hf:MCG-NJU/videomae-base'])
     expect(hubHint(name)).toMatch(/hf:MCG-NJU\/videomae-base on .*videomae get MCG-NJU\/videomae-base videomae-base`/)
   for (const name of ['videomae-base', './a/b', '../a/b', '/a/b', 'a/b/c', 'checkpoints/run', 'a b/c'])

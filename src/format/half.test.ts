@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { bfloat16ToFloat32, float16ToFloat32, float32ToBfloat16, float32ToFloat16 } from './half.ts'
 
 const every = Uint16Array.from({ length: 65536 }, (_, i) => i)
@@ -14,13 +14,13 @@ function half(bits: number): number {
 }
 
 describe('binary16', () => {
-  it('decodes every pattern', () => {
+  test('decodes every pattern', () => {
     const values = float16ToFloat32(every)
     for (let i = 0; i < every.length; i++)
       if (!Object.is(values[i], half(i))) expect([i, values[i]]).toEqual([i, half(i)])
   })
 
-  it('encodes every value to its own pattern', () => {
+  test('encodes every value to its own pattern', () => {
     const back = float32ToFloat16(float16ToFloat32(every))
     for (let i = 0; i < every.length; i++) {
       if (Number.isNaN(half(i))) expect(Number.isNaN(half(back[i]))).toBe(true)
@@ -28,7 +28,7 @@ describe('binary16', () => {
     }
   })
 
-  it('rounds to nearest, ties to even, at every boundary between neighbors', () => {
+  test('rounds to nearest, ties to even, at every boundary between neighbors', () => {
     for (let i = 0; i < 0x7bff; i++) {
       const low = half(i)
       const middle = (low + half(i + 1)) / 2
@@ -46,7 +46,7 @@ describe('binary16', () => {
 })
 
 describe('bfloat16', () => {
-  it('keeps every pattern through float32', () => {
+  test('keeps every pattern through float32', () => {
     const values = bfloat16ToFloat32(every)
     expect(values[0x3f80]).toBe(1)
     expect(values[0xc049]).toBe(-3.140625)
@@ -57,7 +57,7 @@ describe('bfloat16', () => {
     }
   })
 
-  it('rounds to the nearest neighbor', () => {
+  test('rounds to the nearest neighbor', () => {
     fc.assert(
       fc.property(fc.float({ noNaN: true, noDefaultInfinity: true, min: -(2 ** 126), max: 2 ** 126 }), (value) => {
         const [bits] = float32ToBfloat16(Float32Array.of(value))

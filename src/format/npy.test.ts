@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type NpyArray, type NpyDtype, readNpy, writeNpy } from './npy.ts'
 
 let folder: string
@@ -27,7 +27,7 @@ async function file(header: string, data: ArrayBufferView, version = 1): Promise
 }
 
 describe('npy', () => {
-  it.each<[NpyDtype, number[], NpyArray]>([
+  test.each<[NpyDtype, number[], NpyArray]>([
     ['f4', [2, 3], Float32Array.of(1, -2, 3.5, Number.NaN, 5, 6)],
     ['f8', [], Float64Array.of(Math.PI)],
     ['f2', [3], Uint16Array.of(0x3c00, 1, 2)],
@@ -47,7 +47,7 @@ describe('npy', () => {
     expect((bytes.length - data.byteLength) % 64).toBe(0)
   })
 
-  it('writes the bytes that NumPy writes', async () => {
+  test('writes the bytes that NumPy writes', async () => {
     // numpy.save of numpy.arange(3, dtype=numpy.int32), NumPy 2: header padded with spaces to 128 bytes.
     await writeNpy(path, [3], Int32Array.of(0, 1, 2))
     const bytes = await readFile(path)
@@ -57,14 +57,14 @@ describe('npy', () => {
     expect(bytes.subarray(128).toString('hex')).toBe('000000000100000002000000')
   })
 
-  it('reads versions 1 to 3 and keys in any order', async () => {
+  test('reads versions 1 to 3 and keys in any order', async () => {
     for (const version of [1, 2, 3]) {
       const header = "{'shape': (2,), 'fortran_order': False, 'descr': '<f4'}\n"
       expect((await readNpy(await file(header, Float32Array.of(1, 2), version))).data).toEqual(Float32Array.of(1, 2))
     }
   })
 
-  it('reads big-endian data, and shapes as Python 2 wrote them', async () => {
+  test('reads big-endian data, and shapes as Python 2 wrote them', async () => {
     // numpy.array([1, -2], dtype='>i2'), numpy.array([1.5], dtype='>f8')
     const words = "{'descr': '>i2', 'fortran_order': False, 'shape': (2L,), }\n"
     expect((await readNpy(await file(words, Uint8Array.of(0, 1, 255, 254)))).data).toEqual(Int16Array.of(1, -2))
@@ -73,7 +73,7 @@ describe('npy', () => {
     expect((await readNpy(await file(doubles, bytes))).data).toEqual(Float64Array.of(1.5))
   })
 
-  it('turns Fortran order into row-major (property)', async () => {
+  test('turns Fortran order into row-major (property)', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 4 }), async (shape) => {
         const count = shape.reduce((a, b) => a * b, 1)
@@ -97,7 +97,7 @@ describe('npy', () => {
     )
   })
 
-  it.each([
+  test.each([
     ['complex', "{'descr': '<c8', 'fortran_order': False, 'shape': (1,), }", 'element type'],
     ['long double', "{'descr': '<f16', 'fortran_order': False, 'shape': (1,), }", 'element type'],
     ['text', "{'descr': '<U2', 'fortran_order': False, 'shape': (1,), }", 'element type'],
@@ -124,7 +124,7 @@ describe('npy', () => {
     await expect(readNpy(await file(header, Float32Array.of(1, 2)))).rejects.toThrow(message)
   })
 
-  it('refuses other files and versions', async () => {
+  test('refuses other files and versions', async () => {
     await writeFile(path, 'PK not numpy at all')
     await expect(readNpy(path)).rejects.toMatchObject({ code: 'NPY_INVALID' })
     await file('{}', Float32Array.of(1), 4)
@@ -133,7 +133,7 @@ describe('npy', () => {
     await expect(readNpy(path)).rejects.toThrow('does not fit')
   })
 
-  it('refuses to write what does not fit', async () => {
+  test('refuses to write what does not fit', async () => {
     await expect(writeNpy(path, [3], new Float32Array(2))).rejects.toThrow('npy shape')
     await expect(writeNpy(path, [2], new Float32Array(2), 'f8')).rejects.toThrow('npy data')
   })

@@ -2,7 +2,7 @@ import { lstat, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, truncate, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { VideoMaeError } from '../core/errors.ts'
 import {
   decodeModel,
@@ -119,15 +119,15 @@ function expectExample(result: { y: number[]; dims: readonly number[]; sum: numb
 }
 
 describe('ONNX models', () => {
-  it('run in ONNX Runtime with every type and attribute kind', async () => {
+  test('run in ONNX Runtime with every type and attribute kind', async () => {
     expectExample(await run(encodeModel(example())))
   })
 
-  it('come back as they were written', () => {
+  test('come back as they were written', () => {
     expect(decodeModel(encodeModel(example()))).toEqual(example())
   })
 
-  it('with weights next to the model run, and come back', async () => {
+  test('with weights next to the model run, and come back', async () => {
     const wide = example(Float32Array.from({ length: 6 }, (_, i) => i + 1))
     const large = {
       name: 'large',
@@ -177,22 +177,25 @@ describe('ONNX models', () => {
     return { ...example(), graph: { ...example().graph, initializers } }
   }
 
-  it.skipIf(process.platform === 'win32')('are written where a link leads, the data under the same name', async () => {
-    const location = await mkdtemp(join(folder, 'linked-'))
-    await mkdir(join(location, 'models'))
-    await symlink(join('models', 'v1.onnx'), join(location, 'current.onnx'))
-    const { files, checked } = await writeCheckedModel(join(location, 'current.onnx'), large(), readModel, {
-      externalData: 'always',
-    })
-    expect(checked).toEqual(large())
-    expect((await readdir(join(location, 'models'))).sort()).toEqual(['v1.onnx', 'v1.onnx.data'])
-    expect(await Promise.all(files.map((file) => stat(file)))).toHaveLength(2)
-    expect(await readModel(join(location, 'models', 'v1.onnx'))).toEqual(large())
-    expect((await lstat(join(location, 'current.onnx'))).isSymbolicLink()).toBe(true)
-    expect(await readdir(location)).toEqual(['current.onnx', 'models'])
-  })
+  test.skipIf(process.platform === 'win32')(
+    'are written where a link leads, the data under the same name',
+    async () => {
+      const location = await mkdtemp(join(folder, 'linked-'))
+      await mkdir(join(location, 'models'))
+      await symlink(join('models', 'v1.onnx'), join(location, 'current.onnx'))
+      const { files, checked } = await writeCheckedModel(join(location, 'current.onnx'), large(), readModel, {
+        externalData: 'always',
+      })
+      expect(checked).toEqual(large())
+      expect((await readdir(join(location, 'models'))).sort()).toEqual(['v1.onnx', 'v1.onnx.data'])
+      expect(await Promise.all(files.map((file) => stat(file)))).toHaveLength(2)
+      expect(await readModel(join(location, 'models', 'v1.onnx'))).toEqual(large())
+      expect((await lstat(join(location, 'current.onnx'))).isSymbolicLink()).toBe(true)
+      expect(await readdir(location)).toEqual(['current.onnx', 'models'])
+    },
+  )
 
-  it('outside take their place together, after they were tried', async () => {
+  test('outside take their place together, after they were tried', async () => {
     const model = large()
     const location = await mkdtemp(join(folder, 'checked-'))
     const path = join(location, 'model.onnx')
@@ -214,14 +217,14 @@ describe('ONNX models', () => {
     expect(await readModel(path)).toEqual(model)
   })
 
-  it('inside one file when small', async () => {
+  test('inside one file when small', async () => {
     const path = join(folder, 'inside.onnx')
     expect(await writeModel(path, example())).toEqual([path])
     expect(new Uint8Array(await readFile(path))).toEqual(encodeModel(example()))
     expectExample(await run(path))
   })
 
-  it('that name a data file elsewhere are refused', async () => {
+  test('that name a data file elsewhere are refused', async () => {
     const path = join(folder, 'escape.onnx')
     const data = Float32Array.from({ length: 600 })
     const model = example()
@@ -234,7 +237,7 @@ describe('ONNX models', () => {
     await expect(readModel(path)).rejects.toThrow('in another folder')
   })
 
-  it('are checked when written', () => {
+  test('are checked when written', () => {
     const model = example()
     const broken = (initializer: OnnxModel['graph']['initializers'][number]) => () =>
       encodeModel({ ...model, graph: { ...model.graph, initializers: [initializer] } })
@@ -242,7 +245,7 @@ describe('ONNX models', () => {
     expect(broken({ name: 'w', type: 'int64', shape: [6], data: new Float32Array(6) })).toThrow('array for int64')
   })
 
-  it('that are damaged give an error, not a crash', () => {
+  test('that are damaged give an error, not a crash', () => {
     const bytes = encodeModel(example())
     for (let length = 0; length < bytes.length; length += 3) {
       try {
@@ -266,7 +269,7 @@ describe('ONNX models', () => {
       })
       .finish()
 
-  it('with sizes below zero, or more axes than any operator takes, are refused', () => {
+  test('with sizes below zero, or more axes than any operator takes, are refused', () => {
     const shaped = (...sizes: number[]) =>
       modelWith((writer) => writer.packedInts(1, sizes).int(2, 1).bytes(9, new Uint8Array(8)))
     expect(() => decodeModel(shaped(2))).not.toThrow()
@@ -274,7 +277,7 @@ describe('ONNX models', () => {
     expect(() => decodeModel(shaped(...Array.from({ length: 65 }, () => 1)))).toThrow('65 axes')
   })
 
-  it('take no more memory than their numbers have bytes', () => {
+  test('take no more memory than their numbers have bytes', () => {
     const count = 100_000
     const bytes = modelWith((writer) =>
       writer.packedInts(1, [count]).int(2, 7).packedInts(7, new Uint8Array(count).fill(1)),
@@ -288,7 +291,7 @@ describe('ONNX models', () => {
     expect(decodeModel(floats).graph.initializers[0].data.buffer.byteLength).toBe(4 * count)
   })
 
-  it('that use one small data file again and again are refused', async () => {
+  test('that use one small data file again and again are refused', async () => {
     const path = join(folder, 'reused.onnx')
     const size = 4096
     await writeFile(`${path}.data`, new Uint8Array(size))
@@ -308,7 +311,7 @@ describe('ONNX models', () => {
     await expect(readModel(path)).rejects.toThrow('more than 4 times the size of')
   })
 
-  it('of 5,000 nodes encode in linear time, well under 0.4 s', () => {
+  test('of 5,000 nodes encode in linear time, well under 0.4 s', () => {
     const build = (count: number): OnnxModel => {
       const nodes: OnnxNode[] = []
       for (let i = 0; i < count; i++) {

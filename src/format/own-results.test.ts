@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { requireOwnResults, requireOwnTable } from './own-results.ts'
 
 let folder: string
@@ -22,7 +22,7 @@ const own = {
 const ended = spawnSync(process.execPath, ['--version']).pid
 const leftover = (name: string, pid = ended) => `.${name}.new-${pid}-0123456789ab`
 
-it('what a killed command left is removed, and what others left or still write stays', async () => {
+test('what a killed command left is removed, and what others left or still write stays', async () => {
   const stay = ['other.txt', leftover('other.txt'), leftover('a.csv', process.ppid), 'lists.json']
   for (const name of [...stay, leftover('lists.json'), leftover('a.csv')]) writeFileSync(place(name), '{"lists": 1}')
   await requireOwnResults(folder, own)
@@ -30,13 +30,13 @@ it('what a killed command left is removed, and what others left or still write s
   await expect(requireOwnResults(place('absent'), own)).resolves.toBeUndefined()
 })
 
-it('nothing is removed from a folder that is refused', async () => {
+test('nothing is removed from a folder that is refused', async () => {
   for (const name of ['lists.json', leftover('a.csv')]) writeFileSync(place(name), 'mine')
   await expect(requireOwnResults(folder, own)).rejects.toMatchObject({ code: 'OUTPUT_TAKEN' })
   expect(readdirSync(folder)).toHaveLength(2)
 })
 
-it('a table has its own leftovers only', async () => {
+test('a table has its own leftovers only', async () => {
   mkdirSync(place('tables'))
   for (const name of [leftover('a.csv'), leftover('b.csv')]) writeFileSync(place('tables', name), 'id')
   await requireOwnTable(place('tables', 'a.csv'), 'id', 'an earlier table')

@@ -1,10 +1,10 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { VideoMaeError } from '../core/errors.ts'
 import { ProtobufReader, ProtobufWriter } from './protobuf.ts'
 
 describe('protobuf', () => {
-  it('writes the bytes of the encoding guide', () => {
+  test('writes the bytes of the encoding guide', () => {
     // Examples of protobuf.dev/programming-guides/encoding: varint 150, "testing", a nested message, packed 3 270 86942.
     expect([...new ProtobufWriter().int(1, 150).finish()]).toEqual([0x08, 0x96, 0x01])
     expect(Buffer.from(new ProtobufWriter().string(2, 'testing').finish()).toString('hex')).toBe('120774657374696e67')
@@ -17,7 +17,7 @@ describe('protobuf', () => {
     expect(Buffer.from(new ProtobufWriter().int(1, -2).finish()).toString('hex')).toBe('08feffffffffffffffff01')
   })
 
-  it('keeps every 64-bit integer and safe number (property)', () => {
+  test('keeps every 64-bit integer and safe number (property)', () => {
     fc.assert(
       fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), fc.maxSafeInteger(), (big, number) => {
         const reader = new ProtobufReader(new ProtobufWriter().int(1, big).int(500, number).finish())
@@ -32,7 +32,7 @@ describe('protobuf', () => {
     )
   })
 
-  it('keeps nested messages of any size, also around referenced bytes (property)', () => {
+  test('keeps nested messages of any size, also around referenced bytes (property)', () => {
     // Sizes around 128, 16384 and the threshold above which bytes are kept by reference.
     const sizes = fc.constantFrom(0, 1, 100, 127, 128, 4095, 4096, 16_383, 16_384, 70_000)
     fc.assert(
@@ -70,7 +70,7 @@ describe('protobuf', () => {
     )
   })
 
-  it('reads packed and unpacked repeated fields alike', () => {
+  test('reads packed and unpacked repeated fields alike', () => {
     for (const bytes of [
       new ProtobufWriter().packedInts(1, [1, -1, 300]).packedFloats(2, [0.5, -2]).finish(),
       new ProtobufWriter().int(1, 1).int(1, -1).int(1, 300).float(2, 0.5).float(2, -2).finish(),
@@ -84,12 +84,12 @@ describe('protobuf', () => {
     }
   })
 
-  it('refuses numbers that are not integers', () => {
+  test('refuses numbers that are not integers', () => {
     expect(() => new ProtobufWriter().int(1, 1.5)).toThrow(RangeError)
     expect(() => new ProtobufWriter().int(1, -(2 ** 60))).toThrow(RangeError)
   })
 
-  it.each([
+  test.each([
     ['length beyond the end', '0a05aa'],
     ['end inside a varint', '0880'],
     ['varint of eleven bytes', '08ffffffffffffffffffff01'],
@@ -104,7 +104,7 @@ describe('protobuf', () => {
     expect(walk).toThrow(VideoMaeError)
   })
 
-  it('ends on any bytes, with its own error at worst (property)', () => {
+  test('ends on any bytes, with its own error at worst (property)', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
         try {

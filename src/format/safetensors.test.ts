@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promi
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { VideoMaeError } from '../core/errors.ts'
 import { withChecksum } from './checksum.ts'
 import { readSafetensors, type SafetensorsTensor, writeSafetensors } from './safetensors.ts'
@@ -56,7 +56,7 @@ describe('round trip', () => {
     ['naïve "名"', { shape: [1], data: async () => Float32Array.of(9), dtype: 'F32' }],
   ])
 
-  it('keeps names, types, shapes, bits and metadata', async () => {
+  test('keeps names, types, shapes, bits and metadata', async () => {
     const path = join(folder, 'all.safetensors')
     await writeSafetensors(path, tensors, { format: 'pt', 'note ü': 'x' })
     const opened = await readSafetensors(path)
@@ -77,7 +77,7 @@ describe('round trip', () => {
     await opened.close()
   })
 
-  it('aligns every tensor and does not depend on the order of the map', async () => {
+  test('aligns every tensor and does not depend on the order of the map', async () => {
     const path = join(folder, 'order.safetensors')
     await writeSafetensors(path, tensors)
     const first = await readFile(path)
@@ -92,7 +92,7 @@ describe('round trip', () => {
     }
   })
 
-  it('keeps any float32 bits (property)', async () => {
+  test('keeps any float32 bits (property)', async () => {
     const path = join(folder, 'property.safetensors')
     await fc.assert(
       fc.asyncProperty(
@@ -112,7 +112,7 @@ describe('round trip', () => {
     )
   })
 
-  it('with a checksum notices every changed byte of the tensors', async () => {
+  test('with a checksum notices every changed byte of the tensors', async () => {
     const path = join(folder, 'checksum.safetensors')
     const intact = async () => {
       const opened = await readSafetensors(path)
@@ -134,7 +134,7 @@ describe('round trip', () => {
     await intact()
   })
 
-  it('refuses data that does not fit', async () => {
+  test('refuses data that does not fit', async () => {
     const path = join(folder, 'bad-write.safetensors')
     const one = (tensor: SafetensorsTensor, name = 'x') => errorOf(writeSafetensors(path, new Map([[name, tensor]])))
     expect((await one({ shape: [3], data: Float32Array.of(1) })).message).toContain('Expected 3 values for tensor x')
@@ -173,7 +173,7 @@ describe('hostile files', () => {
     ['cut short', JSON.stringify({ a: good }), 7, 'cut short'],
     ['hidden bytes', JSON.stringify({ a: good }), 9, 'belong to no tensor'],
   ]
-  it.each(cases)('%s', async (name, header, dataSize, message) => {
+  test.each(cases)('%s', async (name, header, dataSize, message) => {
     const path = await file('hostile.safetensors', header, new Uint8Array(dataSize))
     const error = await errorOf(readSafetensors(path))
     expect(error.code).toBe('SAFETENSORS_INVALID')
@@ -182,7 +182,7 @@ describe('hostile files', () => {
     expect(error.exit).toBe('data')
   })
 
-  it('refuses impossible header sizes before allocating anything', async () => {
+  test('refuses impossible header sizes before allocating anything', async () => {
     for (const claimed of [2n ** 64n - 1n, 100_000_001n]) {
       const error = await errorOf(readSafetensors(await file('size.safetensors', '{}', undefined, claimed)))
       expect(error.message).toContain('more than the 100000000')
@@ -194,7 +194,7 @@ describe('hostile files', () => {
     expect((await errorOf(readSafetensors(tiny))).message).toContain('only 3 bytes')
   })
 
-  it('never throws anything but its own error on damaged bytes (property)', async () => {
+  test('never throws anything but its own error on damaged bytes (property)', async () => {
     const path = join(folder, 'damaged.safetensors')
     await writeSafetensors(path, new Map([['a', { shape: [2, 3], data: new Float32Array(6) }]]), { k: 'v' })
     const bytes = await readFile(path)
@@ -213,7 +213,7 @@ describe('hostile files', () => {
     )
   })
 
-  it('notices a file that shrinks while it is open', async () => {
+  test('notices a file that shrinks while it is open', async () => {
     const path = await file('shrink.safetensors', JSON.stringify({ a: good }), new Uint8Array(8))
     const opened = await readSafetensors(path)
     await truncate(path, 20)
@@ -221,7 +221,7 @@ describe('hostile files', () => {
     await opened.close()
   })
 
-  it('says when there is no file or no checkpoint in a directory', async () => {
+  test('says when there is no file or no checkpoint in a directory', async () => {
     expect((await errorOf(readSafetensors(join(folder, 'none')))).code).toBe('SAFETENSORS_NOT_FOUND')
     expect((await errorOf(readSafetensors(folder))).message).toMatch(/model\.safetensors.*which holds/)
   })
@@ -244,7 +244,7 @@ describe('sharded checkpoints', () => {
     return directory
   }
 
-  it('are one file to the reader', async () => {
+  test('are one file to the reader', async () => {
     const directory = await sharded('sharded', {
       first: 'model-00001-of-00002.safetensors',
       second: 'model-00002-of-00002.safetensors',
@@ -256,7 +256,7 @@ describe('sharded checkpoints', () => {
     await opened.close()
   })
 
-  it.each([
+  test.each([
     ['escape', { first: '../all.safetensors' }, 'not a .safetensors file next to it'],
     ['absolute', { first: '/etc/passwd' }, 'not a .safetensors file next to it'],
     ['absent', { first: 'model-3.safetensors' }, 'is missing'],

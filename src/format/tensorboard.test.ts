@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, rm, stat, truncate, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import sharp from 'sharp'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readEvents, shownSteps } from '../../test/support/read-events.ts'
 import { crc32c, maskedCrc32c } from './crc32c.ts'
 import { openTensorboard } from './tensorboard.ts'
@@ -28,7 +28,7 @@ function slowCrc(bytes: Uint8Array): number {
 }
 
 describe('checksums', () => {
-  it('agree with RFC 3720, appendix B.4, and with long division', () => {
+  test('agree with RFC 3720, appendix B.4, and with long division', () => {
     const ascending = Uint8Array.from({ length: 32 }, (_, i) => i)
     expect(crc32c(new Uint8Array(32))).toBe(0x8a9136aa)
     expect(crc32c(new Uint8Array(32).fill(0xff))).toBe(0x62a8ab43)
@@ -41,7 +41,7 @@ describe('checksums', () => {
 })
 
 describe('event files', () => {
-  it('hold scalars, text and pictures in order', async () => {
+  test('hold scalars, text and pictures in order', async () => {
     const png = await sharp({ create: { width: 5, height: 3, channels: 3, background: '#f80' } })
       .png()
       .toBuffer()
@@ -77,7 +77,7 @@ describe('event files', () => {
     expect(Math.abs(events[22].wallTime - Date.now() / 1000)).toBeLessThan(600)
   })
 
-  it('of a run that was resumed show each step once, also where a record was cut short', async () => {
+  test('of a run that was resumed show each step once, also where a record was cut short', async () => {
     const directory = join(folder, 'b')
     const first = await openTensorboard(directory)
     for (let step = 1; step <= 7; step++) await first.write({ step, scalars: { loss: step } })
@@ -97,7 +97,7 @@ describe('event files', () => {
     )
   })
 
-  it('are named in the order they were made, within a second and with a slow clock', async () => {
+  test('are named in the order they were made, within a second and with a slow clock', async () => {
     const directory = join(folder, 'c')
     await mkdir(directory)
     await writeFile(join(directory, 'events.out.tfevents.9999999990.host.1.0'), '')
@@ -110,14 +110,14 @@ describe('event files', () => {
     expect((await readdir(directory)).sort().slice(1)).toEqual(made)
   })
 
-  it('do not share a file', async () => {
+  test('do not share a file', async () => {
     const directory = join(folder, 'e')
     const writers = await Promise.all([openTensorboard(directory), openTensorboard(directory)])
     for (const writer of writers) await writer.close()
     expect((await readdir(directory)).length).toBe(2)
   })
 
-  it('refuse pictures that are not PNG, and continue', async () => {
+  test('refuse pictures that are not PNG, and continue', async () => {
     const writer = await openTensorboard(join(folder, 'd'))
     await expect(writer.write({ step: 1, images: { x: new Uint8Array(50) } })).rejects.toThrow('Expected a PNG file')
     await writer.write({ step: 2, scalars: { loss: 1 } })

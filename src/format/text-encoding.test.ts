@@ -1,7 +1,7 @@
-import { expect, it } from 'vitest'
+import { expect, test } from 'vitest'
 import { decodeText } from './text-encoding.ts'
 
-it.each([
+test.each([
   ['in the middle of a line', 'a\nb\xfcc\n', '0xfc', 2],
   ['at the end of a line', 'a\nb\xe9\nc\n', '0xe9', 2],
   ['at the end of the text', 'a\nb\xe9', '0xe9', 2],

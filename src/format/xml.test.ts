@@ -1,8 +1,8 @@
 import sharp from 'sharp'
-import { expect, it } from 'vitest'
+import { expect, test } from 'vitest'
 import { escapeXml } from './xml.ts'
 
-it('any text can be a label of a picture', async () => {
+test('any text can be a label of a picture', async () => {
   const labels = [
     'nul\0',
     'bell\u0007',

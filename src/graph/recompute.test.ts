@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import {
   openWith,
   randomClips,
@@ -65,13 +65,13 @@ describe.each([
   ['pretraining', pretraining],
   ['fine-tuning with drop path and dropout', finetuning],
 ])('recomputing activations of %s', (_, { program, state, inputs }) => {
-  it.each(['cheap', 'blocks'] as const)('%s changes no bit of any output', async (mode) => {
+  test.each(['cheap', 'blocks'] as const)('%s changes no bit of any output', async (mode) => {
     const expected = await (await openWith([program], state)).run(program.name, inputs)
     const session = await openWith([recomputeActivations(program, mode)], state)
     expect(await session.run(program.name, inputs)).toEqual(expected)
   })
 
-  it('leaves every node behind what it reads, and the forward pass as it was', () => {
+  test('leaves every node behind what it reads, and the forward pass as it was', () => {
     for (const mode of ['cheap', 'blocks'] as const) {
       const changed = recomputeActivations(program, mode)
       expect(forward(changed)).toEqual(forward(program))
@@ -86,7 +86,7 @@ describe.each([
     }
   })
 
-  it('keeps less, and blocks least', () => {
+  test('keeps less, and blocks least', () => {
     const [none, cheap, blocks] = (['none', 'cheap', 'blocks'] as const).map((mode) =>
       keptElements(recomputeActivations(program, mode)),
     )
@@ -96,7 +96,7 @@ describe.each([
 })
 
 describe('recomputing activations', () => {
-  it('cheap runs norms, GELUs and patches again, nothing else', () => {
+  test('cheap runs norms, GELUs and patches again, nothing else', () => {
     const { program } = pretraining
     const again = recomputeActivations(program, 'cheap').nodes.length - program.nodes.length
     const count = (nodes: readonly ProgramNode[], names: readonly string[]) =>
@@ -106,7 +106,7 @@ describe('recomputing activations', () => {
     expect(count(backward(recomputeActivations(program, 'cheap')), cheap)).toBe(again)
   })
 
-  it('blocks runs every attention again, but not what the backward pass needs at once or never', () => {
+  test('blocks runs every attention again, but not what the backward pass needs at once or never', () => {
     const { program } = pretraining
     const count = (nodes: readonly ProgramNode[], name: string) =>
       nodes.filter(({ operation }) => operation === name).length
@@ -117,13 +117,13 @@ describe('recomputing activations', () => {
     expect(count(again, 'meanSquaredError')).toBe(0)
   })
 
-  it('leaves a program without a backward pass alone', () => {
+  test('leaves a program without a backward pass alone', () => {
     const graph = new Graph('forward')
     const program = graph.build({ y: gelu(graph.input('x', [2])) })
     expect(recomputeActivations(program, 'blocks')).toBe(program)
   })
 
-  it('trains the same with an optimizer in the program', async () => {
+  test('trains the same with an optimizer in the program', async () => {
     const { state, inputs } = pretraining
     const built = buildPretrainProgram({ configuration, batch, ...counts, optimizer: {} })
     const run = { ...inputs, learningRate: scalar(0.01), weightDecay: scalar(0.1), step: scalar(1) }
@@ -152,7 +152,7 @@ describe('the choice of cuts', () => {
     return Math.max(largest, sum(weights.length)) + chosen.reduce((total, i) => total + cuts[i].size, 0)
   }
 
-  it('is the best of all choices', () => {
+  test('is the best of all choices', () => {
     fc.assert(
       fc.property(drawn, (nodes) => {
         const weights = nodes.map(([weight]) => weight)

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { RandomStream } from '../core/random.ts'
 import {
   type AugmentationKind,
@@ -52,7 +52,7 @@ function center(frame: Uint8Array): readonly [x: number, y: number] {
 const twice = (frame: Uint8Array): Uint8Array => new Uint8Array(Buffer.concat([frame, frame]))
 
 describe('fixed augmentation', () => {
-  it('has the middle clip first, as it was decoded, and as many more as the kinds say', () => {
+  test('has the middle clip first, as it was decoded, and as many more as the kinds say', () => {
     const counts = augmentationKinds.map((kind) => planAugmentation([kind], dense, 8).variants.length - 1)
     expect(counts).toEqual([2, 2, 4, 3, 1, 2, 2, 2])
     expect(planAugmentation([...augmentationKinds], dense, 8).variants).toHaveLength(1 + 18)
@@ -60,13 +60,13 @@ describe('fixed augmentation', () => {
     expect(made(['rotate', 'color'], () => clip).each[0]).toEqual(clip)
   })
 
-  it('does not depend on the order of the kinds, but on which they are', () => {
+  test('does not depend on the order of the kinds, but on which they are', () => {
     const key = (...kinds: AugmentationKind[]) => JSON.stringify(augmentationKey(planAugmentation(kinds, dense, 8)))
     expect(key('shift', 'rotate')).toBe(key('rotate', 'shift'))
     expect(new Set(augmentationKinds.map((kind) => key(kind))).size).toBe(augmentationKinds.length)
   })
 
-  it('takes each clip from what was decoded for it', () => {
+  test('takes each clip from what was decoded for it', () => {
     const decoded = (sampling: number, crop: number) => noise(2, 10 * sampling + crop)
     const { plan, each, views } = made(['crop', 'time', 'speed'], decoded)
     expect([plan.samplings.length, plan.crops.length]).toEqual([5, 3])
@@ -78,7 +78,7 @@ describe('fixed augmentation', () => {
     expect(strides).toEqual([2, 2, 2, 4, 1])
   })
 
-  it('moves, turns and slants about the middle of the picture', () => {
+  test('moves, turns and slants about the middle of the picture', () => {
     const shifted = made(['shift'], () => twice(dot(8, 4))).each.slice(1)
     const [x, y] = center(dot(8, 4))
     const moves = [
@@ -106,12 +106,12 @@ describe('fixed augmentation', () => {
     expect(Math.abs(center(slanted.subarray(0, frameBytes))[0] - x)).toBeCloseTo(0.15 * 4, 1)
   })
 
-  it('shows the edge beyond the edge: a picture of one color stays that', () => {
+  test('shows the edge beyond the edge: a picture of one color stays that', () => {
     const one = new Uint8Array(2 * frameBytes).fill(17)
     for (const frame of made(['rotate', 'shear', 'shift'], () => one).each) expect(Buffer.compare(frame, one)).toBe(0)
   })
 
-  it('mirrors left and right, and recolors without moving anything', () => {
+  test('mirrors left and right, and recolors without moving anything', () => {
     const clip = noise(2, 3)
     const [, mirrored] = made(['mirror'], () => clip).each
     for (const [y, x] of [
@@ -129,7 +129,7 @@ describe('fixed augmentation', () => {
     expect(plain[0]).toBe(plain[2])
   })
 
-  it('changes every frame as if it were alone, also where frames repeat', () => {
+  test('changes every frame as if it were alone, also where frames repeat', () => {
     const [a, b] = [noise(1, 4), noise(1, 5)]
     const kinds = ['rotate', 'mirror', 'color'] as const
     const of = (first: Uint8Array, second: Uint8Array) =>
@@ -146,7 +146,7 @@ describe('fixed augmentation', () => {
     }
   })
 
-  it('is refused where it is unknown, named twice, empty, or has no meaning', () => {
+  test('is refused where it is unknown, named twice, empty, or has no meaning', () => {
     const refused = (message: RegExp) =>
       expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringMatching(message) })
     const plan =

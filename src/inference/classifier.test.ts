@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { sumsFile } from '../format/folder-sums.ts'
 import { resolveConfiguration } from '../model/configuration.ts'
 import { initialize } from '../model/initialize.ts'
@@ -31,7 +31,7 @@ beforeAll(async () => {
   }
 })
 
-it.each(['clip.json', 'classifier.json'])('names a %s that is damaged, and what to do about it', async (name) => {
+test.each(['clip.json', 'classifier.json'])('names a %s that is damaged, and what to do about it', async (name) => {
   const file = path.join(folder, name, name)
   for (const content of ['{"kind":', '', 'null', '{}']) {
     writeFileSync(file, content)
@@ -44,7 +44,7 @@ it.each(['clip.json', 'classifier.json'])('names a %s that is damaged, and what 
   }
 })
 
-it.each(['model.safetensors', 'head.safetensors'])('a changed byte of a weight in %s is noticed', async (name) => {
+test.each(['model.safetensors', 'head.safetensors'])('a changed byte of a weight in %s is noticed', async (name) => {
   const location = path.join(folder, 'changed-weight')
   const state = initialize(classifierShapes(shape), 0)
   await saveClassifier(location, { ...shape, state, sampling: { kind: 'dense', stride: 2, fps: null } })
@@ -66,7 +66,7 @@ describe('a file beside the weights', () => {
   }
   const others = ['config.json', 'preprocessor_config.json', 'clip.json', 'classifier.json']
 
-  it.each([
+  test.each([
     ['config.json', '"num_frames": 2', '"num_frames": 4'],
     ['config.json', '"layer_norm_eps": 0.000001', '"layer_norm_eps": 0.000002'],
     ['config.json', '"head_norm_eps"', '"head_norm_epz"'],
@@ -88,13 +88,13 @@ describe('a file beside the weights', () => {
     await openClassifier(location)
   })
 
-  it.each(others)('is refused when it is missing: %s', async (name) => {
+  test.each(others)('is refused when it is missing: %s', async (name) => {
     await save()
     rmSync(path.join(location, name))
     await expect(openClassifier(location)).rejects.toMatchObject({ code: expect.any(String), exit: 'data' })
   })
 
-  it('may have any name of its folder, and is noticed with a changed checksum', async () => {
+  test('may have any name of its folder, and is noticed with a changed checksum', async () => {
     await save()
     const moved = path.join(folder, 'moved')
     renameSync(location, moved)
@@ -113,7 +113,7 @@ describe('a file beside the weights', () => {
   })
 })
 
-it.each([
+test.each([
   ['clip.json', { kind: 'dense', stride: 2, fps: null, frames: 8 }, 'frames'],
   ['classifier.json', { dropout: 0.5 }, 'dropout'],
   ['classifier.json', { head: { kind: 'attentive', heads: 1, mlpWidth: 16, depth: 2 } }, 'depth'],
@@ -131,7 +131,7 @@ it.each([
   })
 })
 
-it.each([
+test.each([
   ['sizes beyond any model', { head: { kind: 'attentive', heads: 2 ** 31 - 1, mlpWidth: 2 ** 31 - 1 } }, 'heads'],
   ['heads that do not divide the width', { head: { kind: 'attentive', heads: 3, mlpWidth: 16 } }, 'does not divide'],
   ['one class', { labels: ['a'] }, 'labels'],
@@ -166,13 +166,13 @@ describe('classes', () => {
     rmSync(path.join(location, sumsFile))
   })
 
-  it('without names are called by their numbers, as lists of published code do', async () => {
+  test('without names are called by their numbers, as lists of published code do', async () => {
     expect(await labels()).toEqual(['a', 'b'])
     write({})
     expect(await labels()).toEqual(['0', '1'])
   })
 
-  it.each([{}, { id2label: { 0: 'LABEL_0', 1: 'LABEL_1' }, label2id: { LABEL_0: 0, LABEL_1: 1 } }])(
+  test.each([{}, { id2label: { 0: 'LABEL_0', 1: 'LABEL_1' }, label2id: { LABEL_0: 0, LABEL_1: 1 } }])(
     'are named by classes.txt where config.json has no names (%o)',
     async (change) => {
       write(change)
@@ -181,7 +181,7 @@ describe('classes', () => {
     },
   )
 
-  it.each([
+  test.each([
     ['another number of names', 'walk\nrun\njump\n', '2 names, one for each output'],
     ['one name twice', 'walk\nwalk\n', '"walk" twice'],
     ['one long name twice', `${'A'.repeat(100)}\n`.repeat(2), `"${'A'.repeat(80)}..." twice`],
@@ -195,7 +195,7 @@ describe('classes', () => {
     })
   })
 
-  it('have one name each: another one in classes.txt than in config.json is refused', async () => {
+  test('have one name each: another one in classes.txt than in config.json is refused', async () => {
     write({ id2label: { 0: 'walk', 1: 'run' }, label2id: { walk: 0, run: 1 } })
     named('walk\nrun\n')
     expect(await labels()).toEqual(['walk', 'run'])

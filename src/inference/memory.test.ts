@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Engine } from '../engine/engine.ts'
 import { presetConfiguration } from '../model/presets.ts'
 import { classifierShapes } from './classifier.ts'
@@ -29,13 +29,13 @@ const refusal = {
   hint: expect.stringMatching(/smaller batch, fewer clips, crops/),
 }
 
-it('counts the clips of videos that are decoded ahead, and those that wait for a run twice', () => {
+test('counts the clips of videos that are decoded ahead, and those that wait for a run twice', () => {
   const clips = { views: 15, workers: 3, clipBytes: 100, gathered: 18 }
   expect(bytesOnTheWay(clips)).toBe(100 * (6 * 15 + 2 * 18))
   expect(bytesOnTheWay({ ...clips, videos: 1 })).toBe(100 * (15 + 2 * 15))
 })
 
-it('a file of unknown operations needs its weights, its largest batch and the clips', () => {
+test('a file of unknown operations needs its weights, its largest batch and the clips', () => {
   const clips = { views: 1, workers: 1, clipBytes: 100, gathered: 1000, videos: 10 }
   const need = exportedRunNeed(5e6, 1000, clips)
   expect(need).toMatchObject({ state: 5e6, workspace: 4 * 100 * 10, available: 8e9 })
@@ -50,10 +50,10 @@ describe('a classifier', () => {
   const open = (batch: number, views: number, workers = 2) =>
     openClipClassifier({ ...shape, state, sampling }, { engine, batch, given: { views, workers } })
 
-  it('is opened where its clips fit', () => expect(open(4, 15)).rejects.toBe(opened))
-  it('is refused for a large batch', () => expect(open(65_536, 15)).rejects.toMatchObject(refusal))
-  it('is refused for many views', () => expect(open(4, 65_536)).rejects.toMatchObject(refusal))
-  it('is refused for many decoding processes', () => expect(open(4, 15, 1024)).rejects.toMatchObject(refusal))
+  test('is opened where its clips fit', () => expect(open(4, 15)).rejects.toBe(opened))
+  test('is refused for a large batch', () => expect(open(65_536, 15)).rejects.toMatchObject(refusal))
+  test('is refused for many views', () => expect(open(4, 65_536)).rejects.toMatchObject(refusal))
+  test('is refused for many decoding processes', () => expect(open(4, 15, 1024)).rejects.toMatchObject(refusal))
 })
 
 describe('features', () => {
@@ -62,15 +62,15 @@ describe('features', () => {
   const compute = (options: object) =>
     computeFeatures(source, videos, { cache: folder, engine: 'reference', workers: 1, ...options })
 
-  it('are refused for a large batch', () => expect(compute({ batch: 65_536 })).rejects.toMatchObject(refusal))
-  it('are refused for many views of few videos', () =>
+  test('are refused for a large batch', () => expect(compute({ batch: 65_536 })).rejects.toMatchObject(refusal))
+  test('are refused for many views of few videos', () =>
     expect(compute({ clips: 1024, crops: 64 })).rejects.toMatchObject(refusal))
-  it('are refused where there is little memory, also for windows', async () => {
+  test('are refused where there is little memory, also for windows', async () => {
     memory.available = 20e6
     const little = { ...refusal, message: expect.stringContaining('the available memory (20 MB)') }
     await expect(compute({ windowStep: 1 })).rejects.toMatchObject(little)
   })
-  it('go on where it was asked before', async () => {
+  test('go on where it was asked before', async () => {
     memory.available = 20e6
     const { failures } = await compute({ checkMemory: false })
     expect(failures).toHaveLength(3)

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, expect, it } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { writeModel } from '../format/onnx.ts'
 import type { OnnxNode } from '../format/onnx-types.ts'
 import { openOnnxClassifier } from './onnx-classifier.ts'
@@ -20,7 +20,7 @@ const metadata = {
   'videomae.std': '[0.5,0.5,0.5]',
 }
 
-it.each([
+test.each([
   ['videomae.std', '[0.5,1e-30,0.5]', 'videomae.std is 0.5, 1e-30, 0.5, not numbers from 0.0001'],
   ['videomae.std', '[0.5,0,0.5]', 'videomae.std'],
   ['videomae.mean', '[0.5,1e30,0.5]', 'videomae.mean'],
@@ -40,7 +40,7 @@ it.each([
   await expect(openOnnxClassifier(file)).rejects.toThrow('no output called probabilities')
 })
 
-it('answers calls that overlap, and says that it is closed', async () => {
+test('answers calls that overlap, and says that it is closed', async () => {
   const file = path.join(folder, 'means.onnx')
   const frames = { name: 'frames', type: 'uint8' as const, shape: ['n', 2, 8, 8, 3] }
   const probabilities = { name: 'probabilities', type: 'float32' as const, shape: ['n', 2] }

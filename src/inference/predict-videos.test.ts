@@ -1,5 +1,5 @@
 /** A classifier on an engine that several callers use at once. */
-import { expect, it } from 'vitest'
+import { expect, test } from 'vitest'
 import { referenceEngine } from '../engine/reference/index.ts'
 import { resolveConfiguration } from '../model/configuration.ts'
 import { initialize } from '../model/initialize.ts'
@@ -20,7 +20,7 @@ const tiny: Classifier = {
   sampling: { kind: 'dense', stride: 1, fps: null },
 }
 
-it('answers calls that overlap as it answers each alone', async () => {
+test('answers calls that overlap as it answers each alone', async () => {
   const classifier = await openClipClassifier(tiny, { engine: referenceEngine, batch: 2 })
   try {
     const bytes = 4 * 8 * 8 * 3
@@ -36,7 +36,7 @@ it('answers calls that overlap as it answers each alone', async () => {
   }
 })
 
-it('answers the next call after one that failed', async () => {
+test('answers the next call after one that failed', async () => {
   const classifier = await openClipClassifier(tiny, { engine: referenceEngine, batch: 2 })
   try {
     const clips = new Uint8Array(4 * 8 * 8 * 3)

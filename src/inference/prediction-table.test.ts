@@ -1,7 +1,7 @@
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { expect, it } from 'vitest'
+import { expect, test } from 'vitest'
 import { readTable } from '../format/csv.ts'
 import type { Prediction } from './predict.ts'
 import { growingTable, predictionCsv, predictionCsvStart } from './prediction-table.ts'
@@ -10,7 +10,7 @@ const names = ['a, "b"\nc', '=HYPERLINK("http://x")', ' @sum', '+1', '-2', '\uFF
 const fieldsOf = (text: string) =>
   readTable(text, ',', (line, message) => expect.fail(`${line}: ${message}`)).records.map(({ fields }) => fields)
 
-it('a table of predictions is read as what it was, and no class is a formula', () => {
+test('a table of predictions is read as what it was, and no class is a formula', () => {
   const predictions = names.map(
     (label): Prediction => ({
       ...{
@@ -34,7 +34,7 @@ it('a table of predictions is read as what it was, and no class is a formula', (
   expect(rows[0].slice(4)).toEqual(['0.3', 'a, "b"\nc', '0.3', 'other', '0.1', '', ''])
 })
 
-it('windows, videos below the threshold and unreadable ones have a line each', () => {
+test('windows, videos below the threshold and unreadable ones have a line each', () => {
   const text = predictionCsv([
     {
       video: 'a.mp4',
@@ -54,7 +54,7 @@ it('windows, videos below the threshold and unreadable ones have a line each', (
   )
 })
 
-it('a table grows by lines: what stands in it is neither kept in memory nor written again', async () => {
+test('a table grows by lines: what stands in it is neither kept in memory nor written again', async () => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-growing-table-'))
   try {
     const file = path.join(folder, 'table.csv')

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { RandomStream } from '../core/random.ts'
 import type { LoadedVideo } from '../video/load-clips.ts'
 import { type ClipClassifier, predictFrom } from './predict-videos.ts'
@@ -18,7 +18,7 @@ describe('scorePredictions', () => {
   const probabilities = rows([0.7, 0.2, 0.1], [0.4, 0.5, 0.1], [0.1, 0.8, 0.1], [0.6, 0.3, 0.1])
   const scores = scorePredictions(probabilities, [0, 0, 1, 2], { labels })
 
-  it('counts by hand', () => {
+  test('counts by hand', () => {
     expect(scores.top1.value).toBe(0.5)
     expect(scores.top5).toBeNull()
     expect(scores.balanced.value).toBeCloseTo((0.5 + 1 + 0) / 3, 12)
@@ -32,14 +32,14 @@ describe('scorePredictions', () => {
     expect(scores.loss).toBeCloseTo(-(Math.log(0.7) + Math.log(0.4) + Math.log(0.8) + Math.log(0.1)) / 4, 12)
   })
 
-  it('counts top-5 and breaks ties by order', () => {
+  test('counts top-5 and breaks ties by order', () => {
     const six = ['0', '1', '2', '3', '4', '5']
     const tied = rows([0.2, 0.2, 0.2, 0.2, 0.1, 0.1], [0.2, 0.2, 0.2, 0.2, 0.1, 0.1])
     const { top1, top5 } = scorePredictions(tied, [0, 5], { labels: six })
     expect([top1.value, top5?.value]).toEqual([0.5, 0.5])
   })
 
-  it('refuses to score nothing', () => {
+  test('refuses to score nothing', () => {
     expect(() => scorePredictions([], [], { labels })).toThrow(/at least one readable video/)
   })
 })
@@ -56,7 +56,7 @@ describe('intervals', () => {
     return scorePredictions(predictions, truth, { labels: ['a', 'b'], groups }).top1
   }
 
-  it('hold the truth about 95 times in 100, and are wider where videos come in groups', () => {
+  test('hold the truth about 95 times in 100, and are wider where videos come in groups', () => {
     const runs = 150
     let held = 0
     for (let seed = 0; seed < runs; seed++) {
@@ -71,7 +71,7 @@ describe('intervals', () => {
     expect(width(10)).toBeGreaterThan(1.8 * width(1))
   })
 
-  it('hold the truth where one group is as large as all others together', () => {
+  test('hold the truth where one group is as large as all others together', () => {
     const [runs, large, single] = [200, 30, 30]
     let held = 0
     for (let seed = 0; seed < runs; seed++) {
@@ -93,7 +93,7 @@ describe('intervals', () => {
     expect(accuracyBeside(0.75, videos, ['a', 'b'])).toMatchObject({ groups: 2, accuracy: wilsonInterval(0.75, 1.6) })
   })
 
-  it('stay open where every video is right or wrong: nothing varies, but few videos prove little', () => {
+  test('stay open where every video is right or wrong: nothing varies, but few videos prove little', () => {
     const of = (predicted: number, groups?: string[]) =>
       scorePredictions(
         rows(...Array.from({ length: 9 }, () => (predicted === 0 ? [0.9, 0.1] : [0.1, 0.9]))),
@@ -117,7 +117,7 @@ describe('intervals', () => {
     expect([of(0).groups, grouped.groups]).toEqual([9, 3])
   })
 
-  it('stay open where few groups are alike, or every answer is the same', () => {
+  test('stay open where few groups are alike, or every answer is the same', () => {
     const alike = scorePredictions(rows([0.9, 0.1], [0.9, 0.1], [0.9, 0.1], [0.9, 0.1]), [0, 1, 0, 1], {
       labels: ['a', 'b'],
       groups: ['x', 'x', 'y', 'y'],
@@ -135,20 +135,20 @@ describe('intervals', () => {
 })
 
 describe('baselines', () => {
-  it('are the most frequent class of the tested videos, and chance', () => {
+  test('are the most frequent class of the tested videos, and chance', () => {
     const truth = [2, 2, 2, 0, 1, 2]
     const { baseline } = scorePredictions(rows(...truth.map(() => [0.5, 0.3, 0.2])), truth, { labels: ['a', 'b', 'c'] })
     expect(baseline.majority).toEqual({ label: 'c', value: 4 / 6 })
     expect(baseline.chance).toBeCloseTo(1 / 3, 12)
   })
 
-  it('stand next to an accuracy whose interval counts groups', () => {
+  test('stand next to an accuracy whose interval counts groups', () => {
     const videos = [0, 0, 1, 1].map((label, i) => ({ class: label, group: `g${label}`, path: String(i), digest: null }))
     const beside = accuracyBeside(0.75, videos, ['a', 'b'])
     expect(beside).toMatchObject({ videos: 4, groups: 2, accuracy: wilsonInterval(0.75, 2) })
   })
 
-  it('count copies of a video under several names once, and parts of one file', () => {
+  test('count copies of a video under several names once, and parts of one file', () => {
     const of = (digests: readonly (string | null)[], paths = digests.map((_, i) => `${i}.mp4`)) => {
       const videos = digests.map((digest, i) => ({ class: i % 2, path: paths[i], digest }))
       return accuracyBeside(0.5, videos, ['a', 'b'])
@@ -159,7 +159,7 @@ describe('baselines', () => {
     expect(of([null, null, null], ['a.mp4', 'a.mp4', 'b.mp4']).groups).toBe(2)
   })
 
-  it('are warned of where the accuracy may be no better', () => {
+  test('are warned of where the accuracy may be no better', () => {
     const baseline = { majority: { label: 'a', value: 0.5 }, chance: 0.5 }
     // 6 of 10: 0.313 to 0.832. 60 of 100: 0.502 to 0.691.
     expect(wilsonInterval(0.6, 10).low).toBeCloseTo(0.3127, 4)
@@ -172,7 +172,7 @@ describe('baselines', () => {
 })
 
 describe('calibrationError', () => {
-  it('is the gap between confidence and accuracy, weighted by bins', () => {
+  test('is the gap between confidence and accuracy, weighted by bins', () => {
     expect(calibrationError([0.9, 0.9, 0.9, 0.9], [1, 1, 1, 0])).toBeCloseTo(0.15, 12)
     expect(calibrationError([0.55, 0.95], [1, 1])).toBeCloseTo((0.45 + 0.05) / 2, 12)
     expect(calibrationError([1, 1], [1, 1])).toBe(0)
@@ -209,7 +209,7 @@ describe('predictFrom', () => {
     views: clips.map(() => view),
   })
 
-  it.each([1, 2, 100])('merges views as the mean of their softmax, runs of %i', async (batch) => {
+  test.each([1, 2, 100])('merges views as the mean of their softmax, runs of %i', async (batch) => {
     const loaded: LoadedVideo[] = [
       video(0, [0, 1]),
       { index: 1, entry: { path: '/1/clip.mp4', id: '1/clip.mp4' }, ok: false, code: 'VIDEO_UNREADABLE', reason: 'no' },

@@ -1,11 +1,11 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { requireWindowSeconds, windowsOf, withWindows } from './windows.ts'
 
 const spans = (duration: number, seconds: number, part: { start?: number; end?: number } = {}) =>
   windowsOf({ path: 'a.mp4', id: 'a', ...part }, duration, seconds).map(({ start, end }) => [start, end])
 
 describe('windows of a video', () => {
-  it.each([
+  test.each([
     [
       'that they divide',
       6,
@@ -50,7 +50,7 @@ describe('windows of a video', () => {
     expect(spans(duration, seconds)).toEqual(expected)
   })
 
-  it('cover a part that a list names', () => {
+  test('cover a part that a list names', () => {
     expect(spans(4, 2, { start: 10, end: 14 })).toEqual([
       [10, 12],
       [12, 14],
@@ -61,7 +61,7 @@ describe('windows of a video', () => {
     ])
   })
 
-  it('are never so many that their length must be a mistake', () => {
+  test('are never so many that their length must be a mistake', () => {
     const code = 'INVALID_ARGUMENT'
     expect(() => spans(36_000, 0.1)).toThrow(
       expect.objectContaining({ code, message: expect.stringContaining('a.mp4') }),
@@ -71,7 +71,7 @@ describe('windows of a video', () => {
     expect(() => requireWindowSeconds(0.04)).not.toThrow()
   })
 
-  it('stand where their video stood, and so does a failure', () => {
+  test('stand where their video stood, and so does a failure', () => {
     const entries = ['a', 'b', 'c'].map((id) => ({ path: `${id}.mp4`, id }))
     const failure = { ok: false, code: 'VIDEO_UNREADABLE', reason: 'no' } as const
     const known = (seconds: number) => ({ ok: true, seconds }) as const

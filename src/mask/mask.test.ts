@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { VideoMaeError } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
 import { type TokenGrid, tokenCount } from './grid.ts'
@@ -37,7 +37,7 @@ function errorOf(action: () => unknown): VideoMaeError {
 
 describe('counts', () => {
   // Table of VideoMAE's generator: trunc(ratio * positions of a frame), 8 token-frames.
-  it.each([
+  test.each([
     [0.5, 784, 1024],
     [0.75, 392, 512],
     [0.9, 160, 208],
@@ -47,13 +47,13 @@ describe('counts', () => {
     expect(maskCounts('tube', { t: 8, h: 16, w: 16 }, ratio).visible).toBe(giant)
   })
 
-  it('rounds random masks over the clip and frame masks over frames', () => {
+  test('rounds random masks over the clip and frame masks over frames', () => {
     expect(maskCounts('random', base, 0.9)).toEqual({ visible: 157, masked: 1411 })
     expect(maskCounts('frame', base, 0.875)).toEqual({ visible: 196, masked: 7 * 196 })
     expect(maskCounts('frame', base, 0.9)).toEqual({ visible: 196, masked: 7 * 196 })
   })
 
-  it('are those of every mask drawn, which splits the tokens in raster order', () => {
+  test('are those of every mask drawn, which splits the tokens in raster order', () => {
     fc.assert(
       fc.property(kinds, grids, ratios, fc.nat(), (kind, grid, ratio, key) => {
         const counts = maskCounts(kind, grid, ratio)
@@ -71,7 +71,7 @@ describe('counts', () => {
     )
   })
 
-  it('are one pair per (kind, grid, ratio) over many samples', () => {
+  test('are one pair per (kind, grid, ratio) over many samples', () => {
     for (const kind of maskKinds) {
       const lengths = new Set<number>()
       for (let sample = 0; sample < 50; sample++) {
@@ -83,7 +83,7 @@ describe('counts', () => {
 })
 
 describe('structure', () => {
-  it('tube masks the same positions in every token-frame', () => {
+  test('tube masks the same positions in every token-frame', () => {
     fc.assert(
       fc.property(grids, ratios, fc.nat(), (grid, ratio, key) => {
         const mask = booleanMask(createMask('tube', grid, ratio, new RandomStream(key)))
@@ -94,7 +94,7 @@ describe('structure', () => {
     )
   })
 
-  it('frame masks whole token-frames', () => {
+  test('frame masks whole token-frames', () => {
     fc.assert(
       fc.property(grids, ratios, fc.nat(), (grid, ratio, key) => {
         const mask = booleanMask(createMask('frame', grid, ratio, new RandomStream(key)))
@@ -105,12 +105,12 @@ describe('structure', () => {
     )
   })
 
-  it('random does not repeat a frame', () => {
+  test('random does not repeat a frame', () => {
     const mask = booleanMask(createMask('random', base, 0.5, new RandomStream('differs')))
     expect(mask.slice(0, 196)).not.toEqual(mask.slice(196, 392))
   })
 
-  it('depends on the key of the stream alone', () => {
+  test('depends on the key of the stream alone', () => {
     for (const kind of maskKinds) {
       const draw = (sample: number) => createMask(kind, base, 0.75, new RandomStream(7, 3, sample, 'mask'))
       expect(draw(5)).toEqual(draw(5))
@@ -137,7 +137,7 @@ describe('uniformity', () => {
     ['random', { t: 2, h: 5, w: 5 }, 0.75, 50],
     ['frame', { t: 8, h: 1, w: 2 }, 0.875, 16],
   ]
-  it.each(cases)('%s masks every position equally often', (kind, grid, ratio, tokens) => {
+  test.each(cases)('%s masks every position equally often', (kind, grid, ratio, tokens) => {
     const draws = 20_000
     const hits = new Uint32Array(tokens)
     for (let sample = 0; sample < draws; sample++) {
@@ -154,7 +154,7 @@ describe('uniformity', () => {
     expect(statistic).toBeLessThan(bound(4))
   })
 
-  it('tube positions are masked independently of their neighbors beyond the fixed count', () => {
+  test('tube positions are masked independently of their neighbors beyond the fixed count', () => {
     // Pairs: P(both masked) = m(m-1) / (n(n-1)).
     const grid = { t: 1, h: 4, w: 4 }
     const draws = 20_000
@@ -169,7 +169,7 @@ describe('uniformity', () => {
 })
 
 describe('running cell', () => {
-  it('has the frame sequence of VideoMAE V2 for phase 0 and two tokens', () => {
+  test('has the frame sequence of VideoMAE V2 for phase 0 and two tokens', () => {
     const mask = runningCellMask({ t: 8, h: 2, w: 2 }, 0.5, 0)
     const frames = Array.from({ length: 8 }, (_, f) => [...mask.slice(f * 4, f * 4 + 4)])
     const cycle = [
@@ -181,12 +181,12 @@ describe('running cell', () => {
     expect(frames).toEqual([...cycle, ...cycle])
   })
 
-  it('tiles the cell over the frame', () => {
+  test('tiles the cell over the frame', () => {
     const mask = runningCellMask({ t: 1, h: 4, w: 6 }, 0.5, 0)
     expect([...mask].join('')).toBe(['101010', '010101', '101010', '010101'].join(''))
   })
 
-  it.each([
+  test.each([
     [0.25, 1176],
     [0.5, 784],
     [0.6, 784],
@@ -200,7 +200,7 @@ describe('running cell', () => {
     }
   })
 
-  it('covers every position within four frames, and every phase is drawn equally often', () => {
+  test('covers every position within four frames, and every phase is drawn equally often', () => {
     const phases = new Map<string, number>()
     for (let sample = 0; sample < 4000; sample++) {
       const encoder = createMask('tube', { t: 4, h: 2, w: 2 }, 0.5, new RandomStream(3))
@@ -214,7 +214,7 @@ describe('running cell', () => {
     for (const count of phases.values()) expect(Math.abs(count - 1000)).toBeLessThan(4 * Math.sqrt(750))
   })
 
-  it('weighs only tokens that the encoder did not see', () => {
+  test('weighs only tokens that the encoder did not see', () => {
     fc.assert(
       fc.property(kinds, fc.integer({ min: 1, max: 4 }), ratios, fc.nat(), (kind, half, ratio, key) => {
         const grid = { t: 4, h: 2 * half, w: 4 }
@@ -231,7 +231,7 @@ describe('running cell', () => {
     )
   })
 
-  it('needs an even grid, a ratio with one to three tokens, and the mask of the same grid', () => {
+  test('needs an even grid, a ratio with one to three tokens, and the mask of the same grid', () => {
     const odd = errorOf(() => decodedCount('running-cell', { t: 8, h: 14, w: 7 }, 0.5))
     expect(odd.code).toBe('INVALID_ARGUMENT')
     expect(odd.message).toContain('grid.w')
@@ -246,20 +246,20 @@ describe('running cell', () => {
 })
 
 describe('arguments', () => {
-  it.each([0.49, 0.99, 1, 90, -1, Number.NaN])('rejects ratio %f', (ratio) => {
+  test.each([0.49, 0.99, 1, 90, -1, Number.NaN])('rejects ratio %f', (ratio) => {
     const error = errorOf(() => maskCounts('tube', base, ratio))
     expect(error.code).toBe('INVALID_ARGUMENT')
     expect(error.message).toContain('0.5 to 0.98')
     expect(error.exit).toBe('usage')
   })
 
-  it('rejects an unknown kind and a bad grid', () => {
+  test('rejects an unknown kind and a bad grid', () => {
     expect(errorOf(() => maskCounts('cube' as MaskKind, base, 0.9)).message).toContain('tube, random, frame')
     expect(errorOf(() => maskCounts('tube', { t: 0, h: 1, w: 1 }, 0.9)).message).toContain('grid.t')
     expect(errorOf(() => maskCounts('tube', { t: 8, h: 1.5, w: 1 }, 0.9)).message).toContain('grid.h')
   })
 
-  it('says when a grid is too small to hide anything', () => {
+  test('says when a grid is too small to hide anything', () => {
     expect(errorOf(() => maskCounts('frame', { t: 1, h: 14, w: 14 }, 0.9)).code).toBe('MASK_EMPTY')
     expect(errorOf(() => maskCounts('tube', { t: 8, h: 1, w: 1 }, 0.98)).code).toBe('MASK_EMPTY')
   })

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import {
   openWith,
   randomClips,
@@ -37,7 +37,7 @@ function headLogits(features: Float32Array, from: ReadonlyMap<string, Float32Arr
 }
 
 describe('classifier', () => {
-  it('reads the features that the encode program returns', async () => {
+  test('reads the features that the encode program returns', async () => {
     const { logits, probabilities } = await runOnce(buildClassifyProgram({ configuration, batch, classes }), state, {
       frames,
     })
@@ -49,7 +49,7 @@ describe('classifier', () => {
     }
   })
 
-  it('without mean pooling reads token 0 behind the encoder norm', async () => {
+  test('without mean pooling reads token 0 behind the encoder norm', async () => {
     const other = shakenState(parameterShapes(firstToken, 'classify', classes))
     expect(other.has('encoder.norm.weight')).toBe(true)
     expect(other.has('fc_norm.weight')).toBe(false)
@@ -64,7 +64,7 @@ describe('classifier', () => {
     expect(relativeDifference(logits, headLogits(first, other))).toBeLessThan(1e-5)
   })
 
-  it('takes pixel_values: normalized float32 frames as [B, T, C, H, W]', async () => {
+  test('takes pixel_values: normalized float32 frames as [B, T, C, H, W]', async () => {
     const { mean, std } = configuration
     const [t, side] = [4, 8]
     const values = new Float32Array(frames.length)
@@ -85,7 +85,7 @@ describe('classifier', () => {
 })
 
 describe('encode program', () => {
-  it('of a pretrained encoder returns normed tokens and their mean', async () => {
+  test('of a pretrained encoder returns normed tokens and their mean', async () => {
     const encoderState = shakenState(parameterShapes(configuration, 'pretrain'))
     const { tokens, pooled } = await runOnce(buildEncodeProgram({ configuration, batch }), encoderState, { frames })
     expect(tokens.length).toBe(batch * 8 * width)
@@ -104,7 +104,7 @@ describe('fine-tuning', () => {
   const build = (options: { dropPath?: boolean; dropout?: boolean }) =>
     buildFinetuneProgram({ configuration, batch, classes, optimizer: null, ...options })
 
-  it('has the classifier logits and the soft-target cross-entropy', async () => {
+  test('has the classifier logits and the soft-target cross-entropy', async () => {
     const { logits } = await runOnce(buildClassifyProgram({ configuration, batch, classes }), state, { frames })
     const outputs = await runOnce(build({}).programs[0], state, { frames, targets })
     expect(outputs.logits).toEqual(logits)
@@ -117,7 +117,7 @@ describe('fine-tuning', () => {
     expect(outputs.loss[0]).toBeCloseTo(loss, 5)
   })
 
-  it('drops residual branches per sample', async () => {
+  test('drops residual branches per sample', async () => {
     const program = build({ dropPath: true }).programs[0]
     const plain = await runOnce(build({}).programs[0], state, { frames, targets })
     const keep = new Float32Array(4 * batch).fill(1)
@@ -134,7 +134,7 @@ describe('fine-tuning', () => {
     expect(relativeDifference(row(dropped.logits, 1), row(plain.logits, 1))).toBeGreaterThan(1e-2)
   })
 
-  it('drops features before the last layer', async () => {
+  test('drops features before the last layer', async () => {
     const program = build({ dropout: true }).programs[0]
     const none = new Float32Array(batch * width)
     const outputs = await runOnce(program, state, { frames, targets, dropout: none })
@@ -142,7 +142,7 @@ describe('fine-tuning', () => {
       expect(outputs.logits[i]).toBeCloseTo(state.get('head.bias')![i % classes], 6)
   })
 
-  it('learns the classes of a few clips', async () => {
+  test('learns the classes of a few clips', async () => {
     const built = buildFinetuneProgram({ configuration, batch, classes, optimizer: { beta2: 0.999 } })
     const session = await openWith(built.programs, initialize(built.parameters, 2, 'finetune'))
     const hard = Float32Array.from([1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1])
@@ -157,7 +157,7 @@ describe('fine-tuning', () => {
 })
 
 describe('heads on features', () => {
-  it.each(['linear', 'attentive'] as const)('learn: %s', async (head) => {
+  test.each(['linear', 'attentive'] as const)('learn: %s', async (head) => {
     const tokens = 5
     const built = buildHeadProgram({ head, batch, width, tokens, classes, heads: 3, mlpWidth: 16, optimizer: {} })
     const session = await openWith(built.programs, initialize(built.parameters, 4, 'finetune'))
@@ -175,7 +175,7 @@ describe('heads on features', () => {
     expect(losses[losses.length - 1]).toBeLessThan(0.1)
   })
 
-  it('need the number of tokens to attend to', () => {
+  test('need the number of tokens to attend to', () => {
     const options = { head: 'attentive', batch, width, classes, optimizer: null } as const
     expect(() => buildHeadProgram(options)).toThrow(/tokens/)
     expect(() => buildHeadProgram({ ...options, head: 'linear', classes: 0 })).toThrow(/classes/)
@@ -185,14 +185,14 @@ describe('heads on features', () => {
 describe('drop path and dropout factors', () => {
   const stream = (sample: number) => new RandomStream(9, sample, 'drop')
 
-  it('rise evenly from 0', () => {
+  test('rise evenly from 0', () => {
     expect(dropPathRates(5, 0.2)).toEqual([0, 0.05, 0.1, 0.15000000000000002, 0.2])
     expect(dropPathRates(1, 0.2)).toEqual([0])
     expect([dropsPaths(1, 0.2), dropsPaths(2, 0), dropsPaths(2, 0.2)]).toEqual([false, false, true])
     expect(() => dropPathRates(5, 1)).toThrow(/drop path rate/)
   })
 
-  it('keep the expectation, never drop in the first block, and do not depend on the batch', () => {
+  test('keep the expectation, never drop in the first block, and do not depend on the batch', () => {
     const [depth, samples, rate] = [3, 4000, 0.4]
     const factors = dropPathFactors(depth, rate, samples, stream)
     for (const [row, dropped] of [0, 0, 0.2, 0.2, 0.4, 0.4].entries()) {

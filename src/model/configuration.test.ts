@@ -1,11 +1,11 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { resolveConfiguration, tokenGrid, tokensPerClip, valuesPerPatch } from './configuration.ts'
 import { parameterCount, parameterShapes } from './parameters.ts'
 import { presetConfiguration, presetHeads } from './presets.ts'
 
 describe('presets', () => {
   // Published totals in millions: pretraining, encoder, fine-tuning with 400 classes.
-  it.each([
+  test.each([
     ['small', 1, 24.03, 21.88, 22.03],
     ['base', 1, 94.21, 86.23, 86.53],
     ['large', 1, 343.0, 303.86, 304.27],
@@ -21,7 +21,7 @@ describe('presets', () => {
     expect(Math.abs(millions('classify') - classify)).toBeLessThan(0.06)
   })
 
-  it('has the token grids of the papers', () => {
+  test('has the token grids of the papers', () => {
     const base = presetConfiguration('base')
     expect(tokenGrid(base)).toEqual({ t: 8, h: 14, w: 14 })
     expect(tokensPerClip(base)).toBe(1568)
@@ -29,14 +29,14 @@ describe('presets', () => {
     expect(tokensPerClip(presetConfiguration('giant', { version: 2 }))).toBe(2048)
   })
 
-  it('takes overrides and keeps the rest', () => {
+  test('takes overrides and keeps the rest', () => {
     const c = presetConfiguration('tiny', { imageSize: [112, 96], frames: 8 })
     expect(tokenGrid(c)).toEqual({ t: 4, h: 7, w: 6 })
     expect(c.encoder).toEqual({ width: 192, depth: 12, heads: 3, mlpWidth: 768 })
     expect(c.decoder.width).toBe(96)
   })
 
-  it('knows the heads of a preset by its width', () => {
+  test('knows the heads of a preset by its width', () => {
     expect(presetHeads('encoder', 384)).toBe(6)
     expect(presetHeads('encoder', 1280)).toBe(16)
     expect(presetHeads('decoder', 640)).toBe(8)
@@ -47,17 +47,17 @@ describe('presets', () => {
 describe('resolveConfiguration', () => {
   const encoder = { width: 64, depth: 2, heads: 4 }
 
-  it('derives a decoder that fits', () => {
+  test('derives a decoder that fits', () => {
     expect(resolveConfiguration({ encoder }).decoder).toEqual({ width: 32, depth: 4, heads: 2, mlpWidth: 128 })
     expect(resolveConfiguration({ encoder: { width: 96, depth: 1, heads: 3 } }).decoder.heads).toBe(3)
   })
 
-  it('takes an MLP width or a ratio', () => {
+  test('takes an MLP width or a ratio', () => {
     expect(resolveConfiguration({ encoder: { ...encoder, mlpRatio: 2.5 } }).encoder.mlpWidth).toBe(160)
     expect(resolveConfiguration({ encoder: { ...encoder, mlpWidth: 100 } }).encoder.mlpWidth).toBe(100)
   })
 
-  it.each([
+  test.each([
     ['heads', { encoder: { width: 64, depth: 2, heads: 5 } }, /encoder\.heads.*5/],
     ['depth', { encoder: { ...encoder, depth: 0 } }, /encoder\.depth.*0/],
     ['odd width', { encoder: { width: 63, depth: 1, heads: 1 } }, /encoder\.width.*63/],

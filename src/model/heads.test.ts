@@ -1,5 +1,5 @@
 /** Oracle: the attentive head as it is defined, with keys and values projected from every token, in float64. */
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { RandomStream } from '../core/random.ts'
 import { evaluate } from '../engine/reference/evaluate.ts'
 import { differentiate } from '../graph/differentiate.ts'
@@ -49,7 +49,7 @@ function results(head: typeof attentiveHead, options: AttentiveHeadOptions, widt
 }
 
 describe('attentiveHead', () => {
-  it.each([1, 2, 4])('with %i heads has the logits and gradients of its definition', (heads) => {
+  test.each([1, 2, 4])('with %i heads has the logits and gradients of its definition', (heads) => {
     const options = { classes: 4, heads, mlpWidth: 20, epsilon: 1e-6 }
     const expected = results(definition, options, 8, 7)
     const found = results(attentiveHead, options, 8, 7)

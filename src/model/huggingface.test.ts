@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { shakenState, tinyConfiguration } from '../../test/support/tiny-model.ts'
 import { sumsFile } from '../format/folder-sums.ts'
 import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../format/safetensors.ts'
@@ -70,7 +70,7 @@ describe('Hugging Face directories', () => {
     positionGrid: { t: 8, h: 14, w: 14 },
   }
 
-  it.each([
+  test.each([
     ['pretrain', tinyConfiguration(), null],
     ['pretrain', tinyConfiguration({ encoderNorm: false, normalizeTargets: false }), null],
     ['classify', tinyConfiguration(), 3],
@@ -97,7 +97,7 @@ describe('Hugging Face directories', () => {
     for (const [name, values] of state) expect(loaded.state.get(name), name).toEqual(values)
   })
 
-  it('hold the names and shapes of published checkpoints, 15 tensors a block, with qkv split by rows', async () => {
+  test('hold the names and shapes of published checkpoints, 15 tensors a block, with qkv split by rows', async () => {
     const configuration = tinyConfiguration()
     const { directory, state } = await save('names', configuration, 'pretrain')
     const tensors = await tensorsOf(directory)
@@ -130,7 +130,7 @@ describe('Hugging Face directories', () => {
     })
   })
 
-  it('may name the biases as transformers 5 does, and hold a key bias and a position table', async () => {
+  test('may name the biases as transformers 5 does, and hold a key bias and a position table', async () => {
     const { directory, state } = await save('v5', tinyConfiguration(), 'pretrain')
     const tensors = new Map(
       [...(await tensorsOf(directory))].map(([name, tensor]) => [
@@ -153,7 +153,7 @@ describe('Hugging Face directories', () => {
     for (const [name, values] of state) expect(loaded.state.get(name), name).toEqual(values)
   })
 
-  it('may be of a bare encoder, without the prefix', async () => {
+  test('may be of a bare encoder, without the prefix', async () => {
     const { directory, state } = await save('bare', tinyConfiguration(), 'encoder')
     const tensors = await tensorsOf(directory)
     await rewrite(directory, new Map([...tensors].map(([name, tensor]) => [name.replace(/^videomae\./, ''), tensor])))
@@ -162,7 +162,7 @@ describe('Hugging Face directories', () => {
     for (const [name, values] of state) expect(loaded.state.get(name), name).toEqual(values)
   })
 
-  it('fail by name when tensors are missing, and when there are more than the model has', async () => {
+  test('fail by name when tensors are missing, and when there are more than the model has', async () => {
     const { directory } = await save('missing', tinyConfiguration(), 'pretrain')
     const tensors = await tensorsOf(directory)
     const gone = ['videomae.encoder.layer.0.attention.attention.q_bias', 'decoder.norm.weight']
@@ -183,7 +183,7 @@ describe('Hugging Face directories', () => {
     expect(encoder.warnings).toEqual([expect.stringContaining('decoder.extra')])
   })
 
-  it('without query and value biases have none, and are written back so', async () => {
+  test('without query and value biases have none, and are written back so', async () => {
     const { directory } = await save('no-bias', tinyConfiguration(), 'pretrain')
     await editConfig(directory, (config) => {
       config.qkv_bias = false
@@ -200,7 +200,7 @@ describe('Hugging Face directories', () => {
     expect((await loadCheckpointDirectory(again)).configuration).toEqual(loaded.configuration)
   })
 
-  it('fail by name when a tensor has another shape', async () => {
+  test('fail by name when a tensor has another shape', async () => {
     const { directory } = await save('shape', tinyConfiguration(), 'classify', 3)
     const tensors = await tensorsOf(directory)
     tensors.set('videomae.encoder.layer.1.output.dense.weight', { shape: [24, 12], data: new Float32Array(288) })
@@ -208,7 +208,7 @@ describe('Hugging Face directories', () => {
     await expect(loadCheckpointDirectory(directory)).rejects.toThrow(/layer\.1\.output\.dense\.weight.*\[24, 12\]/)
   })
 
-  it('lend their encoder, or their classifier without its last layer', async () => {
+  test('lend their encoder, or their classifier without its last layer', async () => {
     const pretrained = await save('lend-pretrain', tinyConfiguration(), 'pretrain')
     const encoder = await loadCheckpointDirectory(pretrained.directory, { encoderOnly: true })
     expect(encoder).toMatchObject({ kind: 'encoder', unexpected: [] })
@@ -225,7 +225,7 @@ describe('Hugging Face directories', () => {
     expect(alone.state.has('encoder.norm.weight')).toBe(false)
   })
 
-  it('of published pretrained models come out ready for mean pooling, with the epsilon they were trained with', async () => {
+  test('of published pretrained models come out ready for mean pooling, with the epsilon they were trained with', async () => {
     const { directory } = await save('published', tinyConfiguration(), 'pretrain')
     await editConfig(directory, (config) => {
       config.layer_norm_eps = 1e-12
@@ -242,7 +242,7 @@ describe('Hugging Face directories', () => {
     expect(same.configuration).toMatchObject({ layerNormEpsilon: 1e-12, headNormEpsilon: 1e-5 })
   })
 
-  it('warn of the small model with 16 heads, and take another number', async () => {
+  test('warn of the small model with 16 heads, and take another number', async () => {
     const wide = { encoder: { width: 384, depth: 1, heads: 16, mlpRatio: 1 } }
     const { directory } = await save('small', tinyConfiguration(wide), 'encoder')
     const loaded = await loadCheckpointDirectory(directory)
@@ -251,7 +251,7 @@ describe('Hugging Face directories', () => {
     expect(six.configuration.encoder.heads).toBe(6)
   })
 
-  it('with a damaged or foreign config.json fail with the key', async () => {
+  test('with a damaged or foreign config.json fail with the key', async () => {
     const { directory } = await save('damaged', tinyConfiguration(), 'pretrain')
     await editConfig(directory, (config) => {
       config.hidden_act = 'relu'
@@ -266,7 +266,7 @@ describe('Hugging Face directories', () => {
     await expect(loadCheckpointDirectory(directory)).rejects.toMatchObject({ code: 'CHECKPOINT_INVALID' })
   })
 
-  it('refuse to be written without a parameter', async () => {
+  test('refuse to be written without a parameter', async () => {
     const configuration = tinyConfiguration()
     const state = shakenState(parameterShapes(configuration, 'pretrain'))
     state.delete('mask_token')
@@ -276,7 +276,7 @@ describe('Hugging Face directories', () => {
 })
 
 describe('factored positions', () => {
-  it('come back, under a model type that transformers does not take for its own', async () => {
+  test('come back, under a model type that transformers does not take for its own', async () => {
     const configuration: ModelConfiguration = { ...tinyConfiguration(), positions: 'factored' }
     const { directory } = await save('factored', configuration, 'pretrain')
     const config = JSON.parse(await readFile(join(directory, 'config.json'), 'utf8')) as { model_type: string }
@@ -286,7 +286,7 @@ describe('factored positions', () => {
 })
 
 describe('what transformers does not compute', () => {
-  it.each([
+  test.each([
     ['learned positions', { positions: 'learned' as const }],
     ['LayerScale', { encoder: { width: 12, depth: 2, heads: 3, mlpRatio: 2, layerScale: true } }],
     ['positions of another grid', { positionGrid: { t: 8, h: 14, w: 14 } }],
@@ -300,7 +300,7 @@ describe('what transformers does not compute', () => {
 })
 
 describe('config.json of another model', () => {
-  it.each([
+  test.each([
     [{ model_type: 'vivit' }, /model_type is "vivit"/],
     [{ model_type: 'timesformer', architectures: ['TimesformerForVideoClassification'] }, /timesformer/],
     [{ architectures: ['VideoMAEForSomethingElse'] }, /VideoMAEForSomethingElse/],
@@ -316,7 +316,7 @@ describe('config.json of another model', () => {
     await expect(failure).rejects.toThrow(message)
   })
 
-  it('keys that are not applied are named; those that change nothing are not', async () => {
+  test('keys that are not applied are named; those that change nothing are not', async () => {
     const { directory } = await save('keys', tinyConfiguration(), 'encoder')
     await editConfig(directory, (config) => {
       Object.assign(config, {
@@ -336,7 +336,7 @@ describe('config.json of another model', () => {
     ])
   })
 
-  it('sizes that do not fit are the fault of the file', async () => {
+  test('sizes that do not fit are the fault of the file', async () => {
     const { directory } = await save('sizes', tinyConfiguration(), 'encoder')
     await editConfig(directory, (config) => {
       config.num_frames = 5
@@ -348,7 +348,7 @@ describe('config.json of another model', () => {
     })
   })
 
-  it.each([
+  test.each([
     [{ problem_type: 'multi_label_classification' }, /problem_type/],
     [{ problem_type: 'regression' }, /regression/],
     [{ num_labels: 7 }, /num_labels 7.*3 outputs/],
@@ -371,20 +371,23 @@ describe('config.json of another model', () => {
     }
   })
 
-  it('a classifier of one output answers nothing', async () => {
+  test('a classifier of one output answers nothing', async () => {
     const { directory } = await save('one', tinyConfiguration(), 'classify', 1)
     await expect(openClassifier(directory)).rejects.toThrow(/one output/)
   })
 })
 
-it.each([Number.NaN, Number.POSITIVE_INFINITY])('a weight that is %d is found, and its tensor named', async (value) => {
-  const { directory } = await save('finite', tinyConfiguration(), 'pretrain')
-  const tensors = await tensorsOf(directory)
-  tensors.get('decoder.head.bias')!.data[5] = value
-  await rewrite(directory, tensors)
-  await expect(loadCheckpointDirectory(directory)).rejects.toMatchObject({
-    code: 'WEIGHTS_NOT_FINITE',
-    exit: 'data',
-    message: expect.stringMatching(/decoder\.head\.bias.*1 of 96.*value 5/),
-  })
-})
+test.each([Number.NaN, Number.POSITIVE_INFINITY])(
+  'a weight that is %d is found, and its tensor named',
+  async (value) => {
+    const { directory } = await save('finite', tinyConfiguration(), 'pretrain')
+    const tensors = await tensorsOf(directory)
+    tensors.get('decoder.head.bias')!.data[5] = value
+    await rewrite(directory, tensors)
+    await expect(loadCheckpointDirectory(directory)).rejects.toMatchObject({
+      code: 'WEIGHTS_NOT_FINITE',
+      exit: 'data',
+      message: expect.stringMatching(/decoder\.head\.bias.*1 of 96.*value 5/),
+    })
+  },
+)

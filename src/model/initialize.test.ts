@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { resolveConfiguration } from './configuration.ts'
 import { initialize } from './initialize.ts'
 import { parameterShapes } from './parameters.ts'
@@ -34,7 +34,7 @@ describe('initialize', () => {
     expect(deviation).toBeLessThan((1.1 * bound) / Math.sqrt(3))
   }
 
-  it('draws pretraining weights as the original does', () => {
+  test('draws pretraining weights as the original does', () => {
     expect([...state.keys()]).toEqual([...shapes.keys()])
     expectUniform('encoder.blocks.0.attn.qkv.weight', Math.sqrt(6 / (64 + 192)))
     expectUniform('encoder.blocks.1.mlp.fc1.weight', Math.sqrt(6 / (64 + 256)))
@@ -54,7 +54,7 @@ describe('initialize', () => {
     expect(new Set(state.get('decoder.norm.bias'))).toEqual(new Set([0]))
   })
 
-  it('draws fine-tuning weights as the original does', () => {
+  test('draws fine-tuning weights as the original does', () => {
     const classifier = initialize(parameterShapes(configuration, 'classify', 10), 3, 'finetune')
     expect(of('encoder.blocks.0.attn.qkv.weight', classifier).deviation).toBeCloseTo(0.02, 3)
     expect(of('head.weight', classifier).deviation).toBeCloseTo(0.00002, 5)
@@ -63,7 +63,7 @@ describe('initialize', () => {
     expect(new Set(classifier.get('fc_norm.weight'))).toEqual(new Set([1]))
   })
 
-  it('depends on seed and name alone', () => {
+  test('depends on seed and name alone', () => {
     const reversed = initialize(new Map([...shapes].reverse()), 3)
     for (const [name, values] of state) expect(reversed.get(name)).toEqual(values)
     const other = initialize(shapes, 4)
@@ -72,7 +72,7 @@ describe('initialize', () => {
     expect(state.get('encoder.blocks.1.mlp.fc1.weight')).not.toEqual(first)
   })
 
-  it('refuses a name it does not know', () => {
+  test('refuses a name it does not know', () => {
     expect(() => initialize(new Map([['encoder.cls', [64]]]), 1)).toThrow(/encoder\.cls \[64\]/)
   })
 })

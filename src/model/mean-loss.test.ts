@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { randomClips, randomMasks, runOnce, shakenState, tinyConfiguration } from '../../test/support/tiny-model.ts'
 import { meanPredictionLoss } from './mean-loss.ts'
 import { buildPretrainProgram } from './pretrain.ts'
@@ -51,7 +51,7 @@ function bruteForce(normalized: boolean, hidden: readonly number[][], channels: 
 }
 
 describe('meanPredictionLoss', () => {
-  it.each([true, false])('is what its definition says (normalized %s)', (normalized) => {
+  test.each([true, false])('is what its definition says (normalized %s)', (normalized) => {
     const { configuration, frames, patches, channels } = clipOf(normalized)
     const all = Int32Array.from(patches.keys())
     for (const masked of [masks.masked, all]) {
@@ -68,7 +68,7 @@ describe('meanPredictionLoss', () => {
     }
   })
 
-  it.each([true, false])('is the loss of a decoder that gives the mean (normalized %s)', async (normalized) => {
+  test.each([true, false])('is the loss of a decoder that gives the mean (normalized %s)', async (normalized) => {
     const { configuration, frames, patches, channels } = clipOf(normalized)
     const { visible, masked, counts } = masks
     const built = buildPretrainProgram({ configuration, batch: 1, ...counts })
@@ -84,7 +84,7 @@ describe('meanPredictionLoss', () => {
     expect(meanPredictionLoss(configuration, frames, masked)).toBeCloseTo(loss[0], 5)
   })
 
-  it('is 0 for flat patches, and below 1 for others', () => {
+  test('is 0 for flat patches, and below 1 for others', () => {
     const { configuration, frames } = clipOf(true)
     expect(meanPredictionLoss(configuration, frames.slice().fill(7), masks.masked)).toBeCloseTo(0, 15)
     expect(meanPredictionLoss(configuration, frames, masks.masked)).toBeLessThan(1)

@@ -1,7 +1,7 @@
 import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { randomClips, randomMasks, runOnce, shakenState, tinyConfiguration } from '../../test/support/tiny-model.ts'
 import { float32ToFloat16 } from '../format/half.ts'
 import { type SafetensorsTensor, writeSafetensors } from '../format/safetensors.ts'
@@ -40,7 +40,7 @@ describe('original state dicts', () => {
     return path
   }
 
-  it('of pretraining load with their configuration read off the shapes', async () => {
+  test('of pretraining load with their configuration read off the shapes', async () => {
     const configuration = tinyConfiguration()
     const shapes = parameterShapes(configuration, 'pretrain')
     const state = shakenState(shapes)
@@ -54,7 +54,7 @@ describe('original state dicts', () => {
     }
   })
 
-  it('of fine-tuning load without the encoder prefix, with or without the last layer', async () => {
+  test('of fine-tuning load without the encoder prefix, with or without the last layer', async () => {
     const configuration = tinyConfiguration()
     const shapes = parameterShapes(configuration, 'classify', 5)
     const state = shakenState(shapes)
@@ -79,7 +79,7 @@ describe('original state dicts', () => {
     expect(actual.logits).toEqual(logits)
   })
 
-  it('take heads from the presets: 64 values each, 80 in ViT-H', async () => {
+  test('take heads from the presets: 64 values each, 80 in ViT-H', async () => {
     const configuration = tinyConfiguration({
       encoder: { width: 384, depth: 1, heads: 6, mlpRatio: 1 },
       decoder: { width: 192, depth: 1, heads: 3, mlpRatio: 1 },
@@ -93,7 +93,7 @@ describe('original state dicts', () => {
     expect(loaded.configuration).toEqual(configuration)
   })
 
-  it('and Hugging Face files give the same losses', async () => {
+  test('and Hugging Face files give the same losses', async () => {
     const configuration = tinyConfiguration()
     const shapes = parameterShapes(configuration, 'pretrain')
     const state = shakenState(shapes)
@@ -115,7 +115,7 @@ describe('original state dicts', () => {
   const hints = { imageSize: 8, frames: 4, encoderHeads: 3, decoderHeads: 2 }
   const bare = (parameter: string) => parameter.replace(/^encoder\./, '')
 
-  it.each(['pretrain', 'classify'] as const)(
+  test.each(['pretrain', 'classify'] as const)(
     'with LayerScale and learned positions keep both, through own files (%s)',
     async (kind) => {
       const configuration = tinyConfiguration({
@@ -166,7 +166,7 @@ describe('original state dicts', () => {
   }
   const tensor = (...shape: number[]) => ({ shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(0.5) })
 
-  it('with a stored table that is the fixed one, in float32 or half as long, are the plain model', async () => {
+  test('with a stored table that is the fixed one, in float32 or half as long, are the plain model', async () => {
     for (const table of [sinCosPositions(8, 12), float32ToFloat16(sinCosPositions(8, 12))]) {
       const { path } = await classifier('fixed-table', (tensors) => {
         const dtype = table instanceof Float32Array ? 'F32' : 'F16'
@@ -178,7 +178,7 @@ describe('original state dicts', () => {
     }
   })
 
-  it('without biases of attention have none; with a fused bias its query and value parts', async () => {
+  test('without biases of attention have none; with a fused bias its query and value parts', async () => {
     const without = await classifier('no-bias', () => {}, { attentionBias: false })
     expect((await loadCheckpointDirectory(without.path, hints)).configuration.attentionBias).toBe(false)
     const fused = await classifier('fused', (tensors) => {
@@ -195,7 +195,7 @@ describe('original state dicts', () => {
     for (const [name, values] of fused.state) expect(loaded.state.get(name), name).toEqual(values)
   })
 
-  it.each([
+  test.each([
     ['cls_token', tensor(1, 1, 12), /class token/],
     ['blocks.0.attn.scale', tensor(3, 1, 1), /leave them out/],
     ['blocks.1.attn.relative_position_bias_table', tensor(9, 3), /leave them out/],
@@ -213,7 +213,7 @@ describe('original state dicts', () => {
     })
   })
 
-  it('with parts that their kind does not use name them', async () => {
+  test('with parts that their kind does not use name them', async () => {
     const names = ['norm.weight', 'decoder.blocks.0.norm1.weight', 'aux_head.weight', 'n_averaged']
     const { path } = await classifier('parts', (tensors) => {
       for (const name of names) tensors.set(name, tensor(12))
@@ -223,14 +223,14 @@ describe('original state dicts', () => {
     expect(warnings).toEqual([expect.stringMatching(/4 tensors are not used.*aux_head\.weight/)])
   })
 
-  it('with a table of another grid say so', async () => {
+  test('with a table of another grid say so', async () => {
     const { path } = await classifier('other-grid', (tensors) => void tensors.set('pos_embed', tensor(1, 16, 12)))
     await expect(loadCheckpointDirectory(path, hints)).rejects.toMatchObject({ code: 'TENSOR_SHAPE' })
     const larger = await loadCheckpointDirectory(path, { ...hints, frames: 8 })
     expect(larger.configuration.positions).toBe('learned')
   })
 
-  it('next to a config.json and a preprocessor are read with both', async () => {
+  test('next to a config.json and a preprocessor are read with both', async () => {
     const folder = await mkdtemp(join(root, 'described-'))
     const { path } = await classifier('described', () => {})
     await copyFile(path, join(folder, 'model.safetensors'))
@@ -266,7 +266,7 @@ describe('original state dicts', () => {
     await expect(loadCheckpointDirectory(folder)).rejects.toThrow(/pos_embed/)
   })
 
-  it('of another model are refused with what was found', async () => {
+  test('of another model are refused with what was found', async () => {
     const path = join(root, 'foreign.safetensors')
     await writeSafetensors(path, new Map([['bert.pooler', { shape: [1], data: new Float32Array(1) }]]))
     await expect(loadCheckpointDirectory(path)).rejects.toMatchObject({

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { resolveConfiguration } from './configuration.ts'
 import { factoredPositions, interpolatePositions, positionTable, sinCosPositions } from './positions.ts'
 
@@ -8,7 +8,7 @@ const close = (actual: Float32Array, expected: readonly number[], tolerance = 1e
 }
 
 describe('sinCosPositions', () => {
-  it('has the values of the original table', () => {
+  test('has the values of the original table', () => {
     const width = 768
     const table = sinCosPositions(1568, width)
     close(table, [0, 1, 0, 1])
@@ -18,7 +18,7 @@ describe('sinCosPositions', () => {
     close(sinCosPositions(2, 384).subarray(384), [0.841471, 0.540302, 0.815251, 0.579108])
   })
 
-  it('has the mean and deviation that an exported model shows', () => {
+  test('has the mean and deviation that an exported model shows', () => {
     const table = sinCosPositions(1568, 768)
     let sum = 0
     let squares = 0
@@ -33,13 +33,13 @@ describe('sinCosPositions', () => {
 })
 
 describe('interpolatePositions', () => {
-  it('gives an equal grid back unchanged', () => {
+  test('gives an equal grid back unchanged', () => {
     const table = sinCosPositions(1568, 16)
     const grid = { t: 8, h: 14, w: 14 }
     expect(interpolatePositions(table, 16, grid, grid)).toEqual(table)
   })
 
-  it('agrees with torch.nn.functional.interpolate (bicubic, then linear; align_corners=False)', () => {
+  test('agrees with torch.nn.functional.interpolate (bicubic, then linear; align_corners=False)', () => {
     const table = interpolatePositions(sinCosPositions(24, 4), 4, { t: 2, h: 3, w: 4 }, { t: 3, h: 5, w: 2 })
     expect(table.length).toBe(30 * 4)
     const rows: readonly (readonly [number, readonly number[]])[] = [
@@ -52,7 +52,7 @@ describe('interpolatePositions', () => {
     for (const [row, values] of rows) close(table.subarray(row * 4), values, 2e-6)
   })
 
-  it('keeps a constant table constant on any grid', () => {
+  test('keeps a constant table constant on any grid', () => {
     const size = fc.integer({ min: 1, max: 6 })
     const grid = fc.record({ t: size, h: size, w: size })
     fc.assert(
@@ -65,7 +65,7 @@ describe('interpolatePositions', () => {
     )
   })
 
-  it('refuses a table of another grid', () => {
+  test('refuses a table of another grid', () => {
     const grid = { t: 1, h: 2, w: 2 }
     expect(() => interpolatePositions(new Float32Array(6), 2, grid, grid)).toThrow(/4 x 2 values/)
   })
@@ -75,7 +75,7 @@ describe('positionTable', () => {
   const encoder = { width: 8, depth: 1, heads: 1 }
   const options = { encoder, imageSize: 32, frames: 4 }
 
-  it('computes the table of the own grid, or interpolates that of another', () => {
+  test('computes the table of the own grid, or interpolates that of another', () => {
     expect(positionTable(resolveConfiguration(options), 8)).toEqual(sinCosPositions(8, 8))
     const from = { t: 8, h: 14, w: 14 }
     const interpolated = positionTable(resolveConfiguration({ ...options, positionGrid: from }), 8)
@@ -92,7 +92,7 @@ describe('factoredPositions', () => {
     return table.subarray(n * width, (n + 1) * width)
   }
 
-  it('has the values of its definition', () => {
+  test('has the values of its definition', () => {
     close(
       row(0, 0, 0),
       Array.from({ length: width }, (_, j) => j % 2),
@@ -112,7 +112,7 @@ describe('factoredPositions', () => {
     close(row(0, 0, 3).subarray(12, 14), [0, -1])
   })
 
-  it('tells each axis in its own channels', () => {
+  test('tells each axis in its own channels', () => {
     for (const [t, h, w] of [
       [1, 0, 0],
       [0, 2, 0],
@@ -125,14 +125,14 @@ describe('factoredPositions', () => {
     }
   })
 
-  it('gives every position of a grid another row', () => {
+  test('gives every position of a grid another row', () => {
     const rows = new Set<string>()
     for (let n = 0; n < 24; n++)
       rows.add(Array.from(table.subarray(n * width, (n + 1) * width), (x) => x.toFixed(4)).join())
     expect(rows.size).toBe(24)
   })
 
-  it('is what a model of factored positions gets', () => {
+  test('is what a model of factored positions gets', () => {
     const encoder = { width: 20, depth: 1, heads: 1 }
     const c = resolveConfiguration({
       imageSize: [24, 32],

@@ -1,5 +1,5 @@
 /** Oracle: the formula of transformers' processors, computed on every byte value. */
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { tinyConfiguration } from '../../test/support/tiny-model.ts'
 import { imagenetMean, imagenetStd } from './configuration.ts'
 import { readPreprocessing, writeHuggingFacePreprocessor } from './preprocessing.ts'
@@ -12,7 +12,7 @@ const read = (
 ) => readPreprocessing({ ...standard, ...change }, at)
 
 describe('pixel values', () => {
-  it.each([
+  test.each([
     { do_rescale: true, rescale_factor: 1 / 255, offset: false, do_normalize: true },
     { do_rescale: true, rescale_factor: 1 / 127.5, offset: true, do_normalize: false },
     {
@@ -45,7 +45,7 @@ describe('pixel values', () => {
     expect(warnings).toEqual([])
   })
 
-  it('keep usual values to the bit, through a file and back', () => {
+  test('keep usual values to the bit, through a file and back', () => {
     expect(read({})).toEqual({ mean: imagenetMean, std: imagenetStd, resize: null, warnings: [] })
     expect(readPreprocessing(null, size)).toEqual({ mean: imagenetMean, std: imagenetStd, resize: null, warnings: [] })
     // The defaults of its class, where the file leaves them out.
@@ -59,7 +59,7 @@ describe('pixel values', () => {
     expect(readPreprocessing(written, size)).toEqual(odd)
   })
 
-  it.each([
+  test.each([
     [{ image_mean: [0.5] }, /image_mean/],
     [{ image_std: [0.5, 0, 0.5] }, /image_std/],
     [{ image_std: [0.2, 1e-30, 0.2] }, /numbers from 0\.0001 to 10000 for image_std in preprocessor_config\.json/],
@@ -76,7 +76,7 @@ describe('pixel values', () => {
 })
 
 describe('pictures', () => {
-  it.each([
+  test.each([
     [{}, null],
     [{ size: 224 }, null],
     [{ size: { shortest_edge: 256 } }, { shortEdge: 256 }],
@@ -94,7 +94,7 @@ describe('pictures', () => {
     expect(readPreprocessing(writeHuggingFacePreprocessor(configuration), size).resize).toEqual(resize)
   })
 
-  it.each([
+  test.each([
     [{ do_resize: false }, /do_resize/],
     [{ do_center_crop: false }, /do_center_crop/],
     [{ size: { shortest_edge: 112 } }, /smaller than the frames/],
@@ -108,7 +108,7 @@ describe('pictures', () => {
     expect(() => read(change)).toThrow(expect.objectContaining({ code: 'MODEL_UNSUPPORTED', exit: 'data' }))
   })
 
-  it.each([
+  test.each([
     [{ crop_size: { height: 112, width: 112 } }, /crop_size is 112 x 112.*224 x 224/],
     [{ resample: 3 }, /resample 3/],
     [{ do_sample_frames: true }, /do_sample_frames/],
@@ -117,7 +117,7 @@ describe('pictures', () => {
     expect(read(change).warnings).toEqual([expect.stringMatching(message)])
   })
 
-  it('of another class are read where it leaves nothing to its defaults', () => {
+  test('of another class are read where it leaves nothing to its defaults', () => {
     const vivit = read({ image_processor_type: 'VivitImageProcessor', offset: true, rescale_factor: 1 / 127.5 })
     expect(vivit.mean[0]).toBeCloseTo((0.485 + 1) / 2, 12)
   })

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import {
   openWith,
   randomClips,
@@ -63,7 +63,7 @@ describe('pretraining', () => {
   const programs = buildPretrainProgram({ configuration, batch, ...counts, prediction: true, gradients: true })
   const state = shakenState(programs.parameters)
 
-  it('computes only masked tokens in the last block, with the result of computing all', async () => {
+  test('computes only masked tokens in the last block, with the result of computing all', async () => {
     const small = (maximum: number) => fc.integer({ min: 1, max: maximum })
     const sizes = fc.record({
       encoder: small(2),
@@ -96,7 +96,7 @@ describe('pretraining', () => {
     )
   })
 
-  it('aligns its output with the masked tokens in their order', async () => {
+  test('aligns its output with the masked tokens in their order', async () => {
     const straight = await runOnce(programs.programs[0], state, { frames, visible, masked })
     const m = counts.masked
     const order = (i: number) => (i < m ? (i + 1) % m : i) // turns the first clip's tokens round by one
@@ -115,7 +115,7 @@ describe('pretraining', () => {
     expect(Math.abs(turned.loss[0] - straight.loss[0])).toBeLessThan(1e-6)
   })
 
-  it('does not look at masked pixels to predict them', async () => {
+  test('does not look at masked pixels to predict them', async () => {
     const painted = paintPatches(
       configuration,
       frames.subarray(0, frames.length / 2),
@@ -130,7 +130,7 @@ describe('pretraining', () => {
     expect(prediction).toEqual(full.prediction)
   })
 
-  it('with dual masking of the complement is plain pretraining', async () => {
+  test('with dual masking of the complement is plain pretraining', async () => {
     const dual = buildPretrainProgram({
       configuration,
       batch,
@@ -147,7 +147,7 @@ describe('pretraining', () => {
     }
   })
 
-  it('with dual masking counts only tokens that the encoder did not see', async () => {
+  test('with dual masking counts only tokens that the encoder did not see', async () => {
     const decoded = 3
     const dual = buildPretrainProgram({ configuration, batch, visible: counts.visible, decoded, prediction: true })
     const c = counts.visible
@@ -171,7 +171,7 @@ describe('pretraining', () => {
     expect(loss[0]).toBeCloseTo(sum / values / 4, 5)
   })
 
-  it('refuses token counts that do not fit', () => {
+  test('refuses token counts that do not fit', () => {
     const build = (tokens: object) => () =>
       buildPretrainProgram({ configuration, batch, visible: 2, masked: 6, ...tokens })
     expect(build({ masked: 5 })).toThrow(/6, the tokens that are not visible/)
@@ -180,7 +180,7 @@ describe('pretraining', () => {
     expect(build({ batch: 0 })).toThrow(/batch/)
   })
 
-  it('overfits a few clips', async () => {
+  test('overfits a few clips', async () => {
     const built = buildPretrainProgram({ configuration, batch, ...counts, optimizer: { clipNorm: 5 } })
     const session = await openWith(built.programs, initialize(built.parameters, 5))
     const losses: number[] = []
@@ -202,7 +202,7 @@ describe('pretraining', () => {
 })
 
 describe('patches', () => {
-  it('are embedded in the order of the Conv3d kernel (c, p0, p1, p2), with the position added', async () => {
+  test('are embedded in the order of the Conv3d kernel (c, p0, p1, p2), with the position added', async () => {
     const { patch, tubelet, mean, std } = configuration
     const width = configuration.encoder.width
     const values = valuesPerPatch(configuration)
@@ -225,7 +225,7 @@ describe('patches', () => {
     }
   })
 
-  it('have targets 0 where constant, and the z-score with n - 1 of a ramp, in the order (p0, p1, p2, c)', async () => {
+  test('have targets 0 where constant, and the z-score with n - 1 of a ramp, in the order (p0, p1, p2, c)', async () => {
     const graph = new Graph('targets')
     const clips = graph.input('frames', clipShape(configuration, 1), 'uint8')
     const target = patchTargets(clips, graph.input('masked', [1, 2], 'int32'), {
@@ -258,7 +258,7 @@ describe('patches', () => {
     }
   })
 
-  it('are painted back exactly from their own targets', async () => {
+  test('are painted back exactly from their own targets', async () => {
     for (const objective of ['normalized-pixels', 'pixels'] as const) {
       const graph = new Graph('targets')
       const target = patchTargets(
@@ -283,7 +283,7 @@ describe('patches', () => {
 })
 
 describe('buildReconstructProgram', () => {
-  it('returns prediction and loss without touching the state', async () => {
+  test('returns prediction and loss without touching the state', async () => {
     const program = buildReconstructProgram({ configuration, batch, ...counts })
     expect(program.updates).toEqual([])
     const state = shakenState(buildPretrainProgram({ configuration, batch, ...counts }).parameters)

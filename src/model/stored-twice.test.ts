@@ -2,7 +2,7 @@
 import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { shakenState, tinyConfiguration } from '../../test/support/tiny-model.ts'
 import { sumsFile } from '../format/folder-sums.ts'
 import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../format/safetensors.ts'
@@ -74,7 +74,7 @@ describe('one parameter under two names', () => {
   const layer = 'encoder.layer.0'
   const attention = `videomae.${layer}.attention.attention`
 
-  it.each<[string, string, (by: number) => Promise<{ path: string; state: ReadonlyMap<string, Float32Array> }>]>([
+  test.each<[string, string, (by: number) => Promise<{ path: string; state: ReadonlyMap<string, Float32Array> }>]>([
     [
       'classifier.weight',
       'module.classifier.weight',
@@ -114,7 +114,7 @@ describe('one parameter under two names', () => {
     await expect(load).rejects.toThrow(`${one} and ${other}`)
   })
 
-  it('of other shapes is refused, whichever comes first', async () => {
+  test('of other shapes is refused, whichever comes first', async () => {
     const { path } = await huggingFace('classify', (tensors) => {
       tensors.set('module.classifier.weight', { shape: [2, 12], data: new Float32Array(24) })
     })
@@ -135,7 +135,7 @@ describe('preprocessor_config.json and video_preprocessor_config.json', () => {
     return directory
   }
 
-  it.each([
+  test.each([
     ['Hugging Face', huggingFace],
     ['original', original],
   ] as const)('are refused where pixels differ (%s)', async (_, write) => {
@@ -155,7 +155,7 @@ describe('preprocessor_config.json and video_preprocessor_config.json', () => {
     }
   })
 
-  it('are read where they say the same in other words', async () => {
+  test('are read where they say the same in other words', async () => {
     const second = {
       video_processor_type: 'VideoMAEVideoProcessor',
       do_resize: true,
@@ -174,7 +174,7 @@ describe('preprocessor_config.json and video_preprocessor_config.json', () => {
     }
   })
 
-  it('may differ in a mean that is given', async () => {
+  test('may differ in a mean that is given', async () => {
     const directory = await withBoth(huggingFace, { ...first, image_mean: 0.1 })
     const { configuration: read } = await loadCheckpointDirectory(directory, { mean: [0.1, 0.1, 0.1] })
     expect(read.mean).toEqual([0.1, 0.1, 0.1])

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import {
   openWith,
   randomClips,
@@ -36,7 +36,7 @@ const update = (step: number, learningRate = 1e-2, weightDecay = 0.1) => ({
 })
 
 describe('training programs', () => {
-  it('with accumulated halves make the step of the whole batch', async () => {
+  test('with accumulated halves make the step of the whole batch', async () => {
     const whole = build({})
     const halves = build({ accumulate: true }, batch / 2)
     expect(halves).toMatchObject({ step: 'pretrain.accumulate', apply: 'pretrain.apply' })
@@ -63,7 +63,7 @@ describe('training programs', () => {
     }
   })
 
-  it('decay matrices only', async () => {
+  test('decay matrices only', async () => {
     const { programs, step } = build({})
     const decayed = await openWith(programs, state)
     const free = await openWith(programs, state)
@@ -82,7 +82,7 @@ describe('training programs', () => {
     expect(matrices).toHaveLength(4 * 4 + 3)
   })
 
-  it('scale the learning rate per parameter', async () => {
+  test('scale the learning rate per parameter', async () => {
     const learningRateScale = (name: string) => (name === 'mask_token' ? 0.25 : 1)
     const plain = build({})
     const scaled = build({ learningRateScale })
@@ -99,7 +99,7 @@ describe('training programs', () => {
     )
   })
 
-  it('leave frozen parameters alone', async () => {
+  test('leave frozen parameters alone', async () => {
     const built = build({ trainable: (name) => name.startsWith('decoder.') })
     const session = await openWith(built.programs, state)
     await session.run(built.step, { ...part(0, batch), ...update(1) })
@@ -111,7 +111,7 @@ describe('training programs', () => {
     expect(() => build({ trainable: () => false })).toThrow(/at least one parameter/)
   })
 
-  it('keep a moving average, from which a program can read', async () => {
+  test('keep a moving average, from which a program can read', async () => {
     const built = build({ ema: true })
     const evaluate = build(null)
     const averaged = withEma({ ...evaluate.programs[0], name: 'evaluate' }, built.trained)
@@ -137,7 +137,7 @@ describe('training programs', () => {
     expect((await other.run(evaluate.step, part(0, batch))).loss[0]).toBeCloseTo(after, 6)
   })
 
-  it('clip the global gradient norm and report it unclipped', async () => {
+  test('clip the global gradient norm and report it unclipped', async () => {
     const gradients = build(null, batch, true)
     const session = await openWith(gradients.programs, state)
     const outputs = await session.run(gradients.step, part(0, batch))
@@ -156,7 +156,7 @@ describe('training programs', () => {
 })
 
 describe('layerWiseScale', () => {
-  it('has the factors of ViT-B fine-tuning at 0.75', () => {
+  test('has the factors of ViT-B fine-tuning at 0.75', () => {
     const scale = layerWiseScale(12, 0.75)
     expect(scale('encoder.patch_embed.proj.weight')).toBeCloseTo(0.75 ** 13, 12)
     expect(scale('encoder.blocks.0.norm1.weight')).toBeCloseTo(0.75 ** 12, 12)

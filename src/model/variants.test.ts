@@ -2,7 +2,7 @@
  * LayerScale, learned positions and attention without biases. Oracles: the same function written with parameters that the plain model
  * has (scales folded into the last matrices, the table as the constant), and finite differences in float64.
  */
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import {
   randomClips,
   randomMasks,
@@ -70,7 +70,7 @@ function folded(state: ReadonlyMap<string, Float32Array>): Map<string, Float32Ar
 }
 
 describe('LayerScale', () => {
-  it('is the plain model with scales folded into the last matrix of each branch', async () => {
+  test('is the plain model with scales folded into the last matrix of each branch', async () => {
     const state = shakenState(parameterShapes(scaled, 'pretrain'))
     expect([...state.keys()].filter((name) => name.includes('gamma_'))).toHaveLength(8)
     const [a, b] = [await pretrainLoss(scaled, state), await pretrainLoss(tinyConfiguration(), folded(state))]
@@ -88,7 +88,7 @@ describe('LayerScale', () => {
 })
 
 describe('learned positions', () => {
-  it('with the fixed table as their values are the plain model; with others they are not', async () => {
+  test('with the fixed table as their values are the plain model; with others they are not', async () => {
     const state = shakenState(parameterShapes(learned, 'pretrain'))
     const other = await pretrainLoss(learned, state)
     state.set('encoder.pos_embed', positionTable(tinyConfiguration(), 12))
@@ -100,7 +100,7 @@ describe('learned positions', () => {
     expect(await logitsOf(learned, classify)).toEqual(await logitsOf(tinyConfiguration(), classify))
   })
 
-  it('are interpolated to another grid, and stay as they are on their own', () => {
+  test('are interpolated to another grid, and stay as they are on their own', () => {
     const state = shakenState(parameterShapes(learned, 'encoder'))
     expect(withPositionsFor(state, learned, learned).get('encoder.pos_embed')).toEqual(state.get('encoder.pos_embed'))
     const larger = tinyConfiguration({ positions: 'learned', imageSize: [8, 16] })
@@ -112,7 +112,7 @@ describe('learned positions', () => {
     }
   })
 
-  it('do not decay, learn as slowly as the patch embedding, and start near zero', () => {
+  test('do not decay, learn as slowly as the patch embedding, and start near zero', () => {
     const shapes = parameterShapes(everything, 'classify', 3)
     expect(shapes.get('encoder.pos_embed')).toEqual([8, 12])
     expect(decays('encoder.pos_embed', [8, 12])).toBe(false)
@@ -131,7 +131,7 @@ describe('learned positions', () => {
 })
 
 describe('attention without biases', () => {
-  it('is the plain model with biases of zero, token by token and with a last block of one token', async () => {
+  test('is the plain model with biases of zero, token by token and with a last block of one token', async () => {
     for (const useMeanPooling of [true, false]) {
       const of = (configuration: ModelConfiguration) => ({ ...configuration, useMeanPooling })
       const state = shakenState(parameterShapes(of(unbiased), 'classify', 3))
@@ -145,7 +145,7 @@ describe('attention without biases', () => {
 })
 
 describe('gradients', () => {
-  it('of scales, positions and matrices agree with finite differences in float64', async () => {
+  test('of scales, positions and matrices agree with finite differences in float64', async () => {
     const shapes = parameterShapes(everything, 'classify', 3)
     const state = shakenState(shapes)
     const inputs = { frames: randomClips(everything, 2), targets: Float32Array.of(1, 0, 0, 0, 0.5, 0.5) }

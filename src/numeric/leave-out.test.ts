@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { RandomStream } from '../core/random.ts'
 import { leaveGroupsOut } from './leave-out.ts'
 import { StatisticsCache, trainRidge } from './ridge.ts'
@@ -36,7 +36,7 @@ function retrained(samples: ReturnType<typeof samplesOf>, groups: readonly numbe
 
 describe('ridge regression without a group', () => {
   const stream = new RandomStream('leave out')
-  it.each([
+  test.each([
     { count: 12, width: 30, classes: 2, groups: 12 },
     { count: 25, width: 4, classes: 3, groups: 7 },
     { count: 40, width: 60, classes: 5, groups: 2 },
@@ -53,7 +53,7 @@ describe('ridge regression without a group', () => {
     }
   })
 
-  it('refuses a strength that leaves the system singular', () => {
+  test('refuses a strength that leaves the system singular', () => {
     const samples = { ...samplesOf(6, 2, 2, stream), inputs: new Float64Array(18).fill(1) }
     expect(() => leaveGroupsOut(samples, [0, 1, 2, 3, 4, 5], [0], matmul)).toThrow(/positive definite/)
   })

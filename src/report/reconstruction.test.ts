@@ -1,5 +1,5 @@
 import sharp from 'sharp'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { RandomStream } from '../core/random.ts'
 import { resolveConfiguration } from '../model/configuration.ts'
 import { reconstructionAnimation, reconstructionSheet } from './pictures.ts'
@@ -49,7 +49,7 @@ function target(frames: Uint8Array, token: number, normalized: boolean): Float32
 }
 
 describe('paintReconstruction', () => {
-  it.each([true, false])('gives the original back for a perfect prediction (normalized %s)', (normalized) => {
+  test.each([true, false])('gives the original back for a perfect prediction (normalized %s)', (normalized) => {
     const frames = randomFrames()
     const masked = Int32Array.from({ length: 12 }, (_, k) => k)
     const prediction = new Float32Array(12 * values)
@@ -61,7 +61,7 @@ describe('paintReconstruction', () => {
     expect(new Set(painted.masked).size).toBe(1)
   })
 
-  it('leaves visible patches alone and measures the error over masked ones', () => {
+  test('leaves visible patches alone and measures the error over masked ones', () => {
     const frames = randomFrames()
     const painted = paintReconstruction(configuration(false), frames, Int32Array.of(7), new Float32Array(values))
     const hidden = new Set(offsetsOf(7))
@@ -74,7 +74,7 @@ describe('paintReconstruction', () => {
     expect(painted.pixelError).toBeCloseTo(squares / values, 12)
   })
 
-  it.each([true, false])('shows a prediction with nothing of the hidden pixels (normalized %s)', (normalized) => {
+  test.each([true, false])('shows a prediction with nothing of the hidden pixels (normalized %s)', (normalized) => {
     const [frames, masked, random] = [randomFrames(), Int32Array.of(0, 4, 7, 11), new RandomStream(6)]
     const output = Float32Array.from({ length: 4 * values }, () => random.uniform(-1, 1))
     const hidden = new Set([...masked].flatMap(offsetsOf))
@@ -88,7 +88,7 @@ describe('paintReconstruction', () => {
     if (normalized) expect(after.predictionWithTrueStatistics).not.toEqual(before.predictionWithTrueStatistics)
   })
 
-  it('brings normalized predictions back with the average mean and deviation of the visible patches', () => {
+  test('brings normalized predictions back with the average mean and deviation of the visible patches', () => {
     const [frames, masked] = [randomFrames(), Int32Array.of(0, 4, 7, 11)]
     const visible = [1, 2, 3, 5, 6, 8, 9, 10]
     const average = (of: (pixels: number[]) => number, c: number): number =>
@@ -127,7 +127,7 @@ describe('pictures', () => {
     return pixels.filter((value) => value < 100).length / 3
   }
 
-  it.each([
+  test.each([
     ['normalized', painted, 4],
     ['raw', raw, 3],
   ])('draws a sheet with a labeled row for each clip of %s targets', async (_, parts, rows) => {
@@ -145,7 +145,7 @@ describe('pictures', () => {
     expect(new Set(labels).size).toBe(rows)
   })
 
-  it('draws the frames under their numbers in the file', async () => {
+  test('draws the frames under their numbers in the file', async () => {
     const sheet = await reconstructionSheet(raw, size, 2)
     const other = await reconstructionSheet(raw, { ...size, frameNumbers: [8, 12, 16, 20] }, 2)
     const counts = (picture: Uint8Array) =>
@@ -160,7 +160,7 @@ describe('pictures', () => {
     expect(Uint8Array.from(frame)).toEqual(painted.original.slice(2 * 8 * 12 * 3, 3 * 8 * 12 * 3))
   })
 
-  it('draws an endless animation with one page per frame, labels, and frame numbers', async () => {
+  test('draws an endless animation with one page per frame, labels, and frame numbers', async () => {
     const animation = await reconstructionAnimation(painted, size)
     const { pages, loop, format, width, pageHeight } = await sharp(animation, { animated: true }).metadata()
     expect({ pages, loop, format }).toEqual({ pages: 4, loop: 0, format: 'webp' })
@@ -175,7 +175,7 @@ describe('pictures', () => {
     expect(numbers[0]).not.toBe(numbers[1])
   })
 
-  it('has every character of the labels', () => {
+  test('has every character of the labels', () => {
     const blank = { data: new Uint8Array(12 * 20 * 3).fill(255), width: 12, height: 20 }
     for (const character of 'abcdefghijklmnopqrstuvwxyz0123456789+-') {
       const data = Uint8Array.from(blank.data)

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { RandomStream } from '../core/random.ts'
 import { type MotionClass, motionClasses, renderMotionClip } from './motion.ts'
 
@@ -41,14 +41,14 @@ function bestShift(clip: Uint8Array): [number, number] {
 }
 
 describe('renderMotionClip', () => {
-  it('is a function of its key', () => {
+  test('is a function of its key', () => {
     const a = renderMotionClip('left', new RandomStream(1, 2), size)
     expect(a).toEqual(renderMotionClip('left', new RandomStream(1, 2), size))
     expect(a).not.toEqual(renderMotionClip('left', new RandomStream(1, 3), size))
     expect(a.length).toBe(8 * 32 * 32 * 3)
   })
 
-  it('moves the way its class says', () => {
+  test('moves the way its class says', () => {
     const votes: Record<string, [number, number]> = {}
     for (const kind of ['right', 'left', 'down', 'up'] as const) {
       const sum: [number, number] = [0, 0]
@@ -65,7 +65,7 @@ describe('renderMotionClip', () => {
     expect(votes.up[1]).toBeLessThan(-6)
   })
 
-  it('shows no class in a single frame on average', () => {
+  test('shows no class in a single frame on average', () => {
     // Same scene distribution for every class: the mean images of the last frame agree up to sampling noise.
     const clips = 150
     const means = motionClasses.map((kind) => meanFrame(kind, clips, 7))

@@ -1,5 +1,5 @@
 /** Oracle: the times of the chosen frames themselves. Frames of 60 a second, so that every rate asked for is one of them. */
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { RandomStream } from '../core/random.ts'
 import { finetuneConfiguration, loadFinetuneConfiguration } from '../finetune/configuration.ts'
 import { type TestSampling, temporalViews, testSamplingSchema, trainingSampling } from '../inference/views.ts'
@@ -24,7 +24,7 @@ function gaps(sampling: ClipSampling): number[] {
 const apart = (seconds: number) => new Array<number>(15).fill(Number(seconds.toFixed(6)))
 
 describe('a rate or a stride out of bounds', () => {
-  it.each([{ fps: 5e7 }, { fps: 1e12 }, { fps: 1e-300 }, { stride: 1e12 }])(
+  test.each([{ fps: 5e7 }, { fps: 1e12 }, { fps: 1e-300 }, { stride: 1e12 }])(
     '%j is refused wherever it comes from',
     (asked) => {
       const name = Object.keys(asked)[0]
@@ -38,18 +38,18 @@ describe('a rate or a stride out of bounds', () => {
     },
   )
 
-  it('is one that nobody uses', () => {
+  test('is one that nobody uses', () => {
     for (const fps of [0.1, 12, 30, 240]) expect(clipTiming({ fps }, defaultTiming)).toEqual({ stride: 1, fps })
     expect(clipTiming({ stride: 300 }, defaultTiming)).toEqual({ stride: 300, fps: null })
   })
 })
 
 describe('frames of a clip', () => {
-  it.each([12, 5, 60])('are 1 / fps seconds apart in pretraining: %d', (fps) => {
+  test.each([12, 5, 60])('are 1 / fps seconds apart in pretraining: %d', (fps) => {
     expect(gaps(pretrainSampling(runConfiguration({ clip: { fps } }).clip, 16))).toEqual(apart(1 / fps))
   })
 
-  it.each([12, 5])('are 1 / fps seconds apart in training, tests and windows of classifiers: %d', (fps) => {
+  test.each([12, 5])('are 1 / fps seconds apart in training, tests and windows of classifiers: %d', (fps) => {
     const { clip } = finetuneConfiguration({ clip: { fps } })
     const sampling: TestSampling = { kind: 'dense', ...clipTiming(clip, defaultTiming) }
     expect(gaps(trainingSampling(sampling, 16))).toEqual(apart(1 / fps))
@@ -57,12 +57,12 @@ describe('frames of a clip', () => {
     expect(gaps({ kind: 'window', frames: 16, start: 7, ...positionsOf(sampling) })).toEqual(apart(1 / fps))
   })
 
-  it('are a stride apart without a rate, 4 where none is given', () => {
+  test('are a stride apart without a rate, 4 where none is given', () => {
     expect(gaps(pretrainSampling(runConfiguration({}).clip, 16))).toEqual(apart(4 / 60))
     expect(gaps(pretrainSampling(runConfiguration({ clip: { stride: 2 } }).clip, 16))).toEqual(apart(2 / 60))
   })
 
-  it('of a model that an earlier version trained with both are as far apart as in its training', () => {
+  test('of a model that an earlier version trained with both are as far apart as in its training', () => {
     const stored = testSamplingSchema.parse({ kind: 'dense', stride: 4, fps: 20 })
     expect(stored).toEqual({ kind: 'dense', stride: 1, fps: 5 })
     expect(gaps(temporalViews(stored, 16, 1)[0])).toEqual(apart(4 / 20))
@@ -80,7 +80,7 @@ describe('a stride and a rate', () => {
       (error: { code: string; message: string }) => `${error.code} ${error.message}`,
     )
 
-  it('are refused together in recipes and on the command line, with what to drop', async () => {
+  test('are refused together in recipes and on the command line, with what to drop', async () => {
     const text = 'clip: {stride: 2, fps: 8}\n'
     for (const load of [loadRunConfiguration, loadFinetuneConfiguration]) {
       expect(await complaint(load({ file: 'recipe.yaml', text }))).toMatch(
@@ -98,13 +98,13 @@ describe('a stride and a rate', () => {
     )
   })
 
-  it('of a resolved run mean one thing, and its configuration is a recipe of the same run', () => {
+  test('of a resolved run mean one thing, and its configuration is a recipe of the same run', () => {
     const configuration = runConfiguration({ clip: { fps: 8 } })
     expect(configuration.clip).toMatchObject({ stride: 1, fps: 8 })
     expect(runConfiguration(plainConfiguration(configuration) as RunInput)).toEqual(configuration)
   })
 
-  it('replace what a clip has anyway: each the other', () => {
+  test('replace what a clip has anyway: each the other', () => {
     const trained: ClipTiming = { stride: 1, fps: 8 }
     expect(clipTiming({}, trained)).toEqual(trained)
     expect(clipTiming({ stride: 3 }, trained)).toEqual({ stride: 3, fps: null })

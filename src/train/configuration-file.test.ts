@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { nearestKey } from '../core/nearest-key.ts'
 import type { RunInput } from './configuration.ts'
 import { loadRunConfiguration, parseOverride, runConfiguration } from './configuration-file.ts'
@@ -12,7 +12,7 @@ async function complaint(text: string, ...sets: string[]): Promise<string> {
 }
 
 describe('run configuration', () => {
-  it('fills in every default', async () => {
+  test('fills in every default', async () => {
     const configuration = await loadRunConfiguration({ text: 'model: {preset: base}\n' })
     expect(configuration.model).toMatchObject({ preset: 'base', frames: null, from: null, width: null })
     expect(configuration.optimizer).toMatchObject({ baseLearningRate: 1.5e-4, betas: [0.9, 0.95], clipNorm: null })
@@ -20,7 +20,7 @@ describe('run configuration', () => {
     expect(await loadRunConfiguration({})).toMatchObject({ seed: 0 })
   })
 
-  it('is checked alike when a program writes it, and stays the same when it is checked again', async () => {
+  test('is checked alike when a program writes it, and stays the same when it is checked again', async () => {
     const configuration = runConfiguration({ model: { preset: 'base' }, schedule: { duration: '20 epochs' } })
     expect(configuration).toEqual(
       await loadRunConfiguration({ text: 'model: {preset: base}\nschedule: {duration: 20 epochs}\n' }),
@@ -29,7 +29,7 @@ describe('run configuration', () => {
     expect(() => runConfiguration({ modle: {} } as RunInput)).toThrow('did you mean "model"?')
   })
 
-  it('refuses paths and names that are blank, which would be the working folder', async () => {
+  test('refuses paths and names that are blank, which would be the working folder', async () => {
     for (const set of [
       'data.path=""',
       'data.path=[videos, " "]',
@@ -43,14 +43,14 @@ describe('run configuration', () => {
     )
   })
 
-  it('says what is wrong with a key that is a list, without a warning of the parser', async () => {
+  test('says what is wrong with a key that is a list, without a warning of the parser', async () => {
     const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
     expect(await complaint('? [a, b]\n: 1\n')).toMatch(/^recipe\.yaml:1:\d+: Unknown key/)
     expect(warn).not.toHaveBeenCalled()
     warn.mockRestore()
   })
 
-  it('names the file of an alias without its anchor, and of too many', async () => {
+  test('names the file of an alias without its anchor, and of too many', async () => {
     expect(await complaint('seed: *a\n')).toMatch(/^recipe\.yaml: Unresolved alias .* a$/)
     const levels = Array.from(
       { length: 12 },
@@ -62,7 +62,7 @@ describe('run configuration', () => {
     expect(await complaint(`${levels.join('\n')}\n`)).toMatch(/^recipe\.yaml: Excessive alias count/)
   })
 
-  it('names file, line and column of an unknown key and the nearest key that exists', async () => {
+  test('names file, line and column of an unknown key and the nearest key that exists', async () => {
     expect(await complaint('seed: 1\noptimizer:\n  betas: [0.9, 0.95]\n  baseLerningRate: 1\n')).toBe(
       'recipe.yaml:4:3: Unknown key "baseLerningRate" in "optimizer"; did you mean "baseLearningRate"?',
     )
@@ -75,7 +75,7 @@ describe('run configuration', () => {
     )
   })
 
-  it('names the line of a wrong value and reports every error at once', async () => {
+  test('names the line of a wrong value and reports every error at once', async () => {
     const message = await complaint('seed: -1\nmask:\n  ratio: 90\nschedule:\n  duration: 5 days\n')
     expect(message.split('\n')).toEqual([
       expect.stringMatching(/^recipe\.yaml:1:7: "seed": /),
@@ -85,18 +85,18 @@ describe('run configuration', () => {
     expect(await complaint('optimizer:\n  betas: [0.9, 2]\n')).toMatch(/^recipe\.yaml:2:16: "optimizer\.betas\.1"/)
   })
 
-  it('names the line of broken YAML and of a key that is there twice', async () => {
+  test('names the line of broken YAML and of a key that is there twice', async () => {
     expect(await complaint('seed: 1\nmodel: {preset: base\n')).toMatch(/^recipe\.yaml:\d+:\d+: /)
     expect(await complaint('seed: 1\nseed: 2\n')).toMatch(/^recipe\.yaml:2:1: .*unique/)
     expect(await complaint('- 1\n')).toMatch(/^recipe\.yaml:1:1: "configuration": .*object/)
   })
 
-  it('does not take an empty file for the defaults', async () => {
+  test('does not take an empty file for the defaults', async () => {
     for (const text of ['', '# nothing but a comment\n', '---\n'])
       expect(await complaint(text, 'seed=1')).toBe('recipe.yaml: expected keys of a recipe, received an empty file')
   })
 
-  it('lets overrides replace values, make sections and be named in errors', async () => {
+  test('lets overrides replace values, make sections and be named in errors', async () => {
     const overrides = ['model.depth=6', 'optimizer.clipNorm=0.02', 'schedule.warmup={steps: 3}', 'data.path=[a, b]']
     const configuration = await loadRunConfiguration({
       text: 'model: {depth: 12}\n',
@@ -115,14 +115,14 @@ describe('run configuration', () => {
     expect(() => parseOverride('a=[1')).toThrow(/YAML/)
   })
 
-  it('has no use for prototype keys', async () => {
+  test('has no use for prototype keys', async () => {
     expect(await complaint('seed: 1\n', '__proto__.seed=2')).toMatch(/__proto__/)
     expect(await complaint('constructor: {}\n')).toMatch(/Unknown key "constructor"/)
   })
 })
 
 describe('nearest key', () => {
-  it.each([
+  test.each([
     ['widht', 'width'],
     ['lr', null],
     ['Decoder', 'decoder'],

@@ -1,11 +1,11 @@
-import { afterEach, expect, it, vi } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { processorLevels } from '../engine/native/build/levels.ts'
 import { engineRecord } from './engine-choice.ts'
 
 const levels = processorLevels()
 afterEach(() => vi.unstubAllEnvs())
 
-it.skipIf(levels.length === 0)(
+test.skipIf(levels.length === 0)(
   'records the processor level of the native engine: its numbers depend on it',
   async () => {
     vi.stubEnv('VIDEOMAE_NATIVE_LEVEL', '')
@@ -15,6 +15,6 @@ it.skipIf(levels.length === 0)(
   },
 )
 
-it('records the name of an engine whose numbers have no variant', async () => {
+test('records the name of an engine whose numbers have no variant', async () => {
   expect(await engineRecord('onnx')).toBe('onnx')
 })

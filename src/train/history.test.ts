@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { readHistory } from './history.ts'
 import { RunDirectory } from './run-directory.ts'
 
@@ -19,7 +19,7 @@ describe('readHistory', () => {
     return readHistory(file)
   }
 
-  it('is empty only where there is no file', async () => {
+  test('is empty only where there is no file', async () => {
     expect(await readHistory(path.join(root, 'absent.jsonl'))).toEqual([])
     expect(await read('')).toEqual([])
     await mkdir(path.join(root, 'folder.jsonl'))
@@ -29,7 +29,7 @@ describe('readHistory', () => {
     })
   })
 
-  it.skipIf(process.platform === 'win32')('does not wait for a pipe', async () => {
+  test.skipIf(process.platform === 'win32')('does not wait for a pipe', async () => {
     execFileSync('mkfifo', [path.join(root, 'pipe.jsonl')])
     await expect(readHistory(path.join(root, 'pipe.jsonl'))).rejects.toMatchObject({
       code: 'HISTORY_UNREADABLE',
@@ -37,7 +37,7 @@ describe('readHistory', () => {
     })
   })
 
-  it.each([
+  test.each([
     ['cut short', '{"step":1}\n{"step":2,"lo', [{ step: 1 }]],
     ['without its end of line', '{"step":1}\n{"step":2}', [{ step: 1 }, { step: 2 }]],
     ['of zeros, as a power cut leaves it', `{"step":1}\n${'\0'.repeat(40)}`, [{ step: 1 }]],
@@ -45,7 +45,7 @@ describe('readHistory', () => {
     expect(await read(text)).toEqual(expected)
   })
 
-  it.each([['{"step":1}\n{"st\n{"step":3}\n'], ['{"step":1}\n[2]\n'], ['{"step":1}\nnull\n']])(
+  test.each([['{"step":1}\n{"st\n{"step":3}\n'], ['{"step":1}\n[2]\n'], ['{"step":1}\nnull\n']])(
     'refuses a damaged line further up: %j',
     async (text) => {
       await expect(read(text)).rejects.toMatchObject({
@@ -66,7 +66,7 @@ describe('a run that begins in the folder of an earlier one', () => {
     await writeFile(path.join(run.path, 'config.json'), '{"engineUsed":"native"}')
   })
 
-  it('moves aside what that one has written down', async () => {
+  test('moves aside what that one has written down', async () => {
     await run.begin()
     await writeFile(path.join(run.path, 'metrics.jsonl'), '{"step":2}\n')
     await run.begin()
@@ -80,7 +80,7 @@ describe('a run that begins in the folder of an earlier one', () => {
     expect(await readFile(path.join(run.path, 'earlier-2', 'metrics.jsonl'), 'utf8')).toBe('{"step":2}\n')
   })
 
-  it('changes nothing where that cannot be read', async () => {
+  test('changes nothing where that cannot be read', async () => {
     await writeFile(path.join(run.path, 'metrics.jsonl'), 'damaged\n{"step":2}\n')
     const before = await readdir(run.path)
     await expect(run.begin()).rejects.toMatchObject({ code: 'HISTORY_UNREADABLE' })

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { VideoMaeError } from '../core/errors.ts'
 import type { EngineSession, RunInputs, RunOutputs } from '../engine/engine.ts'
 import { runTraining, type StepRecord, type TrainingBatch, type TrainingOptions } from './loop.ts'
@@ -57,7 +57,7 @@ function setup(options: Partial<TrainingOptions> = {}, lossOf?: (value: number) 
 }
 
 describe('training loop', () => {
-  it('runs every step once, in order, and saves at intervals and at the end', async () => {
+  test('runs every step once, in order, and saves at intervals and at the end', async () => {
     const { training, runs, records, saves, asked } = setup()
     await runTraining(training)
     expect(runs.map(({ program, inputs }) => [program, inputs.value![0], inputs.step![0]])).toEqual(
@@ -70,7 +70,7 @@ describe('training loop', () => {
     expect(asked()).toBe(5) // not one batch more than needed
   })
 
-  it('saves at once when it is asked to, once for each time, and continues', async () => {
+  test('saves at once when it is asked to, once for each time, and continues', async () => {
     let wanted = false
     const asked: number[] = []
     const { training, records, saves } = setup({ saveEvery: 100, onStep: () => undefined })
@@ -93,7 +93,7 @@ describe('training loop', () => {
     expect(asked).toEqual([1, 2, 3, 4])
   })
 
-  it('gives every batch back when the engine is done with it, and not before', async () => {
+  test('gives every batch back when the engine is done with it, and not before', async () => {
     for (const programs of [
       { kind: 'whole', train: 'train' },
       { kind: 'accumulated', accumulate: 'accumulate', apply: 'apply', runs: 2 },
@@ -115,7 +115,7 @@ describe('training loop', () => {
     }
   })
 
-  it('asks for the next batch before the engine has finished with this one', async () => {
+  test('asks for the next batch before the engine has finished with this one', async () => {
     const order: string[] = []
     const { training } = setup({ steps: 2 })
     const { session, nextBatch } = training
@@ -137,7 +137,7 @@ describe('training loop', () => {
     expect(order).toEqual(['asked', 'asked', 'ran', 'ran'])
   })
 
-  it('accumulates several runs into one step', async () => {
+  test('accumulates several runs into one step', async () => {
     const { training, runs, records } = setup({
       steps: 2,
       programs: { kind: 'accumulated', accumulate: 'accumulate', apply: 'apply', runs: 3 },
@@ -154,13 +154,13 @@ describe('training loop', () => {
     ])
   })
 
-  it('continues where it stopped', async () => {
+  test('continues where it stopped', async () => {
     const { training, runs } = setup({ done: 3 })
     await runTraining(training)
     expect(runs.map(({ inputs }) => inputs.step![0])).toEqual([4, 5])
   })
 
-  it('stops at a loss that is not finite, names the files, and saves nothing', async () => {
+  test('stops at a loss that is not finite, names the files, and saves nothing', async () => {
     const { training, saves } = setup({ saveEvery: 100 }, (value) => (value === 3 ? Number.NaN : value))
     await expect(runTraining(training)).rejects.toMatchObject({
       code: 'NON_FINITE',
@@ -170,14 +170,14 @@ describe('training loop', () => {
     expect(saves).toEqual([])
   })
 
-  it('does not apply a step of which one run is not finite', async () => {
+  test('does not apply a step of which one run is not finite', async () => {
     const programs = { kind: 'accumulated', accumulate: 'accumulate', apply: 'apply', runs: 2 } as const
     const { training, runs } = setup({ programs }, (value) => (value === 4 ? Number.POSITIVE_INFINITY : value))
     await expect(runTraining(training)).rejects.toMatchObject({ code: 'NON_FINITE' })
     expect(runs.filter(({ program }) => program === 'apply')).toHaveLength(1)
   })
 
-  it('saves the last whole step when it is interrupted', async () => {
+  test('saves the last whole step when it is interrupted', async () => {
     const controller = new AbortController()
     const { training, saves, records } = setup({ saveEvery: 100, signal: controller.signal })
     const onStep = (record: StepRecord): void => {
@@ -192,7 +192,7 @@ describe('training loop', () => {
     expect(saves).toEqual([3])
   })
 
-  it('does not apply half a step when it is interrupted', async () => {
+  test('does not apply half a step when it is interrupted', async () => {
     const controller = new AbortController()
     const programs = { kind: 'accumulated', accumulate: 'accumulate', apply: 'apply', runs: 2 } as const
     const { training, runs, saves } = setup({ programs, signal: controller.signal })
@@ -208,7 +208,7 @@ describe('training loop', () => {
     expect(programsRun.at(-1)).not.toBe('train')
   })
 
-  it.each(['train', 'accumulate', 'apply'])(
+  test.each(['train', 'accumulate', 'apply'])(
     'cancels the run of %s that is under way when it is interrupted',
     async (under) => {
       const programs =
@@ -238,7 +238,7 @@ describe('training loop', () => {
     },
   )
 
-  it('passes on that a run was canceled by somebody else', async () => {
+  test('passes on that a run was canceled by somebody else', async () => {
     const { training } = setup()
     const run = () => Promise.reject(new VideoMaeError('It was canceled.', { code: 'ENGINE_CANCELED' }))
     await expect(runTraining({ ...training, session: { ...training.session, run } })).rejects.toMatchObject({
@@ -246,7 +246,7 @@ describe('training loop', () => {
     })
   })
 
-  it('does not wait for data that does not come when it is interrupted', async () => {
+  test('does not wait for data that does not come when it is interrupted', async () => {
     const controller = new AbortController()
     const { training, saves } = setup({ signal: controller.signal })
     const { nextBatch } = training
@@ -257,12 +257,12 @@ describe('training loop', () => {
     expect(saves).toEqual([2])
   })
 
-  it('passes on what the data throws', async () => {
+  test('passes on what the data throws', async () => {
     const { training } = setup({ nextBatch: () => Promise.reject(new Error('no videos left')) })
     await expect(runTraining(training)).rejects.toThrow('no videos left')
   })
 
-  it('lets go of batches while a signal is being listened to', async () => {
+  test('lets go of batches while a signal is being listened to', async () => {
     const bytes = 8 * 2 ** 20
     const nextBatch = async (): Promise<TrainingBatch> => ({
       inputs: { value: new Float32Array([1]), frames: new Uint8Array(bytes) },

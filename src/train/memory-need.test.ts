@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { estimateMemory } from '../engine/memory-estimate.ts'
 import { loadRunConfiguration, parseOverride } from './configuration-file.ts'
 import { memoryNeed, requireMemory, trainingAdvice } from './memory-need.ts'
@@ -14,7 +14,7 @@ async function programs(recipe: string, ...sets: string[]) {
 
 describe('estimateMemory', () => {
   // Growth of the resident memory over two steps, Linux, onnxruntime-node 1.30; the library itself takes 50 MB of it.
-  it.each([
+  test.each([
     ['laptop-pretrain', [], 221e6],
     ['laptop-pretrain', ['batch.size=128', 'batch.perRun=128'], 682e6],
     ['k400-s', ['batch.size=4', 'batch.perRun=4'], 1899e6],
@@ -35,7 +35,7 @@ const measuredSizes = [
 
 describe('estimateMemory of other engines', () => {
   // Peaks of the training process over two steps with a checkpoint, Linux: scripts/bench/memory-estimate.ts.
-  it.each([
+  test.each([
     ['demo', measuredSizes, 'native', 'float32', 211e6],
     ['k400-s', ['batch.size=2', 'batch.perRun=2', 'data.samplesPerClip=1'], 'native', 'float32', 1.3e9],
     ['k400-b', ['batch.size=1', 'batch.perRun=1', 'data.samplesPerClip=1'], 'native', 'float32', 3.5e9],
@@ -62,7 +62,7 @@ describe('estimateMemory of other engines', () => {
 })
 
 describe('requireMemory', () => {
-  it('refuses k400-b on a machine with 20 GB and names a run that fits', async () => {
+  test('refuses k400-b on a machine with 20 GB and names a run that fits', async () => {
     const { run, training } = await programs('k400-b')
     const question = { engine: 'onnx', workers: 2, available: 20e9 }
     const need = memoryNeed({ ...question, training })
@@ -89,7 +89,7 @@ describe('requireMemory', () => {
   })
 })
 
-it('smallerRuns divide the batch and hold whole videos', () => {
+test('smallerRuns divide the batch and hold whole videos', () => {
   expect(smallerRuns(32, 2048, 4)).toEqual([16, 8, 4])
   expect(smallerRuns(6, 12, 1)).toEqual([4, 3, 2, 1])
 })

@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { StepRecord } from './loop.ts'
 import { Metrics } from './metrics.ts'
 import { formatSeconds, ProgressDisplay, type TrainingProgress } from './progress.ts'
@@ -20,7 +20,7 @@ const context = {
 }
 
 describe('metrics', () => {
-  it('averages the steps since the last line', () => {
+  test('averages the steps since the last line', () => {
     const metrics = new Metrics()
     for (const step of [1, 2]) metrics.add(record(step))
     expect(metrics.line(2, context)).toEqual({
@@ -41,7 +41,7 @@ describe('metrics', () => {
     expect(metrics.line(3, context)).toMatchObject({ step: 3, loss: 1 / 3, clips: 24, clipsPerSecond: 4 })
   })
 
-  it('does not count the steps in which an engine warms up, after a start or when it continues', () => {
+  test('does not count the steps in which an engine warms up, after a start or when it continues', () => {
     const slow = (step: number) => ({ ...record(step), seconds: 100 })
     const metrics = new Metrics()
     for (const one of [slow(1), slow(2), record(3), record(4)]) metrics.add(one)
@@ -54,7 +54,7 @@ describe('metrics', () => {
     expect(new Metrics().clipsPerSecond).toBeNull()
   })
 
-  it('averages the loss of predicting the mean over the steps that have one, for a line and for the run', () => {
+  test('averages the loss of predicting the mean over the steps that have one, for a line and for the run', () => {
     const metrics = new Metrics()
     for (const meanLoss of [0.5, undefined, 0.75])
       metrics.add({ ...record(1), ...(meanLoss !== undefined && { meanLoss }) })
@@ -66,7 +66,7 @@ describe('metrics', () => {
     expect(new Metrics().meanLoss).toBeNull()
   })
 
-  it('gives the same means when it is stopped in the middle and read back from JSON', () => {
+  test('gives the same means when it is stopped in the middle and read back from JSON', () => {
     const whole = new Metrics()
     for (let step = 1; step <= 7; step++) whole.add(record(step))
     const first = new Metrics()
@@ -94,7 +94,7 @@ function shown(isTTY: boolean, quiet = false): string {
 }
 
 describe('progress', () => {
-  it('writes one line per interval where there is no terminal', () => {
+  test('writes one line per interval where there is no terminal', () => {
     const lines = shown(false).trimEnd().split('\n')
     expect(lines).toHaveLength(3)
     expect(lines[1]).toBe(
@@ -103,7 +103,7 @@ describe('progress', () => {
     expect(lines[2]).toBe('a note')
   })
 
-  it.each([true, false])('shows the loss of predicting the mean behind the loss (terminal %s)', (isTTY) => {
+  test.each([true, false])('shows the loss of predicting the mean behind the loss (terminal %s)', (isTTY) => {
     let text = ''
     const display = new ProgressDisplay({ stream: { isTTY, columns: 200, write: (part: string) => (text += part) } })
     const metrics = new Metrics()
@@ -113,14 +113,14 @@ describe('progress', () => {
     expect(text).toContain('loss 1.0000 (mean 0.8750)  ')
   })
 
-  it('rewrites one line on a terminal', () => {
+  test('rewrites one line on a terminal', () => {
     const text = shown(true)
     expect(text).toContain('[##..................]'.slice(0, 2))
     expect(text).toMatch(/\r.*1\/10 {2}loss 1\.0000 {2}warming up {2}bad files 1/)
     expect(text).toMatch(/a note\n$/)
   })
 
-  it('takes its numbers from a moving window behind the warm-up, and tells the time of the run once', () => {
+  test('takes its numbers from a moving window behind the warm-up, and tells the time of the run once', () => {
     let text = ''
     const display = new ProgressDisplay({ stream: { isTTY: false, write: (part: string) => (text += part) } })
     const metrics = new Metrics()
@@ -139,7 +139,7 @@ describe('progress', () => {
     expect(lines.at(-1)).toMatch(/^step 80\/180 .* 2\.0 clips\/s .* 6 min 40 s left$/)
   })
 
-  it('counts videos: every ten seconds in a log, on one line that it takes away on a terminal', () => {
+  test('counts videos: every ten seconds in a log, on one line that it takes away on a terminal', () => {
     const clock = vi.spyOn(performance, 'now')
     const counted = (isTTY: boolean): string => {
       let text = ''
@@ -162,7 +162,7 @@ describe('progress', () => {
     }
   })
 
-  it('tells the time left from the first video on, without the start of the processes before it', () => {
+  test('tells the time left from the first video on, without the start of the processes before it', () => {
     const clock = vi.spyOn(performance, 'now')
     const lines: string[] = []
     const count = new ProgressDisplay({ stream: { write: (part: string) => lines.push(part) } }).counter('videos')
@@ -181,12 +181,12 @@ describe('progress', () => {
     }
   })
 
-  it('is silent on demand', () => {
+  test('is silent on demand', () => {
     expect(shown(true, true)).toBe('')
     expect(shown(false, true)).toBe('')
   })
 
-  it.each([
+  test.each([
     [45, '45 s'],
     [200, '3 min 20 s'],
     [7500, '2 h 05 min'],

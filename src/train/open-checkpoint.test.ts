@@ -1,7 +1,7 @@
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { resolveConfiguration } from '../model/configuration.ts'
 import { initialize } from '../model/initialize.ts'
 import { parameterShapes } from '../model/parameters.ts'
@@ -28,7 +28,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const say = (clip: unknown) => writeFileSync(state, JSON.stringify({ configuration: { clip, mask: null } }))
 
-it('tells how clips were sampled, also for the average of the weights and for a file of either', async () => {
+test('tells how clips were sampled, also for the average of the weights and for a file of either', async () => {
   say({ stride: 2, fps: null, crop: 'multi-scale' })
   for (const location of ['', 'model.safetensors', 'ema', 'ema/model.safetensors']) {
     expect((await openCheckpoint(path.join(checkpoint, location))).clip, location).toEqual({ stride: 2, fps: null })
@@ -36,7 +36,7 @@ it('tells how clips were sampled, also for the average of the weights and for a 
   expect((await openCheckpoint(path.join(checkpoint, 'other'))).clip).toBeNull()
 })
 
-it('tells the rate that a run of an earlier version came to with its stride', async () => {
+test('tells the rate that a run of an earlier version came to with its stride', async () => {
   say({ stride: 4, fps: 8 })
   expect((await openCheckpoint(checkpoint)).clip).toEqual({ stride: 1, fps: 2 })
   say({ stride: null, fps: 8 })
@@ -45,7 +45,7 @@ it('tells the rate that a run of an earlier version came to with its stride', as
   expect((await openCheckpoint(checkpoint)).clip).toBeNull()
 })
 
-it('names a trainer state that is damaged, and what to do about it', async () => {
+test('names a trainer state that is damaged, and what to do about it', async () => {
   writeFileSync(state, '{"configuration": {"cl')
   for (const location of ['', 'ema']) {
     await expect(openCheckpoint(path.join(checkpoint, location))).rejects.toMatchObject({
@@ -57,7 +57,7 @@ it('names a trainer state that is damaged, and what to do about it', async () =>
   }
 })
 
-it.each([
+test.each([
   ['configuration.clip.stride', { clip: { stride: 'two', fps: null }, mask: null }],
   ['configuration.clip.fps', { clip: { stride: null, fps: -5 }, mask: null }],
   ['configuration.clip', { clip: 4, mask: null }],
@@ -74,12 +74,12 @@ it.each([
   })
 })
 
-it('does not miss what a trainer state does not have', async () => {
+test('does not miss what a trainer state does not have', async () => {
   writeFileSync(state, JSON.stringify({ configuration: {} }))
   expect(await openCheckpoint(checkpoint)).toMatchObject({ clip: null, mask: null })
 })
 
-it('a run that has saved no checkpoint, and a name on a hub, are called what they are', async () => {
+test('a run that has saved no checkpoint, and a name on a hub, are called what they are', async () => {
   const run = mkdtempSync(path.join(os.tmpdir(), 'videomae-unsaved-'))
   try {
     writeFileSync(path.join(run, 'config.json'), JSON.stringify({ seed: 0, derived: {} }))
@@ -99,7 +99,7 @@ it('a run that has saved no checkpoint, and a name on a hub, are called what the
   }
 })
 
-it('says which newer checkpoint of a run is damaged, and which one is opened in its place', async () => {
+test('says which newer checkpoint of a run is damaged, and which one is opened in its place', async () => {
   const run = new RunDirectory(path.join(folder, 'run'))
   const save = (step: number): Promise<string> => {
     const writeModel = (location: string) =>

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { decodedCount, maskCounts } from '../mask/mask.ts'
 import { type MaskOptions, maskInputs } from './pretrain-inputs.ts'
 
@@ -7,7 +7,7 @@ const { visible, masked } = maskCounts('tube', grid, 0.75)
 const options: MaskOptions = { grid, kind: 'tube', ratio: 0.75, decoder: null, seed: 5, visible, predicted: masked }
 
 describe('masks of a batch', () => {
-  it('gives every sample its own mask, which depends on its key alone', () => {
+  test('gives every sample its own mask, which depends on its key alone', () => {
     const batch = maskInputs(
       [
         { epoch: 2, sample: 7 },
@@ -27,7 +27,7 @@ describe('masks of a batch', () => {
     expect(tokens).toEqual(Array.from({ length: 64 }, (_, n) => n))
   })
 
-  it('weights the decoded tokens that the encoder did not see under dual masking', () => {
+  test('weights the decoded tokens that the encoder did not see under dual masking', () => {
     const decoder = { kind: 'running-cell', ratio: 0.5 } as const
     const predicted = decodedCount(decoder.kind, grid, decoder.ratio)
     const batch = maskInputs([{ epoch: 0, sample: 0 }], { ...options, decoder, predicted })

@@ -1,14 +1,14 @@
-import { expect, it } from 'vitest'
+import { expect, test } from 'vitest'
 import { rankBatches } from './rank-batches.ts'
 
 const run = (clipsPerRun: number, runsPerStep = 1) => ({ clipsPerRun, runsPerStep })
 
-it('gives ranks whole runs, or parts of one', () => {
+test('gives ranks whole runs, or parts of one', () => {
   expect(rankBatches(run(8, 4), { samplesPerClip: 2, ranks: 2 })).toEqual({ clipsPerRun: 8, runsPerStep: 2 })
   expect(rankBatches(run(8), { samplesPerClip: 2, ranks: 4 })).toEqual({ clipsPerRun: 2, runsPerStep: 1 })
 })
 
-it('gives no half of a pair where clips are mixed, and says which runs would do', () => {
+test('gives no half of a pair where clips are mixed, and says which runs would do', () => {
   const sharing = { samplesPerClip: 2, ranks: 4, pairs: true }
   expect(rankBatches(run(16), sharing)).toEqual({ clipsPerRun: 4, runsPerStep: 1 })
   // A run of one video is mixed with nothing else, on any number of ranks.
@@ -21,7 +21,7 @@ it('gives no half of a pair where clips are mixed, and says which runs would do'
   )
 })
 
-it('gives every rank whole videos, and says which number of clips would do', () => {
+test('gives every rank whole videos, and says which number of clips would do', () => {
   expect(() => rankBatches(run(8), { samplesPerClip: 2, ranks: 3 })).toThrow(
     expect.objectContaining({
       code: 'INVALID_ARGUMENT',

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { parameterCount, parameterShapes } from '../model/parameters.ts'
 import { runJsonSchema } from './configuration.ts'
 import { loadRunConfiguration } from './configuration-file.ts'
@@ -112,7 +112,7 @@ const published = [
 ]
 
 describe('recipes of the paper', () => {
-  it.each(published)('$name has the published values', async (expected) => {
+  test.each(published)('$name has the published values', async (expected) => {
     const run = await resolved(expected.name, expected.videos)
     const { configuration, model } = run
     const { optimizer, data, batch } = configuration
@@ -145,7 +145,7 @@ describe('recipes of the paper', () => {
 })
 
 describe('every recipe', () => {
-  it.each(recipeNames())('%s loads, resolves and says what it is', async (name) => {
+  test.each(recipeNames())('%s loads, resolves and says what it is', async (name) => {
     const run = await resolved(name, 1000)
     expect(run.steps).toBeGreaterThan(0)
     expect(run.configuration.data.samplesPerClip).toBeGreaterThan(1)
@@ -156,7 +156,7 @@ describe('every recipe', () => {
     expect(text).toContain('# yaml-language-server: $schema=./schema.json')
   })
 
-  it('is found by name, and a typing error is recognized', () => {
+  test('is found by name, and a typing error is recognized', () => {
     expect(recipeNames()).toEqual(
       expect.arrayContaining(['demo', 'laptop-pretrain', ...published.map(({ name }) => name)]),
     )
@@ -166,7 +166,7 @@ describe('every recipe', () => {
 })
 
 describe('models/schema.json', () => {
-  it('is current; if not, run `npx tsx scripts/config-schema.ts`', () => {
+  test('is current; if not, run `npx tsx scripts/config-schema.ts`', () => {
     const written: unknown = JSON.parse(readFileSync(path.join(recipeFolder(), 'schema.json'), 'utf8'))
     expect(written).toEqual(JSON.parse(JSON.stringify(runJsonSchema())))
   })

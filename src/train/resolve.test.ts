@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { presetConfiguration } from '../model/presets.ts'
 import { loadRunConfiguration, parseOverride } from './configuration-file.ts'
 import { formatRun, plainRun, type ResolvedRun, type ResolveFacts, resolveRun } from './resolve.ts'
@@ -8,7 +8,7 @@ async function resolved(overrides: readonly string[], facts: ResolveFacts = {}):
 }
 
 describe('a resolved run', () => {
-  it('has the numbers of the K400 ViT-B run', async () => {
+  test('has the numbers of the K400 ViT-B run', async () => {
     const run = await resolved(
       [
         'model.preset=base',
@@ -26,7 +26,7 @@ describe('a resolved run', () => {
     expect(run.clipsPerRun * run.runsPerStep).toBe(2048)
   })
 
-  it('counts repeats in an epoch, and in the learning rate only when asked', async () => {
+  test('counts repeats in an epoch, and in the learning rate only when asked', async () => {
     const sizes = ['batch.size=256', 'schedule.duration=2 epochs', 'schedule.warmup=0 steps']
     const run = await resolved([...sizes, 'data.samplesPerClip=4'], { videos: 640 })
     expect(run.steps).toBe(20)
@@ -34,13 +34,13 @@ describe('a resolved run', () => {
     expect((await resolved([...sizes, 'optimizer.countRepeats=true'])).learningRate).toBeCloseTo(1.5e-4, 15)
   })
 
-  it('leaves steps open while the data is not known', async () => {
+  test('leaves steps open while the data is not known', async () => {
     const run = await resolved(['checkpoint.every=7 steps'])
     expect([run.steps, run.warmupSteps, run.checkpointSteps]).toEqual([null, null, 7])
     expect(formatRun(run)).toContain('duration: 100 epochs')
   })
 
-  it('prints a configuration that reads back as the same run', async () => {
+  test('prints a configuration that reads back as the same run', async () => {
     const run = await resolved(['model.preset=tiny', 'mask.decoder={ratio: 0.5}'], { videos: 100 })
     const { derived, ...rest } = plainRun(run)
     const again = resolveRun(await loadRunConfiguration({ text: JSON.stringify(rest) }), { videos: 100 })
@@ -48,7 +48,7 @@ describe('a resolved run', () => {
     expect(derived).toMatchObject({ parameters: expect.any(Number), videos: 100 })
   })
 
-  it('refuses what does not fit', async () => {
+  test('refuses what does not fit', async () => {
     await expect(resolved(['batch.size=10', 'batch.perRun=4'])).rejects.toThrow(/batch\.perRun/)
     await expect(resolved(['batch.size=12', 'batch.perRun=6'])).rejects.toThrow(/batch\.perRun/)
     await expect(resolved(['batch.size=6'])).rejects.toThrow(/batch\.perRun/)
@@ -62,12 +62,12 @@ describe('a resolved run', () => {
 })
 
 describe('the model section', () => {
-  it('takes a preset as it is', async () => {
+  test('takes a preset as it is', async () => {
     const { model } = await resolved(['model.preset=large'])
     expect(model).toEqual(presetConfiguration('large'))
   })
 
-  it('keeps the width of a head and halves the decoder when the width changes', async () => {
+  test('keeps the width of a head and halves the decoder when the width changes', async () => {
     const { model } = await resolved(['model.preset=small', 'model.width=192', 'model.depth=6'])
     expect(model.encoder).toEqual({ width: 192, depth: 6, heads: 3, mlpWidth: 768 })
     expect(model.decoder).toMatchObject({ width: 96, depth: 4 })
@@ -75,7 +75,7 @@ describe('the model section', () => {
     expect(own.model.decoder).toEqual({ width: 128, depth: 2, heads: 4, mlpWidth: 512 })
   })
 
-  it('continues from a checkpoint with its sizes and interpolates positions for another grid', async () => {
+  test('continues from a checkpoint with its sizes and interpolates positions for another grid', async () => {
     const source = presetConfiguration('tiny', { imageSize: 112, layerNormEpsilon: 1e-12 })
     const same = await resolved(['model.from=somewhere'], { source })
     expect(same.model).toEqual(source)

@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest'
+import { expect, test } from 'vitest'
 import { type RunIdentity, requireSameRun } from './same-run.ts'
 
 const run: RunIdentity = {
@@ -8,7 +8,7 @@ const run: RunIdentity = {
   engineVariant: 'avx512bf16',
 }
 
-it('continues at another processor level, and says so', () => {
+test('continues at another processor level, and says so', () => {
   expect(requireSameRun(run, run)).toEqual([])
   expect(requireSameRun(run, { ...run, engineVariant: 'avx2' })).toEqual([
     { key: 'engine.variant', before: 'avx512bf16', now: 'avx2' },
@@ -17,11 +17,11 @@ it('continues at another processor level, and says so', () => {
   expect(requireSameRun(older, run)).toEqual([])
 })
 
-it('does not continue on another engine', () => {
+test('does not continue on another engine', () => {
   expect(() => requireSameRun(run, { ...run, engine: 'onnx' })).toThrow('engine.name: native -> onnx')
 })
 
-it('does not continue with other classes or labels, which would give outputs other names', () => {
+test('does not continue with other classes or labels, which would give outputs other names', () => {
   const labeled = (classes: readonly string[], digest: string): RunIdentity => ({
     ...run,
     data: { ...run.data, labels: { classes, digest } },

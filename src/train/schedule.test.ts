@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createSchedule, scaledLearningRate } from './schedule.ts'
 
 /** K400, ViT-B, 800 epochs: 240,436 videos, global batch 2048, 117 steps per epoch, warm-up 40 epochs. */
@@ -23,7 +23,7 @@ const kinetics = {
 }
 
 describe('learning-rate schedule', () => {
-  it('has the values of the K400 ViT-B run', () => {
+  test('has the values of the K400 ViT-B run', () => {
     expect(stepsPerEpoch).toBe(117)
     const schedule = createSchedule(kinetics)
     expect(schedule(0).learningRate).toBe(0)
@@ -38,7 +38,7 @@ describe('learning-rate schedule', () => {
     expect(schedule(kinetics.steps - 1).weightDecay).toBe(0.05)
   })
 
-  it('equals numpy.linspace and the cosine written out, for a short run', () => {
+  test('equals numpy.linspace and the cosine written out, for a short run', () => {
     const schedule = createSchedule({
       steps: 6,
       warmupSteps: 3,
@@ -63,7 +63,7 @@ describe('learning-rate schedule', () => {
     expect(schedule(3).weightDecay).toBeCloseTo(0.275, 12)
   })
 
-  it('never leaves the range and falls monotonically after warm-up', () => {
+  test('never leaves the range and falls monotonically after warm-up', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 0, max: 300 }), (steps, warmup) => {
         const warmupSteps = Math.min(warmup, steps)
@@ -89,14 +89,14 @@ describe('learning-rate schedule', () => {
     )
   })
 
-  it('refuses a warm-up longer than the run and steps outside it', () => {
+  test('refuses a warm-up longer than the run and steps outside it', () => {
     expect(() => createSchedule({ ...kinetics, steps: 10 })).toThrow(/warmupSteps/)
     expect(() => createSchedule(kinetics)(kinetics.steps)).toThrow(/step/)
   })
 })
 
 describe('base learning rate rule', () => {
-  it('leaves repeated samples out unless asked, as the reference does', () => {
+  test('leaves repeated samples out unless asked, as the reference does', () => {
     const rule = { baseLearningRate: 1e-3, globalBatch: 4096, samplesPerClip: 4 }
     expect(scaledLearningRate({ ...rule, countRepeats: false })).toBeCloseTo(4e-3, 15) // VideoMAE V2, ViT-B
     expect(scaledLearningRate({ ...rule, countRepeats: true })).toBeCloseTo(16e-3, 15)

@@ -2,13 +2,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, expect, it } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { type TrainingJob, trainInDirectory } from './training-run.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-training-run-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-it.each([false, true])('replaces nothing in a folder of another purpose, resuming: %s', async (resume) => {
+test.each([false, true])('replaces nothing in a folder of another purpose, resuming: %s', async (resume) => {
   const out = mkdtempSync(path.join(folder, 'foreign-'))
   writeFileSync(path.join(out, 'config.json'), '{"mine":1}')
   const opened = new Error('the run has begun')

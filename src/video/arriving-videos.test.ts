@@ -1,7 +1,7 @@
 import { appendFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, expect, it, vi } from 'vitest'
+import { afterAll, expect, test, vi } from 'vitest'
 import { arrivingVideos } from './arriving-videos.ts'
 
 // What the system says of a file in a folder that shows names only. Whoever has all rights would not see it.
@@ -19,7 +19,7 @@ const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-arriving-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const inFolder = (name: string) => path.join(folder, name)
 
-it('videos come when they have stopped to grow, once, and again when they change', async () => {
+test('videos come when they have stopped to grow, once, and again when they change', async () => {
   writeFileSync(inFolder('a.mp4'), 'a')
   writeFileSync(inFolder('notes.txt'), 'no video')
   const ending = new AbortController()
@@ -42,14 +42,14 @@ it('videos come when they have stopped to grow, once, and again when they change
   expect(await next()).toBeUndefined()
 })
 
-it.each(['notes.txt', 'nowhere'])('%s, which is no folder, is refused at once', (name) => {
+test.each(['notes.txt', 'nowhere'])('%s, which is no folder, is refused at once', (name) => {
   const { signal } = new AbortController()
   expect(() => arrivingVideos([inFolder(name)], { signal })).toThrow(
     expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringContaining(name) }),
   )
 })
 
-it('many come in portions, and one that changed while earlier ones were worked on comes later', async () => {
+test('many come in portions, and one that changed while earlier ones were worked on comes later', async () => {
   const inbox = inFolder('many')
   mkdirSync(inbox)
   const files = Array.from({ length: 20 }, (_, i) => path.join(inbox, `${String(i).padStart(2, '0')}.mp4`))
@@ -66,7 +66,7 @@ it('many come in portions, and one that changed while earlier ones were worked o
   await arriving.return()
 })
 
-it('what cannot be used is named once, and ends nothing: a broken link, a file without rights, a folder that is gone', async () => {
+test('what cannot be used is named once, and ends nothing: a broken link, a file without rights, a folder that is gone', async () => {
   const inbox = inFolder('faults')
   mkdirSync(inbox)
   symlinkSync('nowhere', path.join(inbox, 'broken.mp4'))

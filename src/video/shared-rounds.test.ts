@@ -1,6 +1,6 @@
 /** Oracle: the loader of one process, over the same entries and bad files. Ranks run in this process and meet in their agreement. */
 import fc from 'fast-check'
-import { expect, it } from 'vitest'
+import { expect, test } from 'vitest'
 import { VideoMaeError } from '../core/errors.ts'
 import type { BadFile } from './epoch-order.ts'
 import { createLoader, type LoadedBatch, type LoaderOptions } from './loader.ts'
@@ -166,7 +166,7 @@ const cases = fc
     return { options, ranks, clips }
   })
 
-it('ranks take what one process takes, and note the same bad files', { timeout: 120_000 }, async () => {
+test('ranks take what one process takes, and note the same bad files', { timeout: 120_000 }, async () => {
   let failed = 0
   await fc.assert(
     fc.asyncProperty(cases, async (one) => {
@@ -186,13 +186,13 @@ it('ranks take what one process takes, and note the same bad files', { timeout: 
   expect(failed).toBeGreaterThan(20)
 })
 
-it('too few videos that can be read are an error of all ranks, which one of them reports', async () => {
+test('too few videos that can be read are an error of all ranks, which one of them reports', async () => {
   const options = loading(4, { batchSize: 4, seed: 1, reader: reader(new Set(['v1'])) })
   const { error } = await together({ options, ranks: 2, clips: 2 }, 0, 3)
   expect(error).toMatch(/4 usable videos for one step but found 3 of 4 \(1 unreadable\)/)
 })
 
-it.each([
+test.each([
   // Two batches a round, each for two ranks: every rank has the outer or the inner pair.
   {
     ranks: 4,
@@ -229,7 +229,7 @@ it.each([
   expect(taken).toEqual(expected)
 })
 
-it('a run that continues with other ranks takes what the first ones would have taken', async () => {
+test('a run that continues with other ranks takes what the first ones would have taken', async () => {
   const options = loading(23, { batchSize: 4, seed: 3, reader: reader(new Set(['v3', 'v8', 'v20'])) })
   const two = { options, ranks: 2, clips: 4 }
   const before = await together(two, 0, 3)
@@ -240,7 +240,7 @@ it('a run that continues with other ranks takes what the first ones would have t
   expect(whole.bad.length).toBe(3)
 })
 
-it('ranks that do not fill batches are refused', () => {
+test('ranks that do not fill batches are refused', () => {
   const share: RankShare = { rank: 0, size: 3, clips: 1, agree: async (all) => all }
   expect(() => createLoader({ ...loading(8, { batchSize: 4, seed: 0 }), share })).toThrow(
     expect.objectContaining({ code: 'INVALID_ARGUMENT' }),

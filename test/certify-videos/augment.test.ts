@@ -5,7 +5,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { auditVideos } from '../../src/certify/videos/audit-videos.ts'
 import { type CertifyVideosJob, certifyVideos } from '../../src/certify/videos/certify-videos.ts'
 import { readEnsemble } from '../../src/certify/videos/ensemble/ensemble-file.ts'
@@ -64,7 +64,7 @@ beforeAll(async () => {
 })
 
 describe('augmentation of heads', () => {
-  it('gives every training video its clips, and inputs and trusted videos one', async () => {
+  test('gives every training video its clips, and inputs and trusted videos one', async () => {
     const given = planned({ trusted: inFolder('videos') })
     const { set, test } = await prepareSets(await planCertification(given), given)
     expect([set.rows, test.rows]).toEqual([training.length * clips, 8])
@@ -76,7 +76,7 @@ describe('augmentation of heads', () => {
     expect(new Set(Array.from({ length: clips }, (_, r) => row(r))).size).toBe(clips)
   })
 
-  it('is in the certificate and in the ensemble, and a video is in one partition with all its clips', async () => {
+  test('is in the certificate and in the ensemble, and a video is in one partition with all its clips', async () => {
     const { certificate } = first
     expect(certificate.options).toMatchObject({ augment, clips: 1, readout: 'hog', engine: null })
     expect([certificate.trainingVideos, certificate.trainingRows]).toEqual([training.length, training.length * clips])
@@ -87,7 +87,7 @@ describe('augmentation of heads', () => {
     expect(buckets.sizes.every((rows: number) => rows % clips === 0)).toBe(true)
   })
 
-  it('one removed video changes one base classifier', async () => {
+  test('one removed video changes one base classifier', async () => {
     const without = await certifyVideos(job('without', { data: inFolder('without.csv') }))
     const digests = (out: string) => readFileSync(inFolder(out, 'learners-k4-d1.txt'), 'utf8').split('\n')
     const [before, after] = [digests('first'), digests('without')]
@@ -95,7 +95,7 @@ describe('augmentation of heads', () => {
     expect(without.certificate.trainingRows).toBe((training.length - 1) * clips)
   })
 
-  it('changes the base classifiers, and their order in the list does not', async () => {
+  test('changes the base classifiers, and their order in the list does not', async () => {
     const [plain, again] = [
       await certifyVideos(job('plain', { augment: undefined })),
       await certifyVideos(job('again', { augment: ['rotate', 'shift'], cache: inFolder('other') })),
@@ -106,7 +106,7 @@ describe('augmentation of heads', () => {
     expect(plain.certificate.options).not.toHaveProperty('augment')
   })
 
-  it('can be verified, also by training base classifiers again', async () => {
+  test('can be verified, also by training base classifiers again', async () => {
     const file = inFolder('first', 'certificate.json')
     const options = { data: inFolder('list.csv'), retrain: [0, 1, 2, 3], cache: inFolder('store') }
     const { differences, checked } = await verifyCertificate(file, options)
@@ -114,7 +114,7 @@ describe('augmentation of heads', () => {
     expect(checked.join('\n')).toMatch(/trained again: votes on all inputs and digests and stored weights/)
   })
 
-  it('predicts new videos by their middle clip, as the certificate does', async () => {
+  test('predicts new videos by their middle clip, as the certificate does', async () => {
     const ensemble = await openCertifiedEnsemble(inFolder('first'), { threads: 1, workers: 1 })
     try {
       const expected = first.certificate.runs[0].inputs ?? []
@@ -126,7 +126,7 @@ describe('augmentation of heads', () => {
     }
   })
 
-  it('is attacked by the audit as one video, and planned with all its clips', async () => {
+  test('is attacked by the audit as one video, and planned with all its clips', async () => {
     const { out, cache, data, from } = job('audit')
     const audited = await auditVideos({
       ...{
@@ -149,7 +149,7 @@ describe('augmentation of heads', () => {
     expect(forecast.features?.items).toBe(training.length * clips + 8)
   })
 
-  it('is refused where nothing reads it', async () => {
+  test('is refused where nothing reads it', async () => {
     const refused = (name: string) =>
       expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringMatching(`${name} `) })
     const plan = (more: Partial<CertifyVideosOptions>) => planCertification(planned(more))

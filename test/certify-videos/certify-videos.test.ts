@@ -2,7 +2,7 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { CertificateFile } from '../../src/certify/files/certificate-file.ts'
 import { type CertifyVideosOptions, checkPlan, planCertification } from '../../src/certify/videos/plan.ts'
 import { prepareSets } from '../../src/certify/videos/prepare.ts'
@@ -41,7 +41,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe('what an encoder was trained on', () => {
-  it('is read from its run, with the contents of its videos', async () => {
+  test('is read from its run, with the contents of its videos', async () => {
     const outcome = await trainingManifestOf(run)
     if (!outcome.known) throw new Error(outcome.why)
     expect(outcome.manifest.samples.size).toBe(6)
@@ -51,14 +51,14 @@ describe('what an encoder was trained on', () => {
     expect(again).toEqual(outcome)
   })
 
-  it('includes what the weights it started from were trained on', async () => {
+  test('includes what the weights it started from were trained on', async () => {
     await pretrainOn(path.join(videos, 'left'), inFolder('continued'), run)
     const outcome = await trainingManifestOf(inFolder('continued'))
     if (!outcome.known) throw new Error(outcome.why)
     expect(outcome.manifest.samples.size).toBe(6 + 8)
   })
 
-  it('decides which threat is refused, before any video is decoded', async () => {
+  test('decides which threat is refused, before any video is decoded', async () => {
     const clean = await planCertification(options(run))
     expect(clean.encoder.trust).toBe('external')
     checkPlan(clean, 'content', ['dpa'], 'general')
@@ -78,7 +78,7 @@ describe('what an encoder was trained on', () => {
 })
 
 describe('features for certificates', () => {
-  it('do not depend on which other videos there are', async () => {
+  test('do not depend on which other videos there are', async () => {
     const whole = await prepareSets(await planCertification(options(run)), options(run))
     const one = path.join(videos, 'right/00001.mp4')
     const list = inFolder('few.csv')
@@ -98,7 +98,7 @@ describe('features for certificates', () => {
     expect(wholeRow).toEqual(rowOf(part))
   })
 
-  it('put every video on a side by its own hash: deleting one moves no other', async () => {
+  test('put every video on a side by its own hash: deleting one moves no other', async () => {
     const all = (await planCertification(options('pixels'))).split
     const names = [...all.train, ...all.test].map(({ path: file, label }) => `${file},${label}`).sort()
     writeFileSync(inFolder('half.csv'), `path,label\n${names.filter((_, i) => i % 2 === 0).join('\n')}\n`)
@@ -132,7 +132,7 @@ interface Audited {
 describe('videomae certify, audit and lethal-dose', () => {
   const common = ['--cache', inFolder('store'), '--threads', '1', '--workers', '1', '--json', '--test-share', '0.3']
 
-  it('certifies predictions on videos and writes what a reader needs', async () => {
+  test('certifies predictions on videos and writes what a reader needs', async () => {
     const out = inFolder('certificate')
     const { code, stdout, stderr } = await videomae(
       ...['certify', videos, '--from', run, '--partitions', '3,5', '--rule', 'dpa,roe,fa', '--spread', '2'],
@@ -184,7 +184,7 @@ describe('videomae certify, audit and lethal-dose', () => {
     expect(digestOf(merged, 5)).toBe(digestOf(certificate, 5))
   })
 
-  it('refuses to protect the videos that the encoder was trained on', async () => {
+  test('refuses to protect the videos that the encoder was trained on', async () => {
     await pretrainOn(videos, inFolder('seen'))
     const command = [
       'certify',
@@ -212,7 +212,7 @@ describe('videomae certify, audit and lethal-dose', () => {
     expect(sources).toMatchObject({ code: 3, stdout: expect.stringContaining('GROUP_MISSING') })
   })
 
-  it('certifies poison in a stretch of time, where the list says when videos were collected', async () => {
+  test('certifies poison in a stretch of time, where the list says when videos were collected', async () => {
     const names = (await planCertification(options('pixels'))).split
     const files = [...names.train, ...names.test].map(({ path: file, label }) => ({ file, label }))
     const day = (i: number) => new Date(Date.UTC(2024, 0, 1 + 3 * i)).toISOString().slice(0, 10)
@@ -282,7 +282,7 @@ describe('videomae certify, audit and lethal-dose', () => {
     expect((await refused(...command, ...bounds, '--threat', 'general')).error.code).toBe('THREAT_NOT_CERTIFIED')
   })
 
-  it('says that learners from scratch use no encoder', async () => {
+  test('says that learners from scratch use no encoder', async () => {
     const scratch = ['--learner', 'scratch', '--epochs', '1', '--partitions', '2', '--rule', 'dpa']
     const text = common.filter((option) => option !== '--json')
     const { code, stdout } = await videomae(
@@ -303,7 +303,7 @@ describe('videomae certify, audit and lethal-dose', () => {
     expect(error).toMatchObject({ code: 'LEARNER_NOT_GROUPED', hint: expect.stringContaining('ridge') })
   })
 
-  it('audits with poisoned training sets', async () => {
+  test('audits with poisoned training sets', async () => {
     // All but two videos are of one class: learners of few videos agree on it, so that there are radii above 0 to check.
     const list = inFolder('mostly-one.csv')
     const files = ['left', 'right', 'clockwise'].flatMap((name) =>
@@ -349,7 +349,7 @@ describe('videomae certify, audit and lethal-dose', () => {
     expect(odd).toMatchObject({ code: 2, stdout: expect.stringContaining('a multiple of the 5 encoder groups') })
   })
 
-  it('compares predicted and measured radii of several learners', async () => {
+  test('compares predicted and measured radii of several learners', async () => {
     const { code, stdout } = await videomae(
       ...['lethal-dose', videos, '--from', run, '--from', 'pixels', '--partitions', '2,4', '--subsets', '10'],
       ...['--out', inFolder('dose'), ...common],

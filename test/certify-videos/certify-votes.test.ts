@@ -1,7 +1,7 @@
 /** `certify --votes`, through the compiled program. */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, expect, it } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { makeTemporaryFolder } from '../../src/core/make-folder.ts'
 import { videomae } from '../support/run-program.ts'
 
@@ -9,7 +9,7 @@ const folder = makeTemporaryFolder('certify-votes')
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-it('certifies votes of another system', async () => {
+test('certifies votes of another system', async () => {
   mkdirSync(inFolder('votes'), { recursive: true })
   const file = inFolder('votes', 'votes.csv')
   // 7 votes for class 1 against 2 for class 0: floor((5 - 1) / 2) = 2, with index 0 winning ties.

@@ -5,7 +5,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { certifyBallots } from '../../src/certify/rules/certify-ballots.ts'
 import type { LearnerKind } from '../../src/certify/videos/learners/learner-options.ts'
 import { type CertifyVideosOptions, planCertification } from '../../src/certify/videos/plan.ts'
@@ -100,7 +100,7 @@ async function certified(kind: LearnerKind, data: readonly Row[], declared: bool
   })
 }
 
-it.each(
+test.each(
   (['attentive', 'full', 'scratch'] as const).flatMap((kind) =>
     [true, false].map((declared) => ({ kind, declared, how: declared ? 'declared' : 'any' })),
   ),

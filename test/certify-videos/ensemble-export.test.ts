@@ -5,7 +5,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type Ballots, ballotsFromScores } from '../../src/certify/rules/ballot.ts'
 import { certifyBallots } from '../../src/certify/rules/certify-ballots.ts'
 import { type CertifiedVideos, type CertifyVideosJob, certifyVideos } from '../../src/certify/videos/certify-videos.ts'
@@ -92,7 +92,7 @@ const inputsOf = ({ certificate }: CertifiedVideos, rule: 'dpa' | 'roe') =>
   certificate.runs.find((one) => one.rule === rule)!.inputs!.map(({ id: _, label: __, ...rest }) => rest)
 
 describe('an exported ensemble', () => {
-  it.each([
+  test.each([
     ['ridge', 'uint8'],
     ['nearest_mean', 'float32'],
     ['linear', 'uint8'],
@@ -120,7 +120,7 @@ describe('an exported ensemble', () => {
     expect(JSON.parse(metadata!['videomae.ensemble'])).toMatchObject({ threat: result.certificate.threat })
   })
 
-  it('takes features where there is no encoder, and through the command', async () => {
+  test('takes features where there is no encoder, and through the command', async () => {
     const result = await certify('pixels', { from: 'pixels', partitions: 4 })
     const out = inFolder('pixels.onnx')
     const refused = exportEnsemble(inFolder('pixels'), { out })
@@ -146,7 +146,7 @@ describe('an exported ensemble', () => {
     expect(JSON.parse(without.stdout)).toMatchObject({ error: { code: 'INVALID_ARGUMENT' } })
   })
 
-  it('is not written where it does not agree', async () => {
+  test('is not written where it does not agree', async () => {
     await certify('exact', { partitions: 4 })
     const out = inFolder('exact.onnx')
     // No arithmetic gives the same last bits.

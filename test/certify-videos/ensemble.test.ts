@@ -5,7 +5,7 @@
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { certifyBallots } from '../../src/certify/rules/certify-ballots.ts'
 import type { Rule } from '../../src/certify/rules/list.ts'
 import { type CertifiedVideos, type CertifyVideosJob, certifyVideos } from '../../src/certify/videos/certify-videos.ts'
@@ -99,7 +99,7 @@ async function middleClips(entries: CertifiedVideos['plan']['split']['test']): P
 }
 
 describe('prediction, radius and rivals are those of the certificate', () => {
-  it('by rules of disjoint partitions and with a spread, features scaled by trusted videos', async () => {
+  test('by rules of disjoint partitions and with a spread, features scaled by trusted videos', async () => {
     const rules = ['dpa', 'roe', 'fa', 'fa_exact', 'roe_fa'] as const
     const result = await certifyVideos(job('all', { rules, spread: 2, trusted: elsewhere }))
     expect(new Set(result.certificate.runs.map(({ ensemble }) => ensemble?.file))).toEqual(
@@ -115,7 +115,7 @@ describe('prediction, radius and rivals are those of the certificate', () => {
     expect(readFileSync(file).equals(before)).toBe(true)
   })
 
-  it.each(['nearest_mean', 'linear'] as const)('of %s heads, with declared classes', async (kind) => {
+  test.each(['nearest_mean', 'linear'] as const)('of %s heads, with declared classes', async (kind) => {
     const classes = ['left', 'right', 'clockwise']
     const rules = ['dpa', 'roe'] as const
     // More partitions than samples: some learners have none, and abstain.
@@ -131,12 +131,12 @@ describe('prediction, radius and rivals are those of the certificate', () => {
     await (await openCertifiedEnsemble(file, { rule: 'dpa', classes })).close()
   })
 
-  it.each(['pixels', 'untrained'])('on %s', async (what) => {
+  test.each(['pixels', 'untrained'])('on %s', async (what) => {
     const from = what === 'pixels' ? what : `untrained:${run}`
     await requireSame(await certifyVideos(job(what, { from, rules: ['dpa'], seed: 3, stride: 2 })), ['dpa'])
   })
 
-  it('by rule temporal', async () => {
+  test('by rule temporal', async () => {
     const { split } = await planVideos({ data: videos, cache: inFolder('store') })
     const day = (i: number) => new Date(Date.UTC(2024, 0, 1 + 3 * i)).toISOString().slice(0, 10)
     const files = [...split.train, ...split.test]
@@ -147,7 +147,7 @@ describe('prediction, radius and rivals are those of the certificate', () => {
     await requireSame(await certifyVideos(timed), ['temporal'])
   })
 
-  it('by rule groups, each group with an encoder of its own', async () => {
+  test('by rule groups, each group with an encoder of its own', async () => {
     const { split, classes } = await planVideos({ data: videos, cache: inFolder('store'), testShare: 0.4 })
     const lists = await writeGroupLists(inFolder(), split.train, groupsOf(split.train, classes, 'content', 2), 2)
     const { data: _, ...rest } = tinyRun('')
@@ -200,7 +200,7 @@ describe('what is not what was certified', () => {
   const refused = (where: string, options: CertifiedEnsembleOptions = { rule: 'dpa' }) =>
     expect(openCertifiedEnsemble(where, { threads: 1, workers: 1, ...options })).rejects
 
-  it('is refused by name: rule, encoder, decoder, views', async () => {
+  test('is refused by name: rule, encoder, decoder, views', async () => {
     await refused(file, {}).toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('dpa, roe') })
     await refused(file, { rule: 'fa' }).toMatchObject({ code: 'INVALID_ARGUMENT' })
     const [mismatch, rule] = [{ code: 'ENSEMBLE_MISMATCH' }, 'dpa'] as const
@@ -220,7 +220,7 @@ describe('what is not what was certified', () => {
     await refused(file, { rule, encoder: inFolder('resized') }).toMatchObject(named('size of frames'))
   })
 
-  it('is told: another engine, whose features differ in their last bits', async () => {
+  test('is told: another engine, whose features differ in their last bits', async () => {
     const ensemble = await openCertifiedEnsemble(file, { rule: 'dpa', engine: 'reference', workers: 1 })
     expect(ensemble.warnings.join()).toContain('but this is reference')
     expect(await ensemble.predict([path.join(videos, 'left/00000.mp4')])).toMatchObject([{ ok: true }])
@@ -232,7 +232,7 @@ describe('what is not what was certified', () => {
     await same.close()
   })
 
-  it('is found by the certificate, and another file in its place is not taken', async () => {
+  test('is found by the certificate, and another file in its place is not taken', async () => {
     for (const where of [inFolder('plain'), inFolder('plain', 'certificate.json')])
       await (await openCertifiedEnsemble(where, { rule: 'dpa', threads: 1 })).close()
     await certifyVideos(job('other', { ...both, seed: 5 }))
@@ -247,7 +247,7 @@ describe('what is not what was certified', () => {
     await refused(path.join(run, 'step-00000002', 'model.safetensors')).toMatchObject({ code: 'ENSEMBLE_INVALID' })
   })
 
-  it('includes learners that are trained networks: they are not kept in a file', async () => {
+  test('includes learners that are trained networks: they are not kept in a file', async () => {
     const attentive = job('attentive', { learner: { kind: 'attentive', epochs: 1 }, partitions: 2, rules: ['dpa'] })
     const { certificate } = await certifyVideos(attentive)
     expect(certificate.runs[0].ensemble).toBeNull()
@@ -260,7 +260,7 @@ describe('what is not what was certified', () => {
 })
 
 describe('videomae predict --certified', () => {
-  it('prints class, radius and runner-up, and ends with 8 where it abstains', async () => {
+  test('prints class, radius and runner-up, and ends with 8 where it abstains', async () => {
     // Learners of few videos agree on a class that most are of, not on all inputs.
     const { split } = await planVideos({ data: videos, cache: inFolder('store') })
     const rows = [...split.train, ...split.test].map(
@@ -310,7 +310,7 @@ describe('videomae predict --certified', () => {
     expect((JSON.parse(unreadable.stdout) as typeof shown).predictions.at(-1)).toMatchObject({ ok: false })
   })
 
-  it('refuses options that would be without effect', async () => {
+  test('refuses options that would be without effect', async () => {
     const refused = async (...args: string[]) =>
       (JSON.parse((await videomae('predict', 'a.mp4', ...args, '--json')).stdout) as { error: { message: string } })
         .error

@@ -2,7 +2,7 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { type CertifyVideosJob, certifyVideos } from '../../src/certify/videos/certify-videos.ts'
 import { forecastCertification } from '../../src/certify/videos/forecast/forecast.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
@@ -28,7 +28,7 @@ const job: CertifyVideosJob = {
   ...{ workers: 1, threads: 1, out: inFolder('out') },
 }
 
-it('names learners, samples, files and the largest radius of the run that follows, and writes nothing', async () => {
+test('names learners, samples, files and the largest radius of the run that follows, and writes nothing', async () => {
   const before = readdirSync(folder)
   const temporary = readdirSync(os.tmpdir()).filter((name) => name.startsWith('videomae-plan-'))
   const forecast = await forecastCertification(job)
@@ -74,7 +74,7 @@ it('names learners, samples, files and the largest radius of the run that follow
   expect(forecast.files.filter(({ file }) => !names.has(file) && !file.startsWith('learners/'))).toEqual([])
 })
 
-it('the command prints it, with a proposal from a study, and makes no folder', async () => {
+test('the command prints it, with a proposal from a study, and makes no folder', async () => {
   const measured = {
     ...{ inputs: 4, cleanAccuracy: 1, certifiedAccuracy: [1, 0.5], medianRadius: 1 },
     ...{ medianAsPrintedByReferenceScripts: 2, averageCertifiedRadius: 0.5 },
@@ -100,7 +100,7 @@ it('the command prints it, with a proposal from a study, and makes no folder', a
   expect(readFileSync(inFolder('dose.json'), 'utf8')).toBe(JSON.stringify(study))
 })
 
-it('is refused at once for far more learners than videos fill, as is the run', async () => {
+test('is refused at once for far more learners than videos fill, as is the run', async () => {
   const refused = { code: 'INVALID_ARGUMENT', message: expect.stringContaining('the protected samples are 16') }
   const far = { ...job, partitions: 2 ** 24, rules: ['dpa'] as const, spread: undefined }
   await expect(forecastCertification(far)).rejects.toMatchObject(refused)

@@ -2,7 +2,7 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, describe, expect, test, vi } from 'vitest'
 import { certifyCommand } from '../../src/cli/certify.ts'
 import { type CertifyCommandOptions, certify } from '../../src/cli/commands/certify.ts'
 import { optionsWith } from '../support/options-with.ts'
@@ -52,7 +52,7 @@ async function refusal(data: string, more: Partial<CertifyCommandOptions>) {
 }
 
 describe('before encoders of groups are pretrained, certify refuses', () => {
-  it('rows that their label takes out of a group, where labels are what may change', async () => {
+  test('rows that their label takes out of a group, where labels are what may change', async () => {
     expect(await refusal(unlabeled, { threat: 'label_flip' })).toMatchObject({
       code: 'ROWS_WITHOUT_CLASS',
       message: expect.stringContaining('clip-5.mp4'),
@@ -62,7 +62,7 @@ describe('before encoders of groups are pretrained, certify refuses', () => {
     })
   })
 
-  it('rules and claims that encoders of groups do not allow', async () => {
+  test('rules and claims that encoders of groups do not allow', async () => {
     const counts = { code: 'THREAT_NOT_CERTIFIED', message: expect.stringContaining('rule "dpa" counts one') }
     expect(await refusal(plain, { rule: 'groups,dpa' })).toMatchObject(counts)
     expect(await refusal(plain, { rule: 'fa', threat: 'label_flip' })).toMatchObject({
@@ -80,14 +80,14 @@ describe('before encoders of groups are pretrained, certify refuses', () => {
     expect(await refusal(plain, { trainedOn: plain })).toMatchObject({ code: 'INVALID_ARGUMENT' })
   })
 
-  it('learners that have no part in a group, and groups without videos', async () => {
+  test('learners that have no part in a group, and groups without videos', async () => {
     expect(await refusal(plain, { learner: 'attentive' })).toMatchObject({ code: 'LEARNER_NOT_GROUPED' })
     const few = { groups: 40, partitions: '40' }
     expect(await refusal(plain, few)).toMatchObject({ code: 'ENCODER_GROUP_EMPTY' })
     expect(await refusal(plain, { by: 'source', threat: 'source' })).toMatchObject({ code: 'GROUP_MISSING' })
   })
 
-  it('one id with several sources', async () => {
+  test('one id with several sources', async () => {
     const split = inFolder('split.csv')
     const parts = (i: number) =>
       i === 5
@@ -97,7 +97,7 @@ describe('before encoders of groups are pretrained, certify refuses', () => {
     expect(await refusal(split, { by: 'source', threat: 'source' })).toMatchObject({ code: 'VIDEO_SPLIT' })
   })
 
-  it('recipes that do not exist or do not start from fresh weights', async () => {
+  test('recipes that do not exist or do not start from fresh weights', async () => {
     expect(await refusal(plain, { groupRecipe: 'no-such-recipe' })).toMatchObject({
       message: expect.stringContaining('no-such-recipe'),
     })
@@ -109,7 +109,7 @@ describe('before encoders of groups are pretrained, certify refuses', () => {
   })
 })
 
-it('lists of groups hold every protected video once; rows without a label are in none', async () => {
+test('lists of groups hold every protected video once; rows without a label are in none', async () => {
   const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
   const out = inFolder('lists')
   const options = { rule: 'groups', groups: 2, stage: 'groups', quiet: true, json: true } as const

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import os from 'node:os'
 import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { certifyInTurns } from '../../src/certify/certify.ts'
 import type { TestInputs } from '../../src/certify/ensemble/feature-set.ts'
 import type { TrainedEnsemble } from '../../src/certify/ensemble/learners.ts'
@@ -19,7 +19,7 @@ const videos = path.join(folder, 'videos')
 beforeAll(() => generateMotionDataset(videos, { clips: 24, size: 16, frames: 4, seed: 4, classes: ['left', 'right'] }))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-it('is stopped in the middle of certifying, and tells how far it is', async () => {
+test('is stopped in the middle of certifying, and tells how far it is', async () => {
   // One input of so many learners takes longer than a turn; thousands of them would take hours.
   const [learners, inputs, classes] = [1200, 1000, 3]
   const ballots = emptyBallots(inputs, learners, classes, 1)
@@ -42,7 +42,7 @@ it('is stopped in the middle of certifying, and tells how far it is', async () =
   expect(seen[0]).toBeLessThan(inputs)
 })
 
-it('continues after signals and kills at any moment, to the same bytes', async () => {
+test('continues after signals and kills at any moment, to the same bytes', async () => {
   const command = (out: string) => [
     ...['certify', videos, '--from', 'pixels', '--partitions', '4,6', '--rule', 'dpa,roe,fa', '--spread', '2'],
     ...['--threads', '1', '--workers', '1', '--out', path.join(folder, out)],
@@ -65,7 +65,7 @@ it('continues after signals and kills at any moment, to the same bytes', async (
     expect(existsSync(path.join(folder, 'stopped', name))).toBe(true)
 })
 
-it.skipIf(process.platform === 'win32')(
+test.skipIf(process.platform === 'win32')(
   'ends with 130 at Ctrl-C with collective bounds to come, with whole files only',
   async () => {
     const out = path.join(folder, 'collective')

@@ -5,7 +5,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { LethalDoseReport } from '../../src/certify/dose/lethal-dose.ts'
 import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
 import type { EnsemblePlan } from '../../src/certify/ensemble/learners.ts'
@@ -59,7 +59,7 @@ async function prepared(kind: LearnerKind, from: string): Promise<Prepared<Video
 const plan: EnsemblePlan = { by: 'content', learners: 2, threads: 1 }
 
 describe('learners that are kept', () => {
-  it.each(['attentive', 'full'] as const)('are of one encoder: %s', async (kind) => {
+  test.each(['attentive', 'full'] as const)('are of one encoder: %s', async (kind) => {
     const [first, second] = [await prepared(kind, 'first'), await prepared(kind, 'second')]
     const directory = inFolder(`learners-${kind}`)
     const share = (index: number) => ({ ...plan, directory, shard: { index, count: 2 } })
@@ -76,7 +76,7 @@ describe('learners that are kept', () => {
     expect(one.filter((digest) => other.includes(digest))).toEqual([])
   })
 
-  it('do not depend on the weights of an encoder of which only the sizes count', async () => {
+  test('do not depend on the weights of an encoder of which only the sizes count', async () => {
     const [first, second] = [await prepared('scratch', 'first'), await prepared('scratch', 'second')]
     const directory = inFolder('learners-scratch')
     const { records } = await first.learners.train(first.set, { ...plan, directory })
@@ -84,7 +84,7 @@ describe('learners that are kept', () => {
     expect([again.resumed, again.records]).toEqual([2, records])
   })
 
-  it('heads are of one encoder, too', async () => {
+  test('heads are of one encoder, too', async () => {
     const directory = inFolder('heads')
     const learners = headLearners({ kind: 'ridge' })
     const sets = async (from: string) => prepareSets(await planCertification(options(from)), options(from))
@@ -96,7 +96,7 @@ describe('learners that are kept', () => {
 })
 
 describe('features that are kept', () => {
-  it('of clips that shared a run, or from another engine or decoder, are not those of a certificate', async () => {
+  test('of clips that shared a run, or from another engine or decoder, are not those of a certificate', async () => {
     const cache = inFolder('shared-store')
     const source = await readEncoder(inFolder('first'))
     const entries = listVideos(videos)
@@ -123,7 +123,7 @@ describe('a lethal-dose study', () => {
   beforeEach(() => void vi.spyOn(process.stdout, 'write').mockReturnValue(true))
   afterEach(() => void vi.restoreAllMocks())
 
-  it('says what its radii are a promise against, for each encoder', async () => {
+  test('says what its radii are a promise against, for each encoder', async () => {
     const out = inFolder('dose')
     await lethalDoseCommand(videos, optionsWith(lethalDose, { ...study, from: [inFolder('first'), 'pixels'], out }))
     const { learners } = JSON.parse(readFileSync(path.join(out, 'lethal-dose.json'), 'utf8')) as LethalDoseReport
@@ -136,7 +136,7 @@ describe('a lethal-dose study', () => {
     expect(table).toContain('nobody who may poison the protected set could influence the encoder')
   })
 
-  it('refuses what the encoder does not allow, as a certificate does', async () => {
+  test('refuses what the encoder does not allow, as a certificate does', async () => {
     await pretrainOn(videos, inFolder('seen'), 0)
     const wanted = optionsWith(lethalDose, { ...study, from: ['pixels', inFolder('seen')], out: inFolder('dose-seen') })
     await expect(lethalDoseCommand(videos, wanted)).rejects.toMatchObject({ code: 'THREAT_NOT_CERTIFIED' })

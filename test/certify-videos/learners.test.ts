@@ -5,7 +5,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { assertAudit, audit } from '../../src/certify/audit/audit.ts'
 import { certify } from '../../src/certify/certify.ts'
 import { trainShare } from '../../src/certify/certify-plan.ts'
@@ -93,7 +93,7 @@ describe.each([
   { kind: 'scratch', epochs: 1 },
   { kind: 'scratch_augmented', epochs: 1 },
 ] as const)('learners of kind $kind', (learner) => {
-  it('depend on their own videos and number alone, and are kept', async () => {
+  test('depend on their own videos and number alone, and are kept', async () => {
     const { learners, set, test } = await prepared(learner)
     const directory = inFolder(`kept-${learner.kind}`)
     const first = await learners.train(set, { ...plan, directory })
@@ -141,7 +141,7 @@ const recorder: LearnerTrainer = {
 }
 
 describe('the family', () => {
-  it('trains shares apart, repairs a damaged learner, and names what is missing', async () => {
+  test('trains shares apart, repairs a damaged learner, and names what is missing', async () => {
     const { set } = await prepared({ kind: 'attentive', epochs: 1 })
     const family = engineLearners(recorder, 5)
     const directory = inFolder('shares')
@@ -158,7 +158,7 @@ describe('the family', () => {
     expect([repaired.resumed, repaired.records]).toEqual([3, whole.records])
   })
 
-  it('adds up the scores of several seeds of a partition; an empty partition abstains', async () => {
+  test('adds up the scores of several seeds of a partition; an empty partition abstains', async () => {
     const { set, test } = await prepared({ kind: 'attentive', epochs: 1 })
     const family = engineLearners(recorder)
     const one = await family.train(set, plan)
@@ -177,7 +177,7 @@ describe('the family', () => {
     expect(many.records.some(({ samples }) => samples === 0)).toBe(true)
   })
 
-  it('trains d learners of Finite Aggregation on each video; with d = 1 they are those of DPA', async () => {
+  test('trains d learners of Finite Aggregation on each video; with d = 1 they are those of DPA', async () => {
     const { set, test, encoder } = await prepared({ kind: 'attentive', epochs: 1 })
     const family = engineLearners(recorder)
     const offsets = spreadOffsets(3, 2)
@@ -209,7 +209,7 @@ describe('the family', () => {
     expect(seedsDrawn).toEqual([])
   })
 
-  it('goes through certify and audit: no learner changes that should not', async () => {
+  test('goes through certify and audit: no learner changes that should not', async () => {
     const { set, test, encoder } = await prepared({ kind: 'attentive', epochs: 1 })
     const { learners } = await prepared({ kind: 'attentive', epochs: 1 })
     const directory = inFolder('certified')
@@ -227,7 +227,7 @@ describe('the family', () => {
     expect(report.changedLearners).toBeGreaterThan(0)
   })
 
-  it('refuses options that a learner does not have', async () => {
+  test('refuses options that a learner does not have', async () => {
     const refused = (learner: LearnerOptions, more: Partial<CertifyVideosOptions> = {}) =>
       expect(planCertification(options(learner, more))).rejects
     await refused({ kind: 'scratch' }, { from: 'pixels' }).toThrow(/a checkpoint/)
@@ -248,7 +248,7 @@ describe('the family', () => {
 })
 
 describe('an encoder for each group', () => {
-  it('is pretrained on the list of its group, checked, and certified by rule groups', async () => {
+  test('is pretrained on the list of its group, checked, and certified by rule groups', async () => {
     const all = options({ kind: 'ridge' }, { from: [] })
     const { split, classes } = await planVideos(all)
     const groupOf = groupsOf(split.train, classes, 'content', 2)
@@ -286,7 +286,7 @@ describe('an encoder for each group', () => {
   })
 })
 
-it('resample: identity, mirror, and the mean of neighbors', () => {
+test('resample: identity, mirror, and the mean of neighbors', () => {
   const from = Uint8Array.from({ length: 4 * 4 * 3 }, (_, i) => 4 * i)
   const [whole, output] = [
     { x: 0, y: 0, width: 4, height: 4 },

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { auditLists, certifyData, type ListAuditOptions } from '../../src/certify/videos/audit/list-audit.ts'
 import { auditVideos } from '../../src/certify/videos/audit-videos.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
@@ -44,7 +44,7 @@ function list(name: string, splitOf: (i: number) => string): string {
 }
 
 describe('certificates of videos', () => {
-  it('stand attacks on a list and on a folder, and nothing of these stays', async () => {
+  test('stand attacks on a list and on a folder, and nothing of these stays', async () => {
     const data = list('split.csv', (i) => (i % 4 === 0 ? 'test' : 'train'))
     for (const report of [await auditLists(options(data)), await auditLists(options(videos))]) {
       expect(report.violations).toEqual([])
@@ -54,7 +54,7 @@ describe('certificates of videos', () => {
     expect(existsSync(inFolder('attacked'))).toBe(false)
   })
 
-  it('stand odd names of files in a list that is separated by blanks', async () => {
+  test('stand odd names of files in a list that is separated by blanks', async () => {
     const rows = listVideos(videos, { labelFromFolder: true }).map(({ path: file, label }, i) =>
       [file, label, i % 4 === 0 ? 'test' : 'train'].join(' '),
     )
@@ -75,7 +75,7 @@ describe('certificates of videos', () => {
     expect(report.checkedPredictions).toBeGreaterThan(0)
   })
 
-  it('are found out where a file without a row takes over the row of another', async () => {
+  test('are found out where a file without a row takes over the row of another', async () => {
     const rows = listVideos(videos, { labelFromFolder: true }).map(({ path: file, label }) => `${file} ${label}`)
     const data = inFolder('taken.txt')
     writeFileSync(data, `path label\n${rows.join('\n')}\n`)
@@ -92,7 +92,7 @@ describe('certificates of videos', () => {
     expect(report.violations.every(({ acts }) => acts.includes('insert a file named as a row'))).toBe(true)
   })
 
-  it.each([
+  test.each([
     // The class list is read off the data, and the first one wins ties.
     ['the first class of the list', (rows: readonly Row[]) => rows.map(({ label = '' }) => label).sort()[0]],
     // Whether there is a split is read off all rows.
@@ -123,7 +123,7 @@ describe('the white-box certificate of ridge heads', () => {
       ...more,
     })
 
-  it('stands labels that are flipped in the rows', async () => {
+  test('stands labels that are flipped in the rows', async () => {
     const data = list('flips.csv', (i) => (i % 4 === 0 ? 'test' : 'train'))
     const seen = new Set<string>()
     const radii = new Map<string, number>()
@@ -148,7 +148,7 @@ describe('the white-box certificate of ridge heads', () => {
     expect(kinds.every((kind) => kind.startsWith('relabel'))).toBe(true)
   })
 
-  it('that promises too much is found out', async () => {
+  test('that promises too much is found out', async () => {
     const data = list('flips.csv', (i) => (i % 4 === 0 ? 'test' : 'train'))
     const certified: ListAuditOptions['certified'] = async (attacked, given) => {
       const outcome = await certifyData(attacked, given)
@@ -167,7 +167,7 @@ describe('videomae audit', () => {
   const command = ['audit', videos, '--from', 'pixels', '--learner', 'nearest_mean', '--threads', '1', '--workers', '1']
   const common = [...command, '--cache', inFolder('store'), '--trials', '3', '--attacks', '2', '--json']
 
-  it('attacks rows and files, too, and counts what it did', async () => {
+  test('attacks rows and files, too, and counts what it did', async () => {
     const killed = inFolder('audit', 'attacked-2147483647') // of a process that is gone
     mkdirSync(killed, { recursive: true })
     const { code, stdout } = await videomae(
@@ -189,7 +189,7 @@ describe('videomae audit', () => {
     expect(existsSync(killed)).toBe(false)
   })
 
-  it('flips labels against the white-box certificate, and refuses it where it does not hold', async () => {
+  test('flips labels against the white-box certificate, and refuses it where it does not hold', async () => {
     const data = list('white-box.csv', (i) => (i % 3 === 0 ? 'test' : 'train'))
     const ridge = ['audit', data, '--from', 'pixels', '--white-box', '--threads', '1', '--workers', '1', '--json']
     const few = ['--trials', '2', '--attacks', '1', '--partitions', '3', '--list-trials', '4']
@@ -203,7 +203,7 @@ describe('videomae audit', () => {
     expect(other).toMatchObject({ code: 2, stdout: expect.stringContaining('ridge heads') })
   })
 
-  it('ends with a code of its own where there was nothing to check', async () => {
+  test('ends with a code of its own where there was nothing to check', async () => {
     // One learner has no radius but 0: one poison may change it.
     const { code, stdout } = await videomae(
       ...common,
@@ -219,7 +219,7 @@ describe('videomae audit', () => {
     expect(existsSync(inFolder('none', 'audit.json'))).toBe(true)
   })
 
-  it('does not pass where no claim holds with the encoder', async () => {
+  test('does not pass where no claim holds with the encoder', async () => {
     const out = inFolder('no-claim')
     await expect(
       auditVideos({ data: videos, from: 'pixels', labelsUsed: true, listTrials: 0, out }),

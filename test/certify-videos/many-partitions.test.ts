@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, expect, it, vi } from 'vitest'
+import { afterAll, expect, test, vi } from 'vitest'
 import type { VideoCertificate } from '../../src/certify/videos/video-certificate.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { videomae } from '../support/run-program.ts'
@@ -14,7 +14,7 @@ const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-many-partitions-'))
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-it('500 partitions of 12 videos: warned of on stderr, next to the table and in the certificate', async () => {
+test('500 partitions of 12 videos: warned of on stderr, next to the table and in the certificate', async () => {
   const classes = ['left', 'right'] as const
   await generateMotionDataset(inFolder('videos'), { clips: 12, size: 16, frames: 4, seed: 4, classes })
   const { code, stdout, stderr } = await videomae(

@@ -2,7 +2,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { attentiveLearnerNeed } from '../../src/certify/videos/learners/attentive.ts'
 import type { LearnerKind } from '../../src/certify/videos/learners/learner-options.ts'
 import { ensembleSize, requireStudyMemory } from '../../src/certify/videos/memory.ts'
@@ -46,7 +46,7 @@ describe('the need of attentive learners', () => {
   const need = (more: object) =>
     attentiveLearnerNeed(source, { engine: 'onnx', classes: 2, rows: 100, tests: 1, atOnce: 1, ...more }).memory
 
-  it('counts the tokens of the videos of each learner, and the learners that train at once', () => {
+  test('counts the tokens of the videos of each learner, and the learners that train at once', () => {
     const { encoder, frames, patch, tubelet, imageSize } = source.configuration
     const tokens = (frames / tubelet) * (imageSize[0] / patch) * (imageSize[1] / patch)
     const rowBytes = 4 * tokens * encoder.width
@@ -59,7 +59,7 @@ describe('the need of attentive learners', () => {
 })
 
 describe('a certification is refused where it does not fit', () => {
-  it.each(['ridge', 'nearest_mean', 'linear', 'attentive', 'full', 'scratch'] as const)(
+  test.each(['ridge', 'nearest_mean', 'linear', 'attentive', 'full', 'scratch'] as const)(
     '--learner %s: before the store is opened, with the numbers',
     async (kind) => {
       memory.available = 20e6
@@ -72,7 +72,7 @@ describe('a certification is refused where it does not fit', () => {
     },
   )
 
-  it('for the tokens of the videos of a learner: names how many may train at once, or what else to take', async () => {
+  test('for the tokens of the videos of a learner: names how many may train at once, or what else to take', async () => {
     const notes: string[] = []
     const told = { ...options, onNote: (note: string) => notes.push(note) }
     await requireStudyMemory(planOf('attentive', 500), told, size)
@@ -93,7 +93,7 @@ describe('a certification is refused where it does not fit', () => {
     })
   })
 
-  it('for the features of heads', async () => {
+  test('for the features of heads', async () => {
     await requireStudyMemory(planOf('ridge', 500), options, size)
     memory.available = 4e9
     const many = ensembleSize({ partitions: [4_000_000], rules: ['fa'] })

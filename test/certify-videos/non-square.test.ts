@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { certify } from '../../src/certify/certify.ts'
 import { openFrames } from '../../src/certify/videos/learners/frame-store.ts'
 import type { LearnerOptions } from '../../src/certify/videos/learners/learner-options.ts'
@@ -50,7 +50,7 @@ const options = (learner: LearnerOptions): CertifyVideosOptions => ({
   ...{ threads: 1, workers: 1, testShare: 0.3, engine: 'reference', processes: decoding },
 })
 
-it('features are those of the encoder on the middle clip of each video', async () => {
+test('features are those of the encoder on the middle clip of each video', async () => {
   const given = options({ kind: 'ridge' })
   const plan = await planCertification(given)
   const { set } = await prepareSets(plan, given)
@@ -75,7 +75,7 @@ it('features are those of the encoder on the middle clip of each video', async (
   }
 })
 
-it.each(['attentive', 'full', 'scratch'] as const)('%s learners are trained and vote', async (kind) => {
+test.each(['attentive', 'full', 'scratch'] as const)('%s learners are trained and vote', async (kind) => {
   const given = options({ kind, epochs: 1 })
   const plan = await planCertification(given)
   const { certificate } = await prepareLearners(plan, given, ({ set, test, learners }) =>
@@ -115,7 +115,7 @@ async function colors(kind: (typeof shown)[number]) {
   return { path: file, id: file, digest: await fileDigest(file) }
 }
 
-it.each(shown)(
+test.each(shown)(
   'learners on frames see the middle of a video of $video, in the proportions of the encoder',
   async (kind) => {
     const video = await colors(kind)
@@ -142,7 +142,7 @@ it.each(shown)(
   },
 )
 
-it.each(shown.slice(1))('learners on tokens see the same of a video of $video', async (kind) => {
+test.each(shown.slice(1))('learners on tokens see the same of a video of $video', async (kind) => {
   const video = await colors(kind)
   const encoder = await readEncoder(inFolder('checkpoint'))
   // What `attentive` learners read.

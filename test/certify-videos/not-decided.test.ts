@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { cp } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, expect, it, vi } from 'vitest'
+import { afterAll, expect, test, vi } from 'vitest'
 import { planCertification } from '../../src/certify/videos/plan.ts'
 import { prepareSets } from '../../src/certify/videos/prepare.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
@@ -16,7 +16,7 @@ const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-not-decided-'))
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-it('a file that changes between its digest and its decoding ends the certification; the next one takes it as it is', async () => {
+test('a file that changes between its digest and its decoding ends the certification; the next one takes it as it is', async () => {
   const classes = ['left', 'right'] as const
   await generateMotionDataset(inFolder('videos'), { clips: 8, size: 32, frames: 8, seed: 1, classes })
   await generateMotionDataset(inFolder('others'), { clips: 1, size: 32, frames: 8, seed: 2, classes: ['left'] })

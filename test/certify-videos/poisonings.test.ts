@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
 import { generalWorld, temporalWorld, worldVideos } from '../support/poisoned-worlds.ts'
 import {
@@ -41,7 +41,7 @@ function majority(world: World, choice: Choice, more: number): WrittenCertificat
 }
 
 describe('all poisoned lists', () => {
-  it.each([1, 2])('up to %d poisons keep true promises, and break those that say one too many', (most) => {
+  test.each([1, 2])('up to %d poisons keep true promises, and break those that say one too many', (most) => {
     let [kept, bounds, broken] = [0, 0, 0]
     for (let seed = 0; seed < 8; seed++) {
       const whole = generalWorld(drawn(names, seed), {}, most)
@@ -61,7 +61,7 @@ describe('all poisoned lists', () => {
     expect(Math.min(kept, bounds, broken)).toBeGreaterThan(10)
   })
 
-  it('change periods in a row only, and each of these choices once', () => {
+  test('change periods in a row only, and each of these choices once', () => {
     const world = temporalWorld(drawn(names, 0), {}, 2)
     const choices = [...poisonings(world, 2)]
     for (const choice of choices) {
@@ -74,7 +74,7 @@ describe('all poisoned lists', () => {
   })
 })
 
-it('certify keeps its promises whichever row gets the name of a new class', async () => {
+test('certify keeps its promises whichever row gets the name of a new class', async () => {
   const files = await worldVideos(path.join(folder, 'videos'), 1)
   const list = path.join(folder, 'list.csv')
   const certified = async (world: World, choice: Choice): Promise<WrittenCertificate | null> => {

@@ -5,7 +5,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { certifyBallots } from '../../src/certify/rules/certify-ballots.ts'
 import { type CertifiedVideos, type CertifyVideosJob, certifyVideos } from '../../src/certify/videos/certify-videos.ts'
 import { lethalDoseOfVideos } from '../../src/certify/videos/dose-videos.ts'
@@ -114,7 +114,7 @@ async function requireSameVotes(result: CertifiedVideos, input: 'uint8' | 'float
 }
 
 describe('a certificate on motion', () => {
-  it('is of the features that the reference computes, and says so', async () => {
+  test('is of the features that the reference computes, and says so', async () => {
     const given = planned({ readout: 'motion:2', engine: 'reference' })
     const plan = await planCertification(given)
     const { set } = await prepareSets(plan, given)
@@ -132,7 +132,7 @@ describe('a certificate on motion', () => {
     }
   })
 
-  it('is recorded, predicts new videos and is exported with its readout', async () => {
+  test('is recorded, predicts new videos and is exported with its readout', async () => {
     const result = await certifyVideos(job('motion', { readout: 'motion:2', trusted: inFolder('elsewhere') }))
     expect(result.certificate.options).toMatchObject({ readout: 'motion:2' })
     const stored = await readEnsemble(inFolder('motion', 'ensemble-k4-d1.safetensors'))
@@ -144,7 +144,7 @@ describe('a certificate on motion', () => {
     expect((await verifyCertificate(inFolder('motion', 'certificate.json'))).differencesFound).toBe(0)
   })
 
-  it('needs no encoder', async () => {
+  test('needs no encoder', async () => {
     const result = await certifyVideos(job('pixels', { from: 'pixels', readout: 'motion:2', trust: undefined }))
     expect(result.certificate).toMatchObject({
       options: { from: ['pixels'], readout: 'motion:2' },
@@ -165,7 +165,7 @@ describe('a certificate on motion', () => {
 })
 
 describe('the mean', () => {
-  it('gives the same bytes, named or not, and no new field', async () => {
+  test('gives the same bytes, named or not, and no new field', async () => {
     const named = await certifyVideos(job('named', { readout: 'mean' }))
     await certifyVideos(job('unnamed'))
     for (const file of ['certificate.json', 'ensemble-k4-d1.safetensors'])
@@ -178,7 +178,7 @@ describe('the mean', () => {
 })
 
 describe('another readout', () => {
-  it('is another encoder to a certificate, and never finds the learners of the first', async () => {
+  test('is another encoder to a certificate, and never finds the learners of the first', async () => {
     const digests = new Set<string>()
     for (const readout of ['mean', 'grid:2', 'motion:2', 'motion-rms:2'])
       digests.add((await planCertification(planned({ readout }))).encoder.digest)
@@ -188,7 +188,7 @@ describe('another readout', () => {
     await expect(certifyVideos(job('mixed', { readout: 'grid:2' }))).rejects.toMatchObject({ code: 'STORE_MISMATCH' })
   })
 
-  it('in an ensemble file is refused: the heads were trained on the first', async () => {
+  test('in an ensemble file is refused: the heads were trained on the first', async () => {
     await certifyVideos(job('forged', { readout: 'motion:2' }))
     const stored = await readEnsemble(inFolder('forged', 'ensemble-k4-d1.safetensors'))
     mkdirSync(inFolder('other'), { recursive: true })
@@ -207,7 +207,7 @@ describe('another readout', () => {
     await expect(forged('motion:9')).rejects.toMatchObject({ code: 'READOUT_UNFIT' })
   })
 
-  it.each(['frames', 'values'] as const)(
+  test.each(['frames', 'values'] as const)(
     'or another number of %s in an ensemble file is refused by name',
     async (what) => {
       const stored = await readEnsemble(inFolder('forged', 'ensemble-k4-d1.safetensors'))
@@ -232,7 +232,7 @@ describe('another readout', () => {
     },
   )
 
-  it('that this program does not know is refused by name in a certificate', async () => {
+  test('that this program does not know is refused by name in a certificate', async () => {
     await certifyVideos(job('unknown', { readout: 'motion:2' }))
     const file = inFolder('unknown', 'certificate.json')
     writeFileSync(file, readFileSync(file, 'utf8').replace('"readout":"motion:2"', '"readout":"sparkle"'))
@@ -242,7 +242,7 @@ describe('another readout', () => {
     })
   })
 
-  it.each([
+  test.each([
     ['unknown', { readout: 'sparkle' }, 'READOUT_UNKNOWN'],
     ['of more cells than tokens', { readout: 'motion' }, 'READOUT_UNFIT'],
     ['of learners on tokens', { readout: 'motion:2', learner: { kind: 'attentive' } }, 'INVALID_ARGUMENT'],
@@ -252,7 +252,7 @@ describe('another readout', () => {
   })
 })
 
-it('lethal doses are measured with the readout of heads', async () => {
+test('lethal doses are measured with the readout of heads', async () => {
   const {
     partitions: _,
     rules: __,

@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { compareClassNames, otherClasses } from '../../src/certify/threat/class-names.ts'
 import { type CertifyVideosOptions, checkPlan, planCertification, planVideos } from '../../src/certify/videos/plan.ts'
 
@@ -44,7 +44,7 @@ const clips = Array.from({ length: 24 }, (_, i) => file(`clip-${i}.mp4`))
 const labels = clips.map((_, i) => ['walk', 'run', 'jump'][i % 3])
 
 describe('an inserted row decides about itself only', () => {
-  it.each([
+  test.each([
     ['a split', 'train'],
     ['another split', 'test'],
     ['a split that is none', 'tarin'],
@@ -62,7 +62,7 @@ describe('an inserted row decides about itself only', () => {
     expect(added).toHaveLength(2)
   })
 
-  it('a row without a label, with a reserved name, without a file', async () => {
+  test('a row without a label, with a reserved name, without a file', async () => {
     const rows = clips.map((name, i) => `${name},${labels[i]}`)
     const before = await plan(list('labels.csv', 'path,label', rows))
     const odd = [`${file('nameless.mp4')},`, `${file('reserved.mp4')},"${otherClasses[0]}"`, 'missing.mp4,walk']
@@ -71,7 +71,7 @@ describe('an inserted row decides about itself only', () => {
     expect(after.leftOut).toEqual(['nameless.mp4 no label', 'reserved.mp4 unknown class', 'missing.mp4 unreadable'])
   })
 
-  it('a group or a time that is missing where it counts', async () => {
+  test('a group or a time that is missing where it counts', async () => {
     const rows = clips.map(
       (name, i) => `${name},${labels[i]},camera ${i % 8},2024-01-${10 + i},${i < 16 ? 'train' : 'test'}`,
     )
@@ -86,7 +86,7 @@ describe('an inserted row decides about itself only', () => {
   })
 })
 
-it('copies, their labels, and groups on both sides are named', async () => {
+test('copies, their labels, and groups on both sides are named', async () => {
   const rows = clips.map((name, i) => `${name},${labels[i]},camera ${i % 8},${i < 16 ? 'train' : 'test'}`)
   const data = list('groups.csv', 'path,label,group,split', rows)
   const notes: string[] = []
@@ -115,7 +115,7 @@ describe('the white-box certificate, which is about labels that become another c
   }
   const declared = ['walk', 'run', 'jump']
 
-  it.each([
+  test.each([
     ['that is empty', '', undefined],
     ['that is not declared', 'zzz', declared],
     ['that is reserved', otherClasses[0], undefined],
@@ -128,7 +128,7 @@ describe('the white-box certificate, which is about labels that become another c
     await check(rowsOf(label), false, classes)
   })
 
-  it.each([
+  test.each([
     ['that is empty', '', undefined],
     ['that is not declared', 'zzz', declared],
   ])(
@@ -144,7 +144,7 @@ describe('the white-box certificate, which is about labels that become another c
     },
   )
 
-  it('has none for folders, where a label is a path and can hide a video', async () => {
+  test('has none for folders, where a label is a path and can hide a video', async () => {
     for (const name of ['train/walk/1', 'train/run/2', 'train/run/3', 'test/walk/4'])
       file(`parts-of-labels/${name}.mp4`)
     const data = inFolder('parts-of-labels')
@@ -170,14 +170,14 @@ describe('the white-box certificate, which is about labels that become another c
     checkPlan(planned, 'content', ['dpa'], 'label_flip', true)
   })
 
-  it('takes any other label, and rows to predict without one', async () => {
+  test('takes any other label, and rows to predict without one', async () => {
     await check(rowsOf('run'), true, declared)
     await check(rowsOf('a new class'), true)
     await check([...rowsOf('run'), `${file('unlabeled.mp4')},,test`], true)
   })
 })
 
-it('names with accents written apart are those of the declared classes', async () => {
+test('names with accents written apart are those of the declared classes', async () => {
   const [apart, composed] = (['NFD', 'NFC'] as const).map((form) => 'grün'.normalize(form))
   const rows = clips.map((name, i) => `${name},${i % 2 === 0 ? 'blau' : i % 4 === 1 ? apart : composed}`)
   const data = list('accents.csv', 'path,label', rows)
@@ -188,7 +188,7 @@ it('names with accents written apart are those of the declared classes', async (
   expect((await plan(inFolder('accents'))).classes.slice(otherClasses.length)).toEqual(['blau', composed])
 })
 
-it.each([
+test.each([
   ['links in a circle', 'circle', 'VIDEO_SOURCE_UNREADABLE'],
   ['a file as a folder', 'clip-0.mp4/data', 'VIDEO_SOURCE_NOT_FOUND'],
   ['a name that is too long', 'a'.repeat(5000), 'VIDEO_SOURCE_UNREADABLE'],
@@ -198,7 +198,7 @@ it.each([
 })
 
 describe('rows that give no video', () => {
-  it('are in the record: a row twice, a folder in the place of a file, a broken link of a folder', async () => {
+  test('are in the record: a row twice, a folder in the place of a file, a broken link of a folder', async () => {
     mkdirSync(inFolder('frames'), { recursive: true })
     const rows = [...clips.map((name, i) => `${name},${labels[i]}`), `${clips[0]},${labels[0]}`, 'frames,walk']
     const read = await plan(list('twice.csv', 'path,label', rows))
@@ -217,14 +217,14 @@ describe('rows that give no video', () => {
 describe('classes', () => {
   const rows = clips.map((name, i) => `${name},${labels[i]}`)
 
-  it('are any names where none are declared: two outputs are for those that an attacker may invent', async () => {
+  test('are any names where none are declared: two outputs are for those that an attacker may invent', async () => {
     const data = list('any.csv', 'path,label', rows)
     expect((await plan(data)).classes).toEqual([...otherClasses, 'jump', 'run', 'walk'])
     const more = await plan(list('invented.csv', 'path,label', [...rows, `${file('invented.mp4')},aaa`]))
     expect(more.classes).toEqual([...otherClasses, 'aaa', 'jump', 'run', 'walk'])
   })
 
-  it('are declared, or read from a file; a video with another label is left out', async () => {
+  test('are declared, or read from a file; a video with another label is left out', async () => {
     const data = list('declared.csv', 'path,label', [...rows, `${file('stranger.mp4')},aaa`])
     const names = ['walk', 'run', 'jump', 'sit']
     writeFileSync(inFolder('names.txt'), `${names.join('\r\n')}\n`)
@@ -251,7 +251,7 @@ describe('classes', () => {
     expect(await code(plan(data, { classes: ['sit', 'stand'] }))).toBe('PROTECTED_SET_EMPTY')
   })
 
-  it('have one order, which no third name changes', () => {
+  test('have one order, which no third name changes', () => {
     const names = ['10', '9', 'b', 'a', '09', 'a1', 'B', '1e3', '']
     const sorted = [...names].sort(compareClassNames)
     expect(sorted.slice(0, 3)).toEqual(['09', '9', '10'])
@@ -261,7 +261,7 @@ describe('classes', () => {
 })
 
 describe('with training and test data named apart', () => {
-  it('rows of other parts are left out on both sides', async () => {
+  test('rows of other parts are left out on both sides', async () => {
     const rows = clips.map((name, i) => `${name},${labels[i]},${['train', 'test', 'validation', ''][i % 4]}`)
     const data = list('both.csv', 'path,label,split', rows)
     const read = await plan(data, { test: data })
@@ -271,7 +271,7 @@ describe('with training and test data named apart', () => {
 })
 
 describe('folders', () => {
-  it('called train and test are not guessed to be parts: one file more would change the guess', async () => {
+  test('called train and test are not guessed to be parts: one file more would change the guess', async () => {
     for (const [i, name] of clips.entries())
       file(`parts/${i % 4 === 0 ? 'test' : 'train'}/${labels[i]}/${name}`, `${name} in parts`)
     expect(await code(plan(inFolder('parts')))).toBe('SPLIT_AMBIGUOUS')
@@ -285,7 +285,7 @@ describe('folders', () => {
     expect((await plan(inFolder('parts'), { split: 'hash' })).classes).toContain('walk')
   })
 
-  it('of classes stay what they are', async () => {
+  test('of classes stay what they are', async () => {
     for (const [i, name] of clips.entries()) file(`plain/${labels[i]}/${name}`, `${name} in plain`)
     const before = await plan(inFolder('plain'))
     expect(before.classOf.get(before.train[0])).toBe(before.train[0].split('/')[0])
@@ -304,7 +304,7 @@ describe('a list whose rows decide how it is read is refused: one row more could
   const twoPaths = clips.map((name, i) => `${name},${file(`cropped/${name}`)},${labels[i]}`)
   const starts = clips.map((name, i) => `${name},${labels[i]},,2.5`)
   const quoted = clips.map((name, i) => `${name},"${labels[i]}"`)
-  it.each<[string, string, readonly string[], readonly string[]]>([
+  test.each<[string, string, readonly string[], readonly string[]]>([
     [
       'two columns of paths, of which more exist in the second',
       'path,clip,label',
@@ -342,7 +342,7 @@ describe('a list whose rows decide how it is read is refused: one row more could
     expect([await code(plan(before)), await code(plan(after))]).toContain('LIST_FORM_OPEN')
   })
 
-  it('also where it has no header, is in a guessed encoding, or has an id that depends on other rows', async () => {
+  test('also where it has no header, is in a guessed encoding, or has an id that depends on other rows', async () => {
     expect(await code(plan(list('bare.csv', `${clips[0]},walk`, quoted)))).toBe('LIST_FORM_OPEN')
     file('\u00e9t\u00e9.mp4')
     const rows = [...clips.map((name, i) => `${name},gr\u00f6\u00dfe ${labels[i]}`)].join('\n')
@@ -361,7 +361,7 @@ describe('a list whose rows decide how it is read is refused: one row more could
     expect(await code(plan(parts, { by: 'id' }))).toBe('MANIFEST_INVALID')
   })
 
-  it('and none of what every row says by itself', async () => {
+  test('and none of what every row says by itself', async () => {
     const bare = (name: string) =>
       plan(
         list(
@@ -376,7 +376,7 @@ describe('a list whose rows decide how it is read is refused: one row more could
   })
 })
 
-it('a link to a folder that is linked already is refused: of two links the first gives the class', async () => {
+test('a link to a folder that is linked already is refused: of two links the first gives the class', async () => {
   for (let i = 0; i < 12; i++) file(`store/${labels[i]}/${i}.mp4`)
   mkdirSync(inFolder('linked'))
   for (const name of new Set(labels)) symlinkSync(inFolder('store', name), inFolder('linked', name))

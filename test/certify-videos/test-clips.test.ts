@@ -5,7 +5,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { certifyBallots } from '../../src/certify/rules/certify-ballots.ts'
 import { type CertifiedVideos, type CertifyVideosJob, certifyVideos } from '../../src/certify/videos/certify-videos.ts'
 import { readEnsemble } from '../../src/certify/videos/ensemble/ensemble-file.ts'
@@ -60,7 +60,7 @@ const inputsOf = ({ certificate }: CertifiedVideos) =>
   certificate.runs[0].inputs!.map(({ id: _, label: __, ...rest }) => rest)
 
 describe('predicted videos of several clips', () => {
-  it('are the mean over their clips', async () => {
+  test('are the mean over their clips', async () => {
     const { onProgress: _, ...given } = job('unused', { trusted: undefined })
     const plan = await planCertification(given)
     const { set, test } = await prepareSets(plan, given)
@@ -79,7 +79,7 @@ describe('predicted videos of several clips', () => {
     expect(many.memory.features!.data - forecast.memory.features!.data).toBe(6 * 900 * 4 * 8 * 16 * 3)
   })
 
-  it('are as many clips as each training video has, unless other numbers are asked for; both are recorded', async () => {
+  test('are as many clips as each training video has, unless other numbers are asked for; both are recorded', async () => {
     expect(several.certificate.options).toMatchObject({ clips, testClips: clips })
     const middle = await certifyVideos(job('middle', { testClips: 1 }))
     expect(middle.certificate.options).not.toHaveProperty('testClips')
@@ -96,7 +96,7 @@ describe('predicted videos of several clips', () => {
     several = await certifyVideos(job('several'))
   })
 
-  it('are verified by training again', async () => {
+  test('are verified by training again', async () => {
     const options = { data: inFolder('videos'), retrain: [0, 1, 2, 3], cache: inFolder('store') }
     for (const out of ['several', 'middle']) {
       const found = await verifyCertificate(inFolder(out, 'certificate.json'), options)
@@ -105,7 +105,7 @@ describe('predicted videos of several clips', () => {
     }
   })
 
-  it('are predicted so by the ensemble, and refused with another number', async () => {
+  test('are predicted so by the ensemble, and refused with another number', async () => {
     const { certificate, plan } = several
     const ensemble = await openCertifiedEnsemble(inFolder('several'), { threads: 1, workers: 1 })
     const predictions = await ensemble.predict(plan.split.test.map((video) => video.path))
@@ -128,7 +128,7 @@ describe('predicted videos of several clips', () => {
     })
   })
 
-  it('are the clips of one input in the exported file', async () => {
+  test('are the clips of one input in the exported file', async () => {
     const out = inFolder('votes.onnx')
     const exported = await exportEnsemble(inFolder('several'), { out })
     expect(exported.check).toMatchObject({ clips: 8 * clips, votes: 4 * 8, differentVotes: 0 })

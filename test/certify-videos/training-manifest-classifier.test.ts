@@ -4,7 +4,7 @@
  */
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { checkPlan, planCertification } from '../../src/certify/videos/plan.ts'
 import { manifestOfData, trainingManifestOf } from '../../src/certify/videos/training-manifest.ts'
 import { splitNames } from '../../src/dataset/split-part.ts'
@@ -17,7 +17,7 @@ beforeAll(fill)
 afterAll(remove)
 
 describe('a classifier', () => {
-  it.each(['full', 'ridge'] as const)(
+  test.each(['full', 'ridge'] as const)(
     '(%s) without a manifest is taken to have seen the labels of the protected set',
     async (mode) => {
       const files = await dataset(`bare-${mode}`, 25)
@@ -50,7 +50,7 @@ describe('a classifier', () => {
     },
   )
 
-  it.each(['full', 'ridge'] as const)(
+  test.each(['full', 'ridge'] as const)(
     '(%s) of other videos, whose pretraining alone saw the protected ones, allows a claim about labels only',
     async (mode) => {
       const files = await dataset(`seen-${mode}`, 27)
@@ -85,7 +85,7 @@ describe('a classifier', () => {
     },
   )
 
-  it.each(['full', 'ridge'] as const)('(%s) keeps its manifest when it is exported', async (mode) => {
+  test.each(['full', 'ridge'] as const)('(%s) keeps its manifest when it is exported', async (mode) => {
     const files = await dataset(`exported-${mode}`, 26)
     const run = location(`exported-run-${mode}`)
     await finetuneOn(listOf(`exported-${mode}.csv`, files), run, 'scratch', mode)
@@ -103,7 +103,7 @@ describe('a classifier', () => {
 })
 
 describe('data that a user names', () => {
-  it('has to be readable', async () => {
+  test('has to be readable', async () => {
     const [file] = videosIn(location('elsewhere'))
     const refused = { code: 'TRAINED_ON_UNREADABLE', exit: 'data', hint: expect.any(String) }
     await expect(manifestOfData(listOf('lost.csv', [file, location('nowhere.mp4')]))).rejects.toMatchObject(refused)

@@ -4,7 +4,7 @@
  */
 import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { checkPlan, planCertification } from '../../src/certify/videos/plan.ts'
 import { trainingManifestOf } from '../../src/certify/videos/training-manifest.ts'
 import { weightsDigest } from '../../src/train/weights-digest.ts'
@@ -22,7 +22,7 @@ describe('a run of an earlier program', () => {
     return files
   }
 
-  it('is known where its videos are unchanged, and what was found is kept next to it', async () => {
+  test('is known where its videos are unchanged, and what was found is kept next to it', async () => {
     await old('whole', 20)
     const manifest = await known(location('whole-run'))
     expect(manifest.samples.size).toBe(6)
@@ -38,7 +38,7 @@ describe('a run of an earlier program', () => {
     expect([...(await known(location('whole-run'))).samples]).toEqual(others.sort())
   })
 
-  it('is known with files next to the weights that are none, as for weightsDigest', async () => {
+  test('is known with files next to the weights that are none, as for weightsDigest', async () => {
     await old('beside', 28)
     const step = location('beside-run', 'step-00000004')
     const digest = await weightsDigest(step)
@@ -50,7 +50,7 @@ describe('a run of an earlier program', () => {
     expect(await trainingManifestOf(step)).toMatchObject({ known: false })
   })
 
-  it('is unknown where its weights were replaced', async () => {
+  test('is unknown where its weights were replaced', async () => {
     cpSync(location('run'), location('swapped'), { recursive: true })
     withoutManifests(location('swapped'))
     const checkpoint = location('swapped', 'step-00000004')
@@ -63,7 +63,7 @@ describe('a run of an earlier program', () => {
     expect(await trainingManifestOf(checkpoint)).toMatchObject({ known: false })
   })
 
-  it('is unknown for weights that the state next to them does not name, and nothing is promised of these', async () => {
+  test('is unknown for weights that the state next to them does not name, and nothing is promised of these', async () => {
     await old('bound', 25)
     const [run, step] = [location('bound-run'), location('bound-run', 'step-00000004')]
     const foreign = location('foreign-weights')
@@ -103,7 +103,7 @@ describe('a run of an earlier program', () => {
     expect(await trainingManifestOf(step)).toMatchObject({ known: false })
   })
 
-  it('is unknown once its list of videos is another one', async () => {
+  test('is unknown once its list of videos is another one', async () => {
     await old('longer', 21)
     cpSync(videosIn(location('elsewhere'))[0], location('longer', 'one-more.mp4'))
     const outcome = await trainingManifestOf(location('longer-run'))
@@ -116,7 +116,7 @@ describe('a run of an earlier program', () => {
     expect(() => checkPlan(insisting, 'content', ['dpa'], 'general')).toThrow(/needs the training manifest/)
   })
 
-  it('is unknown once a video cannot be read, or was overwritten under its name', async () => {
+  test('is unknown once a video cannot be read, or was overwritten under its name', async () => {
     const files = await dataset('taken', 22)
     const list = listOf('taken.csv', files)
     await pretrainOn(list, location('taken-run'))
@@ -145,7 +145,7 @@ describe('a run of an earlier program', () => {
     })
   })
 
-  it('with labels is compared with its split, and taken to have seen those of the protected set where it is unknown', async () => {
+  test('with labels is compared with its split, and taken to have seen those of the protected set where it is unknown', async () => {
     const files = await dataset('split', 24)
     await finetuneOn(listOf('split.csv', files), location('split-run'), 'scratch')
     withoutManifests(location('split-run'))

@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { checkPlan, planCertification } from '../../src/certify/videos/plan.ts'
 import { manifestOfData, trainingManifestOf } from '../../src/certify/videos/training-manifest.ts'
 import { fileState } from '../../src/format/regular-file.ts'
@@ -36,7 +36,7 @@ const asked = (from: string): Promise<unknown>[] => [
 ]
 
 describe('a manifest', () => {
-  it('next to foreign weights, and next to weights that were edited, is refused by everything that trusts it', async () => {
+  test('next to foreign weights, and next to weights that were edited, is refused by everything that trusts it', async () => {
     await pretrainOn(location('inputs'), location('others-run'))
     const [foreign, edited] = [location('foreign'), location('edited')]
     cpSync(location('others-run', 'step-00000004'), foreign, { recursive: true })
@@ -58,7 +58,7 @@ describe('a manifest', () => {
     expect((await known(location('run'))).samples.size).toBe(6)
   })
 
-  it('that names no weights, as those of earlier versions, leaves the training unknown, and hides nothing', async () => {
+  test('that names no weights, as those of earlier versions, leaves the training unknown, and hides nothing', async () => {
     const earlier = location('earlier')
     cpSync(location('run', 'step-00000004'), earlier, { recursive: true })
     const file = path.join(earlier, 'training-manifest.json')
@@ -79,7 +79,7 @@ describe('a manifest', () => {
     expect(seen.encoder.trust).toBe('protected_set')
   })
 
-  it('names the average of its weights, too', async () => {
+  test('names the average of its weights, too', async () => {
     const record = new TrainingRecord({ files: videosIn(location('elsewhere')), labeled: false, start: null })
     await record.begin(null)
     cpSync(location('run', 'step-00000004'), location('averaged'), { recursive: true })
@@ -98,7 +98,7 @@ describe('a manifest', () => {
 })
 
 describe('a run that wrote down what it was trained on', () => {
-  it('is known by the contents of its videos, wherever these are now', async () => {
+  test('is known by the contents of its videos, wherever these are now', async () => {
     const files = await dataset('gone', 2)
     const digests = files.map(digestOf)
     await pretrainOn(listOf('gone.csv', files), location('gone-run'))
@@ -118,7 +118,7 @@ describe('a run that wrote down what it was trained on', () => {
     expect((await manifestOfData(location('gone-run', 'training-manifest.json'))).samples.size).toBe(6)
   })
 
-  it('counts what was there before a file was overwritten, and after it where the run went on', async () => {
+  test('counts what was there before a file was overwritten, and after it where the run went on', async () => {
     const files = await dataset('changing', 3)
     const before = files.map(digestOf)
     const stop = new AbortController()
@@ -134,7 +134,7 @@ describe('a run that wrote down what it was trained on', () => {
     expect([...(await known(location('changing-run'))).samples]).toEqual([...before, digestOf(files[0])].toSorted())
   })
 
-  it('is unknown where a file changed while it trained', async () => {
+  test('is unknown where a file changed while it trained', async () => {
     const files = await dataset('restless', 4)
     const other = videosIn(location('elsewhere'))[1]
     await pretrainOn(location('restless'), location('restless-run'), {
@@ -147,7 +147,7 @@ describe('a run that wrote down what it was trained on', () => {
     expect((await known(location('restless-run', 'step-00000002'))).samples.size).toBe(6)
   })
 
-  it.skipIf(process.platform === 'win32').for(['node-av', 'ffmpeg'] as const)(
+  test.skipIf(process.platform === 'win32').for(['node-av', 'ffmpeg'] as const)(
     'is unknown where a link led to another file for a while (%s)',
     async (decoder, { skip }) => {
       const usable = (await probeDecoders()).some(({ name, available }) => name === decoder && available)
@@ -179,7 +179,7 @@ describe('a run that wrote down what it was trained on', () => {
     },
   )
 
-  it('compares the states that decoders found with those that were read', async () => {
+  test('compares the states that decoders found with those that were read', async () => {
     const files = await dataset('digested', 4)
     const record = new TrainingRecord({ files, labeled: false, start: null })
     await record.begin(null)
@@ -199,7 +199,7 @@ describe('a run that wrote down what it was trained on', () => {
     expect((await write()).changed).toBe(1)
   })
 
-  it('reads a file again that was only touched, and one that changed after its digest was taken', async () => {
+  test('reads a file again that was only touched, and one that changed after its digest was taken', async () => {
     const files = await dataset('touched', 5)
     const known = { digests: new Map(files.map((file) => [file, digestOf(files[0])])), since: Date.now() + 1e6 }
     const record = new TrainingRecord({ files, labeled: false, start: null, known })
@@ -218,7 +218,7 @@ describe('a run that wrote down what it was trained on', () => {
     expect(written()).toMatchObject({ changed: 0, samples: files.map(digestOf).sort() })
   })
 
-  it('does not take a file for what was trained on that was replaced before it was read', async () => {
+  test('does not take a file for what was trained on that was replaced before it was read', async () => {
     const files = await dataset('replaced', 4)
     const record = new TrainingRecord({ files, labeled: false, start: null })
     await record.begin(null) // the first steps may see every file as it is now
@@ -230,7 +230,7 @@ describe('a run that wrote down what it was trained on', () => {
     expect(JSON.parse(readFileSync(location('training-manifest.json'), 'utf8'))).toEqual(written)
   })
 
-  it('includes the weights it started from, as long as those are the ones', async () => {
+  test('includes the weights it started from, as long as those are the ones', async () => {
     const files = await dataset('second', 6)
     cpSync(location('run'), location('start'), { recursive: true })
     await pretrainOn(location('second'), location('second-run'), { from: location('start') })
@@ -253,7 +253,7 @@ describe('a run that wrote down what it was trained on', () => {
     expect(() => checkPlan(plan, 'content', ['dpa'], 'general')).toThrow(/general does not hold/)
   })
 
-  it.each(['ridge', 'full'] as const)('with labels is refused for the videos it saw: mode %s', async (mode) => {
+  test.each(['ridge', 'full'] as const)('with labels is refused for the videos it saw: mode %s', async (mode) => {
     const files = await dataset(`labeled-${mode}`, mode === 'full' ? 7 : 8)
     await finetuneOn(location(`labeled-${mode}`), location(`${mode}-run`), location('run'), mode)
     const moved = files.map((file, i) => {

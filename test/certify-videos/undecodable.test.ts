@@ -2,7 +2,7 @@
 import { copyFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { computePixels } from '../../src/certify/videos/pixels.ts'
 import { planCertification } from '../../src/certify/videos/plan.ts'
 import { prepareLearners } from '../../src/certify/videos/prepare.ts'
@@ -54,7 +54,7 @@ beforeAll(async () => {
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-it('every copy of a file that cannot be decoded is named', async () => {
+test('every copy of a file that cannot be decoded is named', async () => {
   const videos = [await video('bad', bad), await video('good', good), await video('copy', copy)]
   const pixels = { kind: 'pixels', name: 'pixels', size: 8, frames: 4, sampling, readout: null } as const
   const stored = await computePixels(pixels, videos, options('pixels'))
@@ -62,7 +62,7 @@ it('every copy of a file that cannot be decoded is named', async () => {
   expect(stored.videos.map((one) => one.video.id)).toEqual(['good'])
 })
 
-it('one that shares its id with a good video of another source does not take that with it', async () => {
+test('one that shares its id with a good video of another source does not take that with it', async () => {
   const source = freshEncoder(tinyConfiguration(), sampling, 0)
   const videos = [await video('clip.mp4', bad), await video('clip.mp4', good)]
   const computed = await computeFeatures(source, videos, { ...options('features'), kind: 'tokens', batch: 1 })
@@ -70,7 +70,7 @@ it('one that shares its id with a good video of another source does not take tha
   expect(computed.failures).toHaveLength(1)
 })
 
-it.each(['ridge', 'attentive', 'scratch'] as const)(
+test.each(['ridge', 'attentive', 'scratch'] as const)(
   'one that shares its id with a row of the other side is told on its own: learners of kind %s',
   async (kind) => {
     const [data, test] = [inFolder(`${kind}-data`), inFolder(`${kind}-test`)]

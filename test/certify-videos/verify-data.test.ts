@@ -11,7 +11,7 @@ import {
 } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { attestCertificate } from '../../src/certify/attest/attest.ts'
 import { assertDiff, diffCertificates } from '../../src/certify/diff/diff.ts'
 import { certifyVideos } from '../../src/certify/videos/certify-videos.ts'
@@ -45,7 +45,7 @@ const shared = { from: 'pixels', partitions: 3, rules: ['dpa'], workers: 1, thre
 const fieldsOf = async (file: string, sources: { data: string; test?: string }) =>
   (await verifyCertificate(file, sources)).differences.map(({ field }) => field)
 
-it('videos to predict of their own', async () => {
+test('videos to predict of their own', async () => {
   const out = inFolder('apart')
   await certifyVideos({ ...shared, data, test: tested, out, cache: inFolder('cache') })
   const file = path.join(out, 'certificate.json')
@@ -57,7 +57,7 @@ it('videos to predict of their own', async () => {
   await expect(verifyCertificate(file, { data })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
 })
 
-it('contents of videos, where the partition does not depend on them', async () => {
+test('contents of videos, where the partition does not depend on them', async () => {
   const [out, copies] = [inFolder('by-id'), inFolder('copies')]
   mkdirSync(copies)
   const [header, ...rows] = readFileSync(data, 'utf8').trimEnd().split('\n')
@@ -92,7 +92,7 @@ it('contents of videos, where the partition does not depend on them', async () =
   expect(report.notChecked.join()).toContain('the contents of the protected videos')
 })
 
-it('folders that are parts', async () => {
+test('folders that are parts', async () => {
   for (const { id, path: file } of listVideos(inFolder('videos'), { labelFromFolder: true })) {
     const target = path.join(inFolder('parts'), id.includes('1') ? 'test' : 'train', id)
     mkdirSync(path.dirname(target), { recursive: true })
@@ -103,7 +103,7 @@ it('folders that are parts', async () => {
   expect(await fieldsOf(path.join(out, 'certificate.json'), { data: inFolder('parts') })).toEqual([])
 })
 
-it('the files that a certification names are all that others need', async () => {
+test('the files that a certification names are all that others need', async () => {
   const job = {
     ...shared,
     data,
@@ -124,7 +124,7 @@ it('the files that a certification names are all that others need', async () => 
   )
 })
 
-it('a folder takes one certification at a time, and what an earlier one has left is named', async () => {
+test('a folder takes one certification at a time, and what an earlier one has left is named', async () => {
   const [out, notes] = [inFolder('twice'), [] as string[]]
   const job = {
     ...shared,
@@ -166,7 +166,7 @@ it('a folder takes one certification at a time, and what an earlier one has left
   expect(report.runs.map(({ run }) => run)).toEqual(['DPA K=2'])
 })
 
-it('rows that one poison relabels', async () => {
+test('rows that one poison relabels', async () => {
   const out = inFolder('flips')
   const job = {
     ...shared,
@@ -190,7 +190,7 @@ it('rows that one poison relabels', async () => {
   expect(await fieldsOf(file, { data, test: tested })).toContain('runs[1].flips.largestUnit')
 })
 
-it('an update of the data is counted in units, by content', async () => {
+test('an update of the data is counted in units, by content', async () => {
   const [before, after] = [inFolder('update-before'), inFolder('update-after')]
   await certifyVideos({ ...shared, data, test: tested, out: before, cache: inFolder('cache') })
   // One file is gone, one of two rows of one content has another label, one file has another name.
@@ -230,7 +230,7 @@ describe('base learners that are trained again', () => {
   const retrain = (retrain: readonly number[], certificate = file) =>
     verifyCertificate(certificate, { data, test: tested, retrain, cache: inFolder('cache') })
 
-  it('are the same, in every ensemble that has as many', async () => {
+  test('are the same, in every ensemble that has as many', async () => {
     const report = await retrain([0, 4])
     expect(report.differences).toEqual([])
     const checked = report.checked.join('; ')
@@ -242,7 +242,7 @@ describe('base learners that are trained again', () => {
     await expect(verifyCertificate(file, { retrain: [0] })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
   })
 
-  it('say with which options they were made, which a certificate repeats', async () => {
+  test('say with which options they were made, which a certificate repeats', async () => {
     const text = readFileSync(file, 'utf8')
     const copy = inFolder('other-options')
     cpSync(out, copy, { recursive: true })
@@ -264,7 +264,7 @@ describe('base learners that are trained again', () => {
     }
   })
 
-  it('are found where votes, digests or weights are others', async () => {
+  test('are found where votes, digests or weights are others', async () => {
     const copy = inFolder('invented')
     cpSync(out, copy, { recursive: true })
     const [certificate, ballots] = [path.join(copy, 'certificate.json'), path.join(copy, 'ballots-k3-d2.npy')]
@@ -290,7 +290,7 @@ describe('base learners that are trained again', () => {
     expect((await fieldsOf([0])).filter((field) => field.includes('ensemble'))).toEqual([])
   })
 
-  it('are not compared where the machine would give other numbers', async () => {
+  test('are not compared where the machine would give other numbers', async () => {
     const other = path.join(out, 'other.json')
     const text = readFileSync(file, 'utf8')
     writeFileSync(other, text.replace(/"decoder":"node-av [^"]*"/, '"decoder":"node-av (FFmpeg 1)"'))
@@ -299,7 +299,7 @@ describe('base learners that are trained again', () => {
     await expect(retrain([0], other)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
   })
 
-  it('in files are those of the certificate, with its claim, and no statement is made about others', async () => {
+  test('in files are those of the certificate, with its claim, and no statement is made about others', async () => {
     const copy = inFolder('ensembles')
     cpSync(out, copy, { recursive: true })
     const [certificate, ensemble] = [path.join(copy, 'certificate.json'), path.join(copy, 'ensemble-k3-d1.safetensors')]

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import os from 'node:os'
 import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { afterAll, expect, it, vi } from 'vitest'
+import { afterAll, expect, test, vi } from 'vitest'
 import { spreadOffsets } from '../../src/certify/rules/spread.ts'
 import { RandomStream } from '../../src/core/random.ts'
 import { startVideomae, videomae } from '../support/run-program.ts'
@@ -24,7 +24,7 @@ function votesOf(inputs: number, learners: number): string {
   return `${header}\n${lines.join('\n')}\n`
 }
 
-it.skipIf(process.platform === 'win32')(
+test.skipIf(process.platform === 'win32')(
   'ends with 130 at Ctrl-C, without a certificate, and continues to the same bytes',
   async () => {
     // Inputs that the search needs all of its work for.

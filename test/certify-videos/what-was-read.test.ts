@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import type { VideoCertificate } from '../../src/certify/videos/video-certificate.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { videomae } from '../support/run-program.ts'
@@ -37,7 +37,7 @@ beforeAll(async () => {
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-it('those that cannot be read or decoded are left out by name, and the certificate says which fixed the scale', async () => {
+test('those that cannot be read or decoded are left out by name, and the certificate says which fixed the scale', async () => {
   const { code, stderr } = await certified(inFolder('some.csv'), inFolder('some'))
   expect(code, stderr).toBe(0)
   expect(stderr).toMatch(/left out of the trusted videos: .*gone\.mp4.*\[unreadable\]/)
@@ -61,7 +61,7 @@ it('those that cannot be read or decoded are left out by name, and the certifica
   ])
 })
 
-it('a certificate says by digests which list and which file of classes it is about, and how the header was read', async () => {
+test('a certificate says by digests which list and which file of classes it is about, and how the header was read', async () => {
   const rows = readdirSync(inFolder('videos'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.mp4'))
     .sort()
@@ -101,7 +101,7 @@ it('a certificate says by digests which list and which file of classes it is abo
   })
 })
 
-it('where none can be read there is no scale, and no certificate', async () => {
+test('where none can be read there is no scale, and no certificate', async () => {
   const { code, stdout } = await certified(inFolder('none.csv'), inFolder('nothing'))
   expect([code, (JSON.parse(stdout) as { error: { code: string } }).error.code]).toEqual([3, 'FEATURES_NONE'])
 })

@@ -6,7 +6,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, describe, expect, test, vi } from 'vitest'
 import { checkConformance } from '../../examples/conformance/check.mjs'
 import { certifyVector, type Vector } from '../../scripts/support/conformance.ts'
 import { conformanceText } from '../../scripts/support/conformance-vectors.ts'
@@ -57,7 +57,7 @@ function faultyAnswers(): Record<string, object> {
 const faults = { wrong: 1, unsound: 2, loose: 1, tighter: 1, unanswered: 1 }
 
 describe('conformance vectors', () => {
-  it('are what the script writes, by exhaustion, for every rule and with radii above 0', () => {
+  test('are what the script writes, by exhaustion, for every rule and with radii above 0', () => {
     expect(conformanceText()).toBe(text)
     const largest = new Map<string, number>()
     for (const { rule, expected } of vectors) largest.set(rule, Math.max(expected.radius, largest.get(rule) ?? 0))
@@ -68,7 +68,7 @@ describe('conformance vectors', () => {
     expect(new Set(vectors.map(({ id }) => id)).size).toBe(vectors.length)
   })
 
-  it('hold for this program, to the number', () => {
+  test('hold for this program, to the number', () => {
     const report = checkConformance(vectors, certifyVector)
     expect(report).toEqual({
       ...{ wrong: [], unsound: [], loose: [] },
@@ -78,7 +78,7 @@ describe('conformance vectors', () => {
     })
   })
 
-  it('show wrong predictions, unsound and loose radii in JavaScript', () => {
+  test('show wrong predictions, unsound and loose radii in JavaScript', () => {
     const answers = faultyAnswers()
     const { wrong, unsound, loose, ...counts } = checkConformance(vectors, ({ id }: Vector) => answers[id])
     expect({ wrong: wrong.length, unsound: unsound.length, loose: loose.length, ...counts }).toEqual({
@@ -87,7 +87,7 @@ describe('conformance vectors', () => {
     expect(unsound.join()).toMatch(/fa-0: radius .*temporal-0: earliness /)
   })
 
-  it.skipIf(withoutNumpy())(
+  test.skipIf(withoutNumpy())(
     'are checked in Python as in JavaScript, and hold for the stand-alone verifier (needs numpy)',
     () => {
       const runner = path.join(examples, 'conformance', 'check.py')
@@ -144,7 +144,7 @@ for fault in ("weights", "shape", "nan"):
         print(error)
 `
 
-it.skipIf(withoutNumpy())('votes of ART, PyTorch and NumPy are read as they were cast (needs numpy)', async () => {
+test.skipIf(withoutNumpy())('votes of ART, PyTorch and NumPy are read as they were cast (needs numpy)', async () => {
   const { status, stdout, stderr } = python('-c', program, path.join(examples, 'votes'), folder)
   expect(status, stderr).toBe(0)
   const [written, ...refusals] = stdout.trim().split('\n')

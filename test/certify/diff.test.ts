@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { certify } from '../../src/certify/certify.ts'
 import type { CertifyOptions } from '../../src/certify/certify-plan.ts'
 import { assertDiff, diffCertificates } from '../../src/certify/diff/diff.ts'
@@ -92,7 +92,7 @@ describe.each(setups)('random changes of data by $name', ({ options, kinds }) =>
     before = await certified(set, inputs, options)
   })
 
-  it('are named, counted in units, and never contradict the claim', async () => {
+  test('are named, counted in units, and never contradict the claim', async () => {
     const stream = new RandomStream('diff', options.by, options.rules?.join() ?? '')
     let [certifiedInputs, uncertified] = [0, 0]
     for (let trial = 0; trial < 12; trial++) {
@@ -121,7 +121,7 @@ describe.each(setups)('random changes of data by $name', ({ options, kinds }) =>
     expect(uncertified).toBeGreaterThan(20)
   })
 
-  it('another order and the same data are no change', async () => {
+  test('another order and the same data are no change', async () => {
     const rows = poisonAtRandom(set, options.by, 0, new RandomStream('order')).rows
     const diff = await diffCertificates(before, await certified(poisonedFeatures(set, inputs, rows), inputs, options))
     expect(diff.protectedSet?.changes).toEqual([])
@@ -132,7 +132,7 @@ describe.each(setups)('random changes of data by $name', ({ options, kinds }) =>
   })
 })
 
-it('an encoder of a group may change with the videos of its group, and with nothing else', async () => {
+test('an encoder of a group may change with the videos of its group, and with nothing else', async () => {
   const set = gaussians({ ...small, rows: 60, seed: 1 })
   const groups = 4
   const perGroup = { ...inputs, perGroup: Array.from({ length: groups }, () => inputs) }
@@ -162,7 +162,7 @@ it('an encoder of a group may change with the videos of its group, and with noth
   expect(other.violations.filter(({ kind }) => kind === 'learner')).toHaveLength(2)
 })
 
-it('with periods the cost is the stretch that holds all changes, and the newest may be covered by the earliness', async () => {
+test('with periods the cost is the stretch that holds all changes, and the newest may be covered by the earliness', async () => {
   const rows = 90
   const times = Array.from({ length: rows }, (_, row) => row)
   const set = { ...gaussians({ ...small, rows, seed: 1 }), times }
@@ -207,7 +207,7 @@ describe('a change that the records do not show', () => {
     before = await certified(set, inputs, options)
   })
 
-  it('of one sample is found in its base classifier', async () => {
+  test('of one sample is found in its base classifier', async () => {
     const features = set.features.slice()
     features[0] += 1
     const diff = await diffCertificates(before, await certified({ ...set, features }, inputs, options))
@@ -228,7 +228,7 @@ describe('a change that the records do not show', () => {
     expect(text.split('\n')).toContain('  + x.mp4?nothing contradicts the claim (y)  [u]')
   })
 
-  it('of many samples is found in the predictions, and the command ends with 10', async () => {
+  test('of many samples is found in the predictions, and the command ends with 10', async () => {
     const features = set.features.map((value) => -value)
     const after = await certified({ ...set, features }, inputs, options)
     const diff = await diffCertificates(before, after)
@@ -256,7 +256,7 @@ describe('inputs', () => {
   const options: Options = { ...general, by: 'content', rules: ['dpa'] }
   const set = gaussians({ ...small, rows: 60, seed: 1 })
 
-  it('are matched by content, in any order and under any name', async () => {
+  test('are matched by content, in any order and under any name', async () => {
     const before = await certified(set, inputs, options)
     const order = [...new RandomStream('inputs').permutation(15)].slice(0, 12)
     const picked: TestSet = {
@@ -281,7 +281,7 @@ describe('inputs', () => {
     })
   })
 
-  it('of unknown content are matched by name and not checked', async () => {
+  test('of unknown content are matched by name and not checked', async () => {
     const { digests: _, ...unknown } = inputs
     const [before, after] = [await certified(set, unknown, options), await certified(set, unknown, options)]
     const diff = await diffCertificates(before, after)
@@ -300,7 +300,7 @@ describe('claims', () => {
     before = await certified(set, inputs, options)
   })
 
-  it.each<[string, Options]>([
+  test.each<[string, Options]>([
     ['threat.encoder.digest', { ...options, threat: { threat: 'general', encoder: { ...encoder, digest: 'other' } } }],
     ['threat.threat', { ...options, threat: { threat: 'label_flip', encoder } }],
     ['buckets.by', { ...options, by: 'id' }],
@@ -314,7 +314,7 @@ describe('claims', () => {
     expect(() => assertDiff(diff)).toThrow(expect.objectContaining({ code: 'CERTIFICATES_NOT_COMPARABLE' }))
   })
 
-  it('of other partitions or another seed of the spread are runs of their own', async () => {
+  test('of other partitions or another seed of the spread are runs of their own', async () => {
     const fewer = await diffCertificates(before, await certified(set, inputs, { ...options, partitions: 7 }))
     expect(fewer.runs).toEqual([])
     expect(fewer.runsOnlyBefore).toEqual(['DPA K=9', 'FA K=9 d=2'])
@@ -323,7 +323,7 @@ describe('claims', () => {
     expect(seeds.runs.map(({ run }) => run)).toEqual(['DPA K=9'])
   })
 
-  it('about labels say nothing about videos that come or go', async () => {
+  test('about labels say nothing about videos that come or go', async () => {
     const labels: Options = { ...options, threat: { threat: 'label_flip', encoder } }
     const all = await certified(set, inputs, labels)
     const rows = poisonAtRandom(set, 'content', 1, new RandomStream('one'), ['delete']).rows
@@ -333,7 +333,7 @@ describe('claims', () => {
   })
 })
 
-it('a record that is not the one of its certificate is refused', async () => {
+test('a record that is not the one of its certificate is refused', async () => {
   const options: Options = { ...general, by: 'content', rules: ['dpa'] }
   const set = gaussians({ ...small, rows: 60, seed: 1 })
   const [before, after] = [await certified(set, inputs, options), await certified(set, inputs, options)]
@@ -368,7 +368,7 @@ describe('files that were put together from others are refused', () => {
     })
   }
 
-  it.each([
+  test.each([
     ['a run with its inputs in another order', 'certificate.json', (all) => all.runs[1].inputs.reverse(), /every run/],
     ['inputs as the protected set', 'protected-set.json', (all) => (all.side = 'inputs'), /side protected/],
     ['a record of other units', 'protected-set.json', (all) => (all.by = 'content'), /units by source/],

@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { sha256 } from '../../src/certify/ensemble/hash.ts'
 import { assertVerified } from '../../src/certify/verify/assert-verified.ts'
 import { verifyVotes } from '../../src/certify/verify/verify-votes.ts'
@@ -120,7 +120,7 @@ describe.each([
     if (stderr !== '') throw new Error(stderr)
     return { status, stdout }
   }
-  it.skipIf(skipped !== '')(`verifies every rule${skipped === '' ? '' : ` (${skipped})`}`, () => {
+  test.skipIf(skipped !== '')(`verifies every rule${skipped === '' ? '' : ` (${skipped})`}`, () => {
     const { status, stdout } = verify(...Object.values(certificates))
     expect(stdout).not.toContain('DIFFERENCES')
     for (const file of Object.values(certificates))
@@ -140,7 +140,7 @@ describe.each([
     )
   })
 
-  it.skipIf(skipped !== '')('notices a radius, a prediction and a vote that was changed, for every rule', () => {
+  test.skipIf(skipped !== '')('notices a radius, a prediction and a vote that was changed, for every rule', () => {
     const changed: string[] = []
     for (const [name, file] of Object.entries(certificates)) {
       const runs = (JSON.parse(readFileSync(file, 'utf8')) as Document).runs?.length ?? 1
@@ -179,7 +179,7 @@ describe.each([
     for (const file of changed) expect(stdout).toMatch(new RegExp(`${file}: \\d+ DIFFERENCES`))
   })
 
-  it.skipIf(skipped !== '').each(forgeries)(
+  test.skipIf(skipped !== '').each(forgeries)(
     'does not say that a certificate holds with %s',
     async (_, name, change) => {
       const copy = path.join(folder, `forged-${path.basename(program)}-${copies++}`)
@@ -195,7 +195,7 @@ describe.each([
     },
   )
 
-  it.skipIf(skipped !== '' || !existsSync(vectors))('agrees with test vectors of another implementation', () => {
+  test.skipIf(skipped !== '' || !existsSync(vectors))('agrees with test vectors of another implementation', () => {
     expect(verify('--vectors', vectors)).toMatchObject({ status: 0 })
   })
 })

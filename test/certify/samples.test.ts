@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import { certify } from '../../src/certify/certify.ts'
 import { sha256 } from '../../src/certify/ensemble/hash.ts'
@@ -55,7 +55,7 @@ async function fieldsOf(
   }
 }
 
-it('are named in the certificate, fit their schema, and say what is protected', async () => {
+test('are named in the certificate, fit their schema, and say what is protected', async () => {
   const certificate = JSON.parse(readFileSync(file, 'utf8')) as CertificateFile
   expect(filesToVerifyFrom(certificate)).toEqual(
     expect.arrayContaining(['protected-set.json', 'certified-inputs.json', 'ballots-k5-d1.npy']),
@@ -80,7 +80,7 @@ it('are named in the certificate, fit their schema, and say what is protected', 
   expect(report.checked.join()).toContain('the record of the protected set')
 })
 
-it('verify finds a source, a label, a number of clips and an input that do not belong to the certificate', async () => {
+test('verify finds a source, a label, a number of clips and an input that do not belong to the certificate', async () => {
   expect(
     await fieldsOf('protectedSet', ({ samples }) => Object.assign(samples[3], { group: 'another' })),
   ).toContainEqual(expect.stringContaining('assignment, from protected-set.json'))
@@ -99,7 +99,7 @@ it('verify finds a source, a label, a number of clips and an input that do not b
   )
 })
 
-it('clips of one video are one sample, and parts of one file are told apart', () => {
+test('clips of one video are one sample, and parts of one file are told apart', () => {
   const [digest, other] = [sha256('a'), sha256('b')]
   const { samples } = recordOfSet(
     {
@@ -120,7 +120,7 @@ it('clips of one video are one sample, and parts of one file are told apart', ()
   ])
 })
 
-it('do not replace a file of other origin', async () => {
+test('do not replace a file of other origin', async () => {
   const record = recordOfSet(set, 'content', () => true)
   const own = mkdtempSync(path.join(folder, 'own-'))
   writeFileSync(path.join(own, 'protected-set.json'), '[1, 2]')

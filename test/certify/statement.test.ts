@@ -2,7 +2,7 @@
 import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { audit } from '../../src/certify/audit/audit.ts'
 import { certify } from '../../src/certify/certify.ts'
 import { sha256 } from '../../src/certify/ensemble/hash.ts'
@@ -50,7 +50,7 @@ const read = (location: string) =>
 const fieldsOf = async (location: string) =>
   (await verifyVotes(path.join(location, 'certificate.json'))).differences.map(({ field }) => field)
 
-it('name every file of the certificate and the audit with its SHA-256, and the claim', async () => {
+test('name every file of the certificate and the audit with its SHA-256, and the claim', async () => {
   const location = copy()
   const { code } = await runHere(`statement ${location} --audit ${auditFile} --quiet`)
   expect(code).toBe(0)
@@ -89,7 +89,7 @@ it('name every file of the certificate and the audit with its SHA-256, and the c
   expect(await fieldsOf(location)).toEqual([])
 })
 
-it('are compared with the certificate and its files by verify', async () => {
+test('are compared with the certificate and its files by verify', async () => {
   const location = copy()
   await runHere(`statement ${location} --quiet`)
   const file = path.join(location, 'statement.json')
@@ -113,7 +113,7 @@ it('are compared with the certificate and its files by verify', async () => {
   expect(await fieldsOf(location)).toEqual(['statement.json: subject certificate.json'])
 })
 
-it('are not written about a certificate that differs, with an audit that failed, checked nothing or is of another ensemble, or over another file', async () => {
+test('are not written about a certificate that differs, with an audit that failed, checked nothing or is of another ensemble, or over another file', async () => {
   const location = copy()
   const outcome = async (line: string) => {
     const { code, document } = await runHere(`statement ${line} --quiet`)

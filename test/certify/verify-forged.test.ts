@@ -2,7 +2,7 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { sha256 } from '../../src/certify/ensemble/hash.ts'
 import { certifyBallots, ruleOptions } from '../../src/certify/rules/certify-ballots.ts'
 import { readingConditions, type Threat, threatStatement } from '../../src/certify/threat/threat.ts'
@@ -71,11 +71,11 @@ function withData(document: Document, change: Partial<NonNullable<Document['data
   document.threat = claim(document, document.threat.threat, {})
 }
 
-it('a certificate with data that fits is verified', async () => {
+test('a certificate with data that fits is verified', async () => {
   expect(await forged('votesOnly', (document) => withData(document))).toEqual([])
 })
 
-it('white-box radii are not those of inserted or deleted videos', async () => {
+test('white-box radii are not those of inserted or deleted videos', async () => {
   const fields = await forged('flips', (document) => {
     document.threat = claim(document, 'general', { trust: 'fixed', overlap: 0 })
   })
@@ -86,7 +86,7 @@ it('white-box radii are not those of inserted or deleted videos', async () => {
   expect(kind).toEqual(['learner.kind'])
 })
 
-it('a unit of white-box radii has at least as many rows as the partitions say', async () => {
+test('a unit of white-box radii has at least as many rows as the partitions say', async () => {
   const fields = await forged('flips', (document, copy) => {
     // Two rows of each video, as they are with two clips.
     writeBuckets(copy, document, (manifest) => {
@@ -102,7 +102,7 @@ it('a unit of white-box radii has at least as many rows as the partitions say', 
   expect(fields).toContain('runs[1].flips.largestUnit')
 })
 
-it('neighboring periods are no videos', async () => {
+test('neighboring periods are no videos', async () => {
   const fields = await forged('temporal', (document) => {
     document.buckets.by = 'content'
     document.buckets.hash = 'first 8 bytes of SHA-256, big-endian, modulo buckets'
@@ -111,7 +111,7 @@ it('neighboring periods are no videos', async () => {
   expect(fields).toContain('runs[0].rule')
 })
 
-it('encoder groups are those of the partitions', async () => {
+test('encoder groups are those of the partitions', async () => {
   const fields = await forged('groups', async (document, copy) => {
     const [run] = document.runs
     // As if each base classifier had an encoder of its own: one video would cost one vote.
@@ -132,7 +132,7 @@ it('encoder groups are those of the partitions', async () => {
   expect(fields).toContain('runs[0].groups')
 })
 
-it('what a class costs follows from the votes, for all inputs and for each', async () => {
+test('what a class costs follows from the votes, for all inputs and for each', async () => {
   const fields = await forged('general', ({ runs: [{ inputs, targeted }] }) => {
     const [cost] = inputs?.[4].targets ?? []
     cost.poisons = (cost.poisons ?? 0) + 1
@@ -141,42 +141,42 @@ it('what a class costs follows from the votes, for all inputs and for each', asy
   expect(fields).toEqual(['runs[0].inputs[4].targets[0].poisons', 'runs[0].targeted[1].ruledOut[0]'])
 })
 
-it('a claim for any classes has the classes that stand for all others', async () => {
+test('a claim for any classes has the classes that stand for all others', async () => {
   const fields = await forged('votesOnly', (document) => {
     withData(document, { classes: 'any', classesFrom: 'labels' })
   })
   expect(fields).toContain('classNames[0]')
 })
 
-it('a class has one name', async () => {
+test('a class has one name', async () => {
   const fields = await forged('votesOnly', (document) => {
     document.classNames[1] = document.classNames[0]
   })
   expect(fields).toContain('classNames[1]')
 })
 
-it('every row is protected, predicted or left out', async () => {
+test('every row is protected, predicted or left out', async () => {
   expect(await forged('votesOnly', (document) => withData(document, { leftOut: [] }))).toEqual(['data.rows'])
   expect(await forged('votesOnly', (document) => withData(document, { protected: 301, rows: 341 }))).toEqual([
     'data.rows',
   ])
 })
 
-it('videos that an encoder was compared with have been counted', async () => {
+test('videos that an encoder was compared with have been counted', async () => {
   const fields = await forged('votesOnly', (document) => {
     document.threat = claim(document, 'general', { trust: 'external', trainedOn: 'a'.repeat(64), overlap: null })
   })
   expect(fields).toEqual(['threat.encoder.overlap'])
 })
 
-it('an input is there once', async () => {
+test('an input is there once', async () => {
   const fields = await forged('general', ({ runs }) => {
     for (const { inputs } of runs) if (inputs !== null) inputs[5].id = inputs[4].id
   })
   expect(fields).toContain('runs[0].inputs[5].id')
 })
 
-it('an input and a class of votes of another system are there once', async () => {
+test('an input and a class of votes of another system are there once', async () => {
   const fields = await forged('imported dpa', (document) => {
     const { inputs } = document as unknown as { inputs: { id: string }[] }
     inputs[2].id = inputs[1].id
@@ -185,7 +185,7 @@ it('an input and a class of votes of another system are there once', async () =>
   expect(fields).toEqual(['classNames[3]', 'inputs[2].id'])
 })
 
-it('runs of one K and spread have the same base classifiers', async () => {
+test('runs of one K and spread have the same base classifiers', async () => {
   const mixed = await forged('general', ({ runs }) => {
     runs[1].learnersDigest = 'a'.repeat(64)
     runs[1].learnersFile = null
@@ -197,7 +197,7 @@ it('runs of one K and spread have the same base classifiers', async () => {
   expect(twice).toEqual(['runs[10].rule'])
 })
 
-it('a partition has rows where it has videos, and each video once', async () => {
+test('a partition has rows where it has videos, and each video once', async () => {
   const hidden = await forged('empty', (document, copy) => {
     writeBuckets(copy, document, (manifest) => {
       const [empty] = manifest.empty
@@ -216,12 +216,12 @@ it('a partition has rows where it has videos, and each video once', async () => 
   expect(twice.join()).toMatch(/assignment\[1\]/)
 })
 
-it('says that offsets were not checked where nothing says how they were drawn', async () => {
+test('says that offsets were not checked where nothing says how they were drawn', async () => {
   const { notChecked } = await verifyVotes(certificates.general)
   expect(notChecked.join()).toContain('the offsets of rules with a spread')
 })
 
-it('an offset that no base learner can have is refused, also where nothing says how offsets were drawn', async () => {
+test('an offset that no base learner can have is refused, also where nothing says how offsets were drawn', async () => {
   for (const name of ['general', 'votesOnly'])
     await expect(
       forged(name, (document) => {
@@ -231,7 +231,7 @@ it('an offset that no base learner can have is refused, also where nothing says 
     ).rejects.toMatchObject({ code: 'CERTIFICATE_INVALID', message: expect.stringContaining('offsets') })
 })
 
-it.each([
+test.each([
   ['a name twice', (text: string) => text.replace('"radius":', '"radius":1000,"radius":')],
   ['bytes that are no UTF-8', (text: string) => Buffer.from(text.replace('"claim":"', '"claim":"\xff'), 'latin1')],
 ])('a certificate with %s is refused', async (_, change) => {

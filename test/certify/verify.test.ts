@@ -2,7 +2,7 @@
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import { certify } from '../../src/certify/certify.ts'
 import { sha256 } from '../../src/certify/ensemble/hash.ts'
@@ -37,7 +37,7 @@ function changed<T>(name: string, change: (document: T, copy: string) => void): 
   return file
 }
 
-it('verifies a certificate of every rule', async () => {
+test('verifies a certificate of every rule', async () => {
   const verified = new Set<string>()
   for (const [name, file] of Object.entries(certificates)) {
     const report = await verifyVotes(file)
@@ -106,7 +106,7 @@ const needsData = [
   ),
 ]
 
-it.each(['votesOnly', 'groups', 'flips', 'temporal', 'imported fa', 'imported roe'])(
+test.each(['votesOnly', 'groups', 'flips', 'temporal', 'imported fa', 'imported roe'])(
   'every value of %s that follows from its files is checked',
   async (name) => {
     const original = readFileSync(certificates[name], 'utf8')
@@ -126,7 +126,7 @@ it.each(['votesOnly', 'groups', 'flips', 'temporal', 'imported fa', 'imported ro
   },
 )
 
-it('certificates of every rule and their buckets fit the published JSON schemas', () => {
+test('certificates of every rule and their buckets fit the published JSON schemas', () => {
   const schemas = path.join(import.meta.dirname, '../../docs/schema')
   const read = (file: string) => JSON.parse(readFileSync(file, 'utf8'))
   const schemaOf = (name: string) => z.fromJSONSchema(read(path.join(schemas, `${name}-1.json`)))
@@ -144,7 +144,7 @@ it('certificates of every rule and their buckets fit the published JSON schemas'
   expect(buckets).toBeGreaterThan(5)
 })
 
-it('names the input, the field and both values', async () => {
+test('names the input, the field and both values', async () => {
   const file = changed<{ runs: { inputs: { radius: number; prediction: number }[] }[] }>('general', ({ runs }) => {
     runs[2].inputs[5].radius += 1
     runs[3].inputs[7].prediction = (runs[3].inputs[7].prediction + 1) % 3
@@ -173,7 +173,7 @@ describe('a changed file of votes', () => {
     return bytes
   }
 
-  it('is noticed by its digest, and by its counts where the digest was changed too', async () => {
+  test('is noticed by its digest, and by its counts where the digest was changed too', async () => {
     const { differences } = await verifyVotes(change('votesOnly', flip))
     expect(differences.map(({ field }) => field)).toContain('runs[0].ballots.sha256')
     const again = await verifyVotes(change('votesOnly', flip, true))
@@ -181,7 +181,7 @@ describe('a changed file of votes', () => {
     expect(again.differences.map(({ field }) => field)).not.toContain('runs[0].ballots.sha256')
   })
 
-  it('is refused where it holds no ballots, by file, input and learner', async () => {
+  test('is refused where it holds no ballots, by file, input and learner', async () => {
     const outside = change('votesOnly', (bytes) => {
       bytes[bytes.length - 1] = 200
       return bytes
@@ -201,7 +201,7 @@ describe('a changed file of votes', () => {
   })
 })
 
-it('does not leave the folder of the certificate', async () => {
+test('does not leave the folder of the certificate', async () => {
   const file = changed<{ runs: { ballots: { file: string } }[] }>('votesOnly', ({ runs }) => {
     runs[0].ballots.file = '../general/ballots-k7-d1.npy'
   })
@@ -229,7 +229,7 @@ describe('videomae verify ends', () => {
     }
   }
 
-  it('with 0 where everything follows, and says what it did not check', async () => {
+  test('with 0 where everything follows, and says what it did not check', async () => {
     expect(await verify(certificates.general)).toBe(0)
     expect(printed).toContain('DPA K=7: votes of 40 inputs counted again')
     expect(printed).toContain('not checked: whether the votes are those of learners trained on this data')
@@ -237,7 +237,7 @@ describe('videomae verify ends', () => {
     expect(JSON.parse(printed)).toMatchObject({ verified: true, differencesFound: 0, differences: [] })
   })
 
-  it('with 9 where something differs', async () => {
+  test('with 9 where something differs', async () => {
     const file = changed<{ threat: { claim: string } }>('general', ({ threat }) => {
       threat.claim = 'Nothing can change any prediction.'
     })
@@ -247,7 +247,7 @@ describe('videomae verify ends', () => {
     expect(JSON.parse(printed)).toMatchObject({ verified: false, error: { code: 'CERTIFICATE_DIFFERS' } })
   })
 
-  it('with 7 where a run has no votes, or no inputs', async () => {
+  test('with 7 where a run has no votes, or no inputs', async () => {
     const without = changed<{ runs: { ballots: unknown }[] }>('general', ({ runs }) => {
       runs[4].ballots = null
     })
@@ -259,7 +259,7 @@ describe('videomae verify ends', () => {
     expect(await verify(bare)).toBe(7)
   })
 
-  it('with 3 where a file is missing or none of a certificate', async () => {
+  test('with 3 where a file is missing or none of a certificate', async () => {
     expect(await verify(path.join(folder, 'nothing.json'), '--json')).toBe(3)
     expect(JSON.parse(printed).error.code).toBe('CERTIFICATE_FILE_MISSING')
     const alone = path.join(folder, 'alone.json')
@@ -271,7 +271,7 @@ describe('videomae verify ends', () => {
   })
 })
 
-it('keeps the buckets of two ensembles with the same number of them apart', async () => {
+test('keeps the buckets of two ensembles with the same number of them apart', async () => {
   const location = path.join(folder, 'same-number')
   const encoder = { digest: 'none', trust: 'fixed', labelsUsed: false, trainedOn: null } as const
   // 12 partitions inside of 4 encoder groups, and 4 partitions that 3 of 12 learners each are trained on.

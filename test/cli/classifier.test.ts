@@ -11,7 +11,7 @@ import {
 } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { startVideomae, videomae } from '../support/run-program.ts'
 
@@ -37,7 +37,7 @@ data: {workers: 1}
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe('videomae finetune', () => {
-  it('prints its configuration as a recipe of the same run', async () => {
+  test('prints its configuration as a recipe of the same run', async () => {
     const printed = await videomae('finetune', data, '--recipe', recipe, '--print-config')
     expect(printed.code, printed.stderr).toBe(0)
     writeFileSync(inFolder('printed.yaml'), printed.stdout)
@@ -46,7 +46,7 @@ describe('videomae finetune', () => {
     expect(printed.stdout).toMatch(/every: 2 steps/)
   })
 
-  it('trains, tests, and warns only of lists that say more than the folders', async () => {
+  test('trains, tests, and warns only of lists that say more than the folders', async () => {
     const { code, stdout, stderr } = await videomae('finetune', data, '--recipe', recipe, '--out', run, '--json')
     expect(code, stderr).toBe(0)
     // Counters of work that takes longer than ten seconds are all that a busy machine adds.
@@ -78,7 +78,7 @@ describe('videomae finetune', () => {
     expect(warned.stdout).toMatch(/baselines +50\.0 % always left, 50\.0 % chance of 2 classes/)
   })
 
-  it('stops at Ctrl-C with 130 after saving', async () => {
+  test('stops at Ctrl-C with 130 after saving', async () => {
     const out = inFolder('stopped')
     const stopped = startVideomae(
       'finetune',
@@ -103,7 +103,7 @@ describe('videomae finetune', () => {
 })
 
 describe('videomae export --classifier', () => {
-  it('refuses what it would have to ignore', async () => {
+  test('refuses what it would have to ignore', async () => {
     const refused = async (...args: string[]) => {
       const { code, stderr } = await videomae('export', run, '--out', inFolder('x.onnx'), ...args)
       expect(code).toBe(2)
@@ -127,7 +127,7 @@ describe('videomae export --classifier', () => {
     for (const [i, message] of messages.entries()) expect(message).toMatch(expected[i])
   })
 
-  it('replaces no folder that is not its own', async () => {
+  test('replaces no folder that is not its own', async () => {
     const out = inFolder('precious')
     mkdirSync(out)
     writeFileSync(path.join(out, 'mine.txt'), 'mine')
@@ -138,7 +138,7 @@ describe('videomae export --classifier', () => {
     for (let time = 0; time < 2; time++) expect((await videomae(...args, inFolder('hf'))).code).toBe(0)
   })
 
-  it('writes a file that predicts alone', async () => {
+  test('writes a file that predicts alone', async () => {
     mkdirSync(inFolder('alone'))
     const file = inFolder('classifier.onnx')
     const exported = await videomae(
@@ -193,7 +193,7 @@ describe('videomae export --classifier', () => {
 })
 
 describe('videomae evaluate', () => {
-  it('writes a report and one JSON document', async () => {
+  test('writes a report and one JSON document', async () => {
     const out = inFolder('report')
     const split = path.join(run, 'split.csv')
     const { code, stdout } = await videomae('evaluate', split, '--from', run, '--clips', '1', '--out', out, '--json')
@@ -224,7 +224,7 @@ describe('data of which too little can be read', () => {
     for (let i = 0; i < 4; i++) writeFileSync(path.join(bad, 'left', `${i}.mp4`), `no video ${i}`)
   })
 
-  it('is an error where a class has no training video left', async () => {
+  test('is an error where a class has no training video left', async () => {
     const ups = readdirSync(path.join(data, 'up')).map((name) => path.join(data, 'up', name))
     const lefts = readdirSync(path.join(bad, 'left')).map((name) => path.join(bad, 'left', name))
     const rows = [...ups.map((file) => `${file},up`), ...lefts.map((file) => `${file},left`)]
@@ -244,14 +244,14 @@ describe('data of which too little can be read', () => {
     })
   })
 
-  it('is an error where features have no row', async () => {
+  test('is an error where features have no row', async () => {
     const { code, stdout } = await videomae('features', bad, '--from', run, '--out', inFolder('none'), '--json')
     expect([code, JSON.parse(stdout)]).toMatchObject([3, { error: { code: 'VIDEO_UNREADABLE' } }])
     expect(existsSync(inFolder('none', 'features.npy'))).toBe(false)
   })
 })
 
-it('videomae predict --watch predicts what is there and what comes, until Ctrl-C', async () => {
+test('videomae predict --watch predicts what is there and what comes, until Ctrl-C', async () => {
   const [inbox, table] = [inFolder('inbox'), inFolder('arrived.csv')]
   mkdirSync(inbox)
   copyFileSync(video, path.join(inbox, 'first.mp4'))

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { startVideomae, videomaeAlone as videomae } from '../support/run-program.ts'
 
@@ -37,7 +37,7 @@ describe('videomae', () => {
   })
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-  it('lists commands and exit codes', async () => {
+  test('lists commands and exit codes', async () => {
     const { code, stdout } = await videomae('--help')
     expect(code).toBe(0)
     for (const word of ['inspect', 'pretrain', 'reconstruct', 'export', 'demo', 'doctor', 'Exit codes', '130']) {
@@ -45,7 +45,7 @@ describe('videomae', () => {
     }
   })
 
-  it('ends with 2 for what it cannot parse and names the option', async () => {
+  test('ends with 2 for what it cannot parse and names the option', async () => {
     expect((await videomae('pretrian')).code).toBe(2)
     const { code, stderr } = await videomae('reconstruct', 'a', 'b', '--mask-ratio', 'much')
     expect(code).toBe(2)
@@ -57,7 +57,7 @@ describe('videomae', () => {
     ])
   })
 
-  it('doctor finds the default engine and a decoder', async () => {
+  test('doctor finds the default engine and a decoder', async () => {
     const { code, stdout } = await videomae('doctor', '--json')
     expect(code).toBe(0)
     const { findings } = JSON.parse(stdout) as { findings: { part: string; ok: boolean }[] }
@@ -65,14 +65,14 @@ describe('videomae', () => {
     expect(findings.find(({ part }) => part === 'decoder node-av')?.ok).toBe(true)
   })
 
-  it('inspect names what cannot be used', async () => {
+  test('inspect names what cannot be used', async () => {
     const { code, stdout } = await videomae('inspect', videos)
     expect(code).toBe(0)
     expect(stdout).toContain('broken.mp4')
     expect(stdout).toMatch(/8 usable videos/)
   })
 
-  it('inspect takes the folder that a list starts from', async () => {
+  test('inspect takes the folder that a list starts from', async () => {
     const list = path.join(folder, 'list.txt')
     writeFileSync(list, `${path.relative(videos, video)}\n`)
     const wrong = await videomae('inspect', list)
@@ -83,7 +83,7 @@ describe('videomae', () => {
     expect(stdout).toMatch(/1 usable videos/)
   })
 
-  it('blames the machine, not itself, where the operating system refuses', async () => {
+  test('blames the machine, not itself, where the operating system refuses', async () => {
     const file = path.join(folder, 'a-file')
     writeFileSync(file, '')
     const { code, stdout, stderr } = await videomae('pretrain', videos, '--out', path.join(file, 'run'), '--json')
@@ -94,7 +94,7 @@ describe('videomae', () => {
     expect(stderr).not.toContain('bug in the program')
   })
 
-  it('replaces nothing that is not its own', async () => {
+  test('replaces nothing that is not its own', async () => {
     const other = path.join(folder, 'other')
     mkdirSync(path.join(other, 'videos'), { recursive: true })
     writeFileSync(path.join(other, 'config.json'), 'mine')
@@ -106,13 +106,13 @@ describe('videomae', () => {
     expect(readFileSync(path.join(other, 'config.json'), 'utf8')).toBe('mine')
   })
 
-  it.skipIf(process.platform === 'win32')('ends quietly when its reader does', async () => {
+  test.skipIf(process.platform === 'win32')('ends quietly when its reader does', async () => {
     const { process: child, ended } = startVideomae('--help')
     child.stdout!.destroy()
     expect(await ended).toMatchObject({ code: 0, stderr: '' })
   })
 
-  it('pretrains, stops at nothing, and leaves a run', async () => {
+  test('pretrains, stops at nothing, and leaves a run', async () => {
     const { code, stdout, stderr } = await videomae(
       'pretrain',
       videos,
@@ -142,7 +142,7 @@ describe('videomae', () => {
     expect(readFileSync(path.join(run, 'bad-files.jsonl'), 'utf8')).toContain('broken.mp4')
   })
 
-  it('refuses to train over a run, and a configuration with an unknown key', async () => {
+  test('refuses to train over a run, and a configuration with an unknown key', async () => {
     const again = await videomae('pretrain', videos, '--recipe', emptyRecipe(folder), '--out', run, ...tiny)
     expect(again.code).toBe(2)
     expect(again.stderr).toContain('RUN_EXISTS')
@@ -160,7 +160,7 @@ describe('videomae', () => {
     expect(unknown.stderr).toMatch(/ratio\b/)
   })
 
-  it('reconstructs a clip', async () => {
+  test('reconstructs a clip', async () => {
     const out = path.join(folder, 'picture')
     const { code, stdout } = await videomae('reconstruct', run, video, '--out', out, '--json')
     expect(code).toBe(0)
@@ -175,7 +175,7 @@ describe('videomae', () => {
     expect(readFileSync(`${out}.webp`).subarray(8, 12).toString()).toBe('WEBP')
   })
 
-  it.each(['uint8', 'float32'])(
+  test.each(['uint8', 'float32'])(
     'exports an encoder with %s frames that agrees with the reference engine',
     async (input) => {
       const out = path.join(folder, `${input}.onnx`)
@@ -200,7 +200,7 @@ describe('videomae', () => {
     },
   )
 
-  it('says what is wrong with a checkpoint that is not there', async () => {
+  test('says what is wrong with a checkpoint that is not there', async () => {
     const { code, stdout } = await videomae('export', path.join(folder, 'nothing'), '--json')
     expect(code).toBe(3)
     expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'CHECKPOINT_NOT_FOUND' } })

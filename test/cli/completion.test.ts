@@ -1,6 +1,6 @@
 /** Completion in shells, and the examples of the help: both follow from the definitions of the commands. */
 import { spawnSync } from 'node:child_process'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { shells } from '../../src/cli/commands/completion.ts'
 import { completionScript } from '../../src/cli/completion.ts'
 import { createProgram } from '../../src/cli/create-program.ts'
@@ -10,7 +10,7 @@ const { commands } = program
 const found = (shell: string): boolean => spawnSync(shell, ['--version']).error === undefined
 
 describe('completion', () => {
-  it.each(shells)('in %s has every command, option and choice', (shell) => {
+  test.each(shells)('in %s has every command, option and choice', (shell) => {
     const script = completionScript(program, shell)
     expect(script).toContain(`videomae completion ${shell}`)
     for (const command of commands) {
@@ -22,7 +22,7 @@ describe('completion', () => {
     }
   })
 
-  it.skipIf(!found('bash'))('in bash proposes commands, options, and values where these are known', () => {
+  test.skipIf(!found('bash'))('in bash proposes commands, options, and values where these are known', () => {
     const lines = [
       'pre',
       'predict --th',
@@ -50,7 +50,7 @@ describe('completion', () => {
 
   for (const shell of ['zsh', 'fish'] as const) {
     const missing = found(shell) ? '' : ` (${shell} is not there)`
-    it.skipIf(missing !== '')(`in ${shell} is a script that it can read${missing}`, () => {
+    test.skipIf(missing !== '')(`in ${shell} is a script that it can read${missing}`, () => {
       const input = completionScript(program, shell)
       const { stderr, status } = spawnSync(shell, ['-n'], { input, encoding: 'utf8' })
       expect([stderr, status]).toEqual(['', 0])
@@ -59,7 +59,7 @@ describe('completion', () => {
 })
 
 describe('the help of a command', () => {
-  it.each(commands.map((command) => [command.name(), command] as const))('%s ends with examples', (name, command) => {
+  test.each(commands.map((command) => [command.name(), command] as const))('%s ends with examples', (name, command) => {
     let text = ''
     command.configureOutput({ writeOut: (part) => (text += part) })
     command.outputHelp()

@@ -1,14 +1,14 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, expect, it } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { runAsText, runHere } from '../support/run-here.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-dataset-'))
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-it('dataset names what is missing, ten of each kind at most, and writes all', async () => {
+test('dataset names what is missing, ten of each kind at most, and writes all', async () => {
   mkdirSync(inFolder('videos'))
   writeFileSync(inFolder('videos', '0.webm'), 'not read')
   writeFileSync(inFolder('labels.json'), '{"A": "0", "B": "1"}')

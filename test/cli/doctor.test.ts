@@ -1,9 +1,9 @@
 /** What `doctor` says of ONNX Runtime's execution providers. Oracle: a session of each, opened here. */
-import { expect, it } from 'vitest'
+import { expect, test } from 'vitest'
 import { checkProviders } from '../../src/engine/onnx/providers.ts'
 import { videomaeAlone as videomae } from '../support/run-program.ts'
 
-it('names a provider as usable only where a session opens with it', async () => {
+test('names a provider as usable only where a session opens with it', async () => {
   const checked = await checkProviders()
   expect(checked).toContainEqual({ name: 'cpu', usable: true })
   const { stdout, stderr } = await videomae('doctor', '--json')
@@ -16,7 +16,7 @@ it('names a provider as usable only where a session opens with it', async () => 
   for (const { name, usable: opens } of checked) if (!opens) expect(detail.slice(usable.length)).toContain(name)
 })
 
-it('takes a provider that opens no session for unusable', async () => {
+test('takes a provider that opens no session for unusable', async () => {
   expect(await checkProviders(['cpu', 'no-such-provider'])).toEqual([
     { name: 'cpu', usable: true },
     { name: 'no-such-provider', usable: false },

@@ -2,7 +2,7 @@
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
 import { encodeVideo } from '../../src/synthetic/encode.ts'
 import { renderMotionClip } from '../../src/synthetic/motion.ts'
@@ -45,7 +45,7 @@ beforeAll(async () => {
   writeFileSync(inFolder('videos', 'up', 'broken.mp4'), 'no video')
 })
 
-it('finds videos that were encoded again and copies, offers them as groups, and changes nothing', async () => {
+test('finds videos that were encoded again and copies, offers them as groups, and changes nothing', async () => {
   const { code, document } = await runHere('dataset duplicates', inFolder('videos'), '--out', inFolder('out'))
   expect(code).toBe(0)
   const { similar, unreadable, videos } = document as unknown as {
@@ -66,12 +66,12 @@ it('finds videos that were encoded again and copies, offers them as groups, and 
   expect(text).toContain('The groups depend on all videos together: a certificate covers changes of this list')
 })
 
-it('says that folds depend on all videos, which a certificate of one of them does not cover', async () => {
+test('says that folds depend on all videos, which a certificate of one of them does not cover', async () => {
   const { text } = await runAsText('dataset split', inFolder('videos'), '--folds', '2', '--out', inFolder('folds'))
   expect(text).toContain('The parts depend on all videos together: a certificate covers changes of this list')
 })
 
-it('joins groups of the list that look alike, and keeps the others', async () => {
+test('joins groups of the list that look alike, and keeps the others', async () => {
   const rows = ['left/0.mp4,left,a', 'left/2.mp4,left,a', 'left/0-again.mkv,left,b', 'up/3.mp4,up,c', 'up/1.mp4,up,']
   writeFileSync(inFolder('videos', 'list.csv'), ['path,label,group', ...rows, ''].join('\n'))
   await runHere('dataset duplicates', inFolder('videos', 'list.csv'), '--out', inFolder('list'))

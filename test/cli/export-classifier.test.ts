@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { ExportCommandOptions } from '../../src/cli/commands/export.ts'
 import { exportClassifierCommand } from '../../src/cli/export-classifier.ts'
 import { type Classifier, classifierShapes, saveClassifier } from '../../src/inference/classifier.ts'
@@ -51,7 +51,7 @@ async function run(from: string, options: ExportCommandOptions) {
   return { result: options.json === false ? shown.stdout : (JSON.parse(shown.stdout) as unknown), stderr: shown.stderr }
 }
 
-it('says how each list was read, and which rows it did not use', async () => {
+test('says how each list was read, and which rows it did not use', async () => {
   const rows = good.map((file, i) => `${file},${path.basename(path.dirname(file))},${i === 0 ? 'train' : 'test'}`)
   writeFileSync(inFolder('parts.csv'), `path,label,split\n${rows.join('\n')}\n`)
   const options = { out: inFolder('read.onnx'), evaluate: inFolder('parts.csv'), json: false }
@@ -65,7 +65,7 @@ it('says how each list was read, and which rows it did not use', async () => {
 })
 
 describe('videos that cannot be read', () => {
-  it.each(['calibrate', 'evaluate'] as const)(
+  test.each(['calibrate', 'evaluate'] as const)(
     'end --%s with 3 and their names where there are no others',
     async (use) => {
       const out = inFolder(`${use}.onnx`)
@@ -79,7 +79,7 @@ describe('videos that cannot be read', () => {
     },
   )
 
-  it('are named and counted among others, and others take their places', async () => {
+  test('are named and counted among others, and others take their places', async () => {
     const bad = ['left', 'up'].map((label) => inFolder('bad', label, '0.mp4'))
     const listOf = (part: string): string => {
       const rows = [bad[0], ...good, bad[1]].map((file) => `${file},${path.basename(path.dirname(file))},${part}`)
@@ -107,7 +107,7 @@ describe('videos that cannot be read', () => {
     ])
   })
 
-  it('are an empty list in the JSON where all can be read', async () => {
+  test('are an empty list in the JSON where all can be read', async () => {
     const { result, stderr } = await run(checkpoint, { out: inFolder('good.onnx'), evaluate: inFolder('good') })
     expect(result).toMatchObject({ unreadable: [], sidecar: { format: 'videomae-onnx', labels } })
     expect(stderr).toMatch(/^warning: .* is not shown to be better than always answering .*\n$/)
@@ -115,7 +115,7 @@ describe('videos that cannot be read', () => {
 })
 
 describe('a Hugging Face directory', () => {
-  it.each([
+  test.each([
     ['factored positions', { positions: 'factored' }, { kind: 'linear' }, /positions.*videomae-factored/],
     ['positions of another grid', { positionGrid: { t: 1, h: 2, w: 2 } }, { kind: 'linear' }, /grid/],
     ['an attentive head', {}, { kind: 'attentive', heads: 2, mlpWidth: 24 }, /attentive head.*head\.safetensors/],
@@ -126,7 +126,7 @@ describe('a Hugging Face directory', () => {
     expect(stderr).toMatch(/^warning: .*transformers/)
   })
 
-  it('that transformers reads comes with none', async () => {
+  test('that transformers reads comes with none', async () => {
     const out = inFolder('plain out')
     const { result, stderr } = await run(checkpoint, { format: 'huggingface', out })
     expect([result, stderr]).toEqual([{ files: [out], warnings: [] }, ''])

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { interruptSignal } from '../../src/cli/interrupt.ts'
 
 afterEach(() => {
@@ -8,7 +8,7 @@ afterEach(() => {
 })
 
 describe('interruptSignal', () => {
-  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+  test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
     'aborts at the first %s and ends with 130 at the second',
     (name) => {
       vi.stubEnv('_', '/usr/bin/node')
@@ -32,7 +32,7 @@ describe('interruptSignal', () => {
     },
   )
 
-  it('stops rank 0 when the process of launch is gone, and not before', async () => {
+  test('stops rank 0 when the process of launch is gone, and not before', async () => {
     vi.spyOn(process.stderr, 'write').mockReturnValue(true)
     vi.stubEnv('VIDEOMAE_STOP_FILE', '/nowhere/stop')
     const launch = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' })
@@ -46,7 +46,7 @@ describe('interruptSignal', () => {
     dispose()
   })
 
-  it('leaves no listener', () => {
+  test('leaves no listener', () => {
     const count = (): number[] => ['SIGINT', 'SIGTERM', 'SIGHUP'].map((name) => process.listenerCount(name))
     const before = count()
     interruptSignal().dispose()
@@ -55,7 +55,7 @@ describe('interruptSignal', () => {
     expect(count()).toEqual(before)
   })
 
-  it('does not stop at the end of a terminal under nohup', () => {
+  test('does not stop at the end of a terminal under nohup', () => {
     vi.stubEnv('_', '/usr/bin/nohup')
     const { signal, dispose } = interruptSignal()
     process.emit('SIGHUP', 'SIGHUP')

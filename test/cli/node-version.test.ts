@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { compiledEntry } from '../../src/core/entry.ts'
 import { nodeProblem, oldestNode } from '../../src/core/node-version.ts'
 
@@ -19,24 +19,24 @@ function asNode18(...args: readonly string[]) {
 }
 
 describe('nodeProblem', () => {
-  it('is the version that package.json asks for', () => {
+  test('is the version that package.json asks for', () => {
     const { engines } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
       engines: { node: string }
     }
     expect(engines.node).toBe(`>=${oldestNode}`)
   })
 
-  it.each(['20.19.0', '20.20.2', '22.0.0', '100.1.0'])('accepts %s', (version) => {
+  test.each(['20.19.0', '20.20.2', '22.0.0', '100.1.0'])('accepts %s', (version) => {
     expect(nodeProblem(version)).toBeNull()
   })
 
-  it.each(['20.18.3', '18.20.4', '4.0.0'])('refuses %s', (version) => {
+  test.each(['20.18.3', '18.20.4', '4.0.0'])('refuses %s', (version) => {
     expect(nodeProblem(version)).toBe(`Expected Node.js ${oldestNode} or later, but this is ${version}.`)
   })
 })
 
 describe('an old version of Node.js', () => {
-  it.each([['doctor'], ['--help'], ['pretrain', 'videos']])('is refused by videomae %s', (...args) => {
+  test.each([['doctor'], ['--help'], ['pretrain', 'videos']])('is refused by videomae %s', (...args) => {
     expect(asNode18(main, ...args)).toEqual({
       status: 4,
       stdout: '',
@@ -46,12 +46,12 @@ describe('an old version of Node.js', () => {
     })
   })
 
-  it('is refused as JSON where that is asked for', () => {
+  test('is refused as JSON where that is asked for', () => {
     const { status, stdout } = asNode18(main, 'doctor', '--json')
     expect([status, JSON.parse(stdout)]).toMatchObject([4, { error: { code: 'NODE_TOO_OLD' } }])
   })
 
-  it('is refused by the library', () => {
+  test('is refused by the library', () => {
     const library = pathToFileURL(path.join(root, 'dist/index.js')).href
     const { status, stdout } = asNode18(
       '--input-type=module',
@@ -62,7 +62,7 @@ describe('an old version of Node.js', () => {
   })
 })
 
-it.each(['cli/main.js', 'core/node-version.js'])(
+test.each(['cli/main.js', 'core/node-version.js'])(
   '%s is read by old versions: syntax of 2015, no other imports',
   (file) => {
     const text = readFileSync(path.join(root, 'dist', file), 'utf8').replaceAll(

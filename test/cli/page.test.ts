@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest'
 import { pageHint, requirePage, writePage } from '../../src/cli/page.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-page-'))
@@ -17,7 +17,7 @@ function makeRun(name: string): string {
 }
 
 describe('--report', () => {
-  it('refuses a path where another file is, before the work', async () => {
+  test('refuses a path where another file is, before the work', async () => {
     const run = makeRun('taken')
     const page = path.join(run, 'report.html')
     writeFileSync(page, 'mine')
@@ -26,7 +26,7 @@ describe('--report', () => {
     expect(readFileSync(page, 'utf8')).toBe('mine')
   })
 
-  it('writes the page; without it a note says that one from before is about another result', async () => {
+  test('writes the page; without it a note says that one from before is about another result', async () => {
     const run = makeRun('old')
     const notes = vi.spyOn(process.stderr, 'write').mockImplementation(() => true)
     expect(await writePage(undefined, run)).toEqual([])
@@ -40,7 +40,7 @@ describe('--report', () => {
   })
 })
 
-it('the hint names a run with blanks as a shell takes it', () => {
+test('the hint names a run with blanks as a shell takes it', () => {
   expect(pageHint(path.join(folder, 'my run'))).toMatch(/ report ".*my run"\n$/)
   expect(pageHint(path.join(folder, 'run'))).toMatch(/ report \S*run\n$/)
 })

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { runAsText, runHere } from '../support/run-here.ts'
 
 let folder: string
@@ -24,7 +24,7 @@ const rows = () =>
     .slice(1)
     .map((line) => line.split(','))
 
-it('divides by class, the same for the same seed, with copies on one side', async () => {
+test('divides by class, the same for the same seed, with copies on one side', async () => {
   const { document } = await split()
   expect(document).toMatchObject({
     classes: ['run', 'walk'],
@@ -41,7 +41,7 @@ it('divides by class, the same for the same seed, with copies on one side', asyn
   expect(rows()).not.toEqual(first)
 })
 
-it('takes groups from names where it is told to', async () => {
+test('takes groups from names where it is told to', async () => {
   const { document } = await split('--groups', '(subject\\d+)')
   expect(document).toMatchObject({ groups: 5, withoutGroup: [] })
   const sides = new Map<string, Set<string>>()
@@ -50,13 +50,13 @@ it('takes groups from names where it is told to', async () => {
   for (const [group, parts] of sides) expect(parts.size, group).toBe(1)
 })
 
-it.each(['subject', '(nobody)', '(', '(?:subject)'])('refuses the pattern %s', async (pattern) => {
+test.each(['subject', '(nobody)', '(', '(?:subject)'])('refuses the pattern %s', async (pattern) => {
   const { document, code } = await split('--groups', pattern)
   expect(document.error?.code).toBe('INVALID_ARGUMENT')
   expect(code).toBe(2)
 })
 
-it('says how the source was read, and which columns it does not use', async () => {
+test('says how the source was read, and which columns it does not use', async () => {
   const lines = ['run', 'walk'].flatMap((label) =>
     [0, 1, 2, 3, 4].map((i) => `videos/${label}/subject${i}-${i}.mp4,${label},1`),
   )
@@ -65,7 +65,7 @@ it('says how the source was read, and which columns it does not use', async () =
   expect(text).toMatch(/list\.csv as CSV, 10 videos; .*not used: flod$/m)
 })
 
-it('replaces no files of others', async () => {
+test('replaces no files of others', async () => {
   mkdirSync(inFolder('out'))
   writeFileSync(inFolder('out', 'split.csv'), 'mine')
   expect((await split()).document.error?.code).toBe('OUTPUT_TAKEN')
@@ -74,7 +74,7 @@ it('replaces no files of others', async () => {
   )
 })
 
-it('writes a list for each fold, and none of an earlier call stays', async () => {
+test('writes a list for each fold, and none of an earlier call stays', async () => {
   const { document } = await split('--folds', '3', '--groups', '(subject\\d+)')
   expect(document).toMatchObject({ rows: null, folds: [{ name: '1' }, { name: '2' }, { name: '3' }] })
   const lists = () => readdirSync(inFolder('out')).filter((name) => name.endsWith('.csv'))
@@ -101,7 +101,7 @@ it('writes a list for each fold, and none of an earlier call stays', async () =>
   expect(lists()).toEqual(['split.csv'])
 })
 
-it('says that a column of folds mixes them with parts', async () => {
+test('says that a column of folds mixes them with parts', async () => {
   const lines = ['1', '2', 'train', '1'].map((fold, i) => {
     const label = ['run', 'walk'][i >> 1]
     return `videos/${label}/subject${i}-${i}.mp4,${label},${fold}`

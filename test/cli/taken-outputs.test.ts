@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { exportClassifierDirectory } from '../../src/export/classifier.ts'
 import { readSafetensors } from '../../src/format/safetensors.ts'
 import { type Classifier, classifierShapes, saveClassifier } from '../../src/inference/classifier.ts'
@@ -64,7 +64,7 @@ const own: Readonly<Record<keyof typeof names, string>> = {
 const kinds = Object.keys(commands) as (keyof typeof commands)[]
 
 describe.each(kinds)('%s', (kind) => {
-  it.each(names[kind])('keeps %s of others', async (name) => {
+  test.each(names[kind])('keeps %s of others', async (name) => {
     const out = path.join(folder, `${kind} ${name}`)
     mkdirSync(out)
     for (const text of ['{"name": "mine"}', 'mine']) {
@@ -77,7 +77,7 @@ describe.each(kinds)('%s', (kind) => {
     }
   })
 
-  it('replaces results of its own', async () => {
+  test('replaces results of its own', async () => {
     const out = path.join(folder, `own ${kind}`)
     mkdirSync(out)
     for (const name of names[kind]) writeFileSync(path.join(out, name), 'earlier')
@@ -89,7 +89,7 @@ describe.each(kinds)('%s', (kind) => {
   })
 })
 
-it('a folder called learners is no sign of an earlier certification by its name alone', async () => {
+test('a folder called learners is no sign of an earlier certification by its name alone', async () => {
   const out = path.join(folder, 'foreign learners')
   mkdirSync(path.join(out, 'learners', 'k50-d1'), { recursive: true })
   writeFileSync(path.join(out, 'table.md'), 'mine')
@@ -113,7 +113,7 @@ describe('the Hugging Face folder of a classifier', () => {
   }
   const weightsOf = (location: string): Buffer => readFileSync(path.join(location, 'model.safetensors'))
 
-  it('takes the place of an earlier export only', async () => {
+  test('takes the place of an earlier export only', async () => {
     const [first, second] = [await save('first', 1), await save('second', 2)]
     const out = path.join(folder, 'exported')
     await exportClassifierDirectory(first, out)
@@ -130,7 +130,7 @@ describe('the Hugging Face folder of a classifier', () => {
     expect(weightsOf(second)).toEqual(bytes)
   })
 
-  it('is not the folder that is read', async () => {
+  test('is not the folder that is read', async () => {
     const read = await save('read', 3)
     const bytes = weightsOf(read)
     for (const out of [read, path.join(read, '..', 'read')])

@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { createProgram } from '../../src/cli/create-program.ts'
 import { runHere } from '../support/run-here.ts'
 
@@ -323,7 +323,7 @@ afterAll(() => {
 
 const named = ({ long, flags }: { readonly long?: string | null; readonly flags: string }): string => long ?? flags
 
-it('the table has every option of every command, and no other', () => {
+test('the table has every option of every command, and no other', () => {
   const commands = createProgram().commands.map((command) => [command.name(), command.options.map(named).sort()])
   const known = Object.entries(table).map(([command, options]) => [command, Object.keys(options).sort()])
   expect(known).toEqual(commands)
@@ -342,7 +342,7 @@ describe.each(Object.entries(table))('%s', (_, options) => {
   const lines = Object.entries(options).flatMap(([option, use]) =>
     use === 'used' ? [] : (use.refused ?? []).map((line) => [line, option] as const),
   )
-  it.skipIf(lines.length === 0).each(lines.length === 0 ? [['', '']] : lines)('%s', async (line, option) => {
+  test.skipIf(lines.length === 0).each(lines.length === 0 ? [['', '']] : lines)('%s', async (line, option) => {
     const { code, document } = await runHere(line)
     const key = / --set ([\w.]+)/.exec(line)?.[1]
     // Options that stand for a key of the recipe are refused like the key.
@@ -356,7 +356,7 @@ describe.each(Object.entries(table))('%s', (_, options) => {
   })
 
   const tests = Object.values(options).flatMap((use) => (use === 'used' ? [] : (use.tests ?? [])))
-  it.skipIf(tests.length === 0).each(tests.length === 0 ? [['', '']] : tests)('tested in %s: %s', (file, name) => {
+  test.skipIf(tests.length === 0).each(tests.length === 0 ? [['', '']] : tests)('tested in %s: %s', (file, name) => {
     expect(readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8')).toContain(name)
   })
 })

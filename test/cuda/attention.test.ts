@@ -2,7 +2,7 @@
  * Attention on tensor cores, forward and backward, at lengths around the tile of 64 and at the head widths of published
  * models, against the float64 reference to 2e-2 by norm. Emulated; runs on any machine with g++.
  */
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { attentionGradient, attentionOperation } from '../../src/graph/operations/attention.ts'
 import { CaseBuilder, relativeError } from '../support/case-builder.ts'
 import { compilationTimeouts } from '../support/cuda-emulation/build.ts'
@@ -59,7 +59,7 @@ const long: readonly Sizes[] =
 describe.skipIf(missing !== null)(
   `attention on tensor cores of ${testDeviceName}${missing === null ? '' : ` (${missing})`}`,
   () => {
-    it.each([...cases, ...long])(
+    test.each([...cases, ...long])(
       'of $queries queries and $keys keys, heads of $headWidth, shared $shared',
       async (sizes) => {
         const made = attentionCase(sizes)

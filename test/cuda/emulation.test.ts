@@ -1,6 +1,6 @@
 /** The emulation itself: what is wrong in a kernel must not go unseen. */
 
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { compilationTimeouts, emulationMissing } from '../support/cuda-emulation/build.ts'
 import { EmulationControls } from '../support/cuda-emulation/emulated-device.ts'
 import { runKernel } from '../support/cuda-emulation/run-kernel.ts'
@@ -14,13 +14,13 @@ describe.skipIf(missing !== null)(`the emulation of CUDA${missing === null ? '' 
     BARRIER
     out[threadIdx.x] = x[63 - threadIdx.x];`
 
-  it('runs threads with barriers', () => {
+  test('runs threads with barriers', () => {
     const { status, out } = runKernel(reverse.replace('BARRIER', '__syncthreads();'))
     expect(status).toBe(0)
     expect([...out]).toEqual(Array.from({ length: 64 }, (_, i) => 63 - i))
   })
 
-  it('shows a missing barrier as wrong numbers, whichever thread starts', () => {
+  test('shows a missing barrier as wrong numbers, whichever thread starts', () => {
     const controls = new EmulationControls()
     for (const order of ['ascending', 'descending'] as const) {
       controls.setOrder(order)
@@ -29,7 +29,7 @@ describe.skipIf(missing !== null)(`the emulation of CUDA${missing === null ? '' 
     controls.setOrder('ascending')
   })
 
-  it('reports a barrier that not all threads reach', () => {
+  test('reports a barrier that not all threads reach', () => {
     const { status, failure } = runKernel(`
       if (threadIdx.x < 32) __syncthreads();
       else __shfl_sync(0xffffffffu, 1.0f, 0), emulated_exchange("", 1), __syncthreads();
@@ -39,13 +39,13 @@ describe.skipIf(missing !== null)(`the emulation of CUDA${missing === null ? '' 
     expect(failure).toMatch(/wait|lane/)
   })
 
-  it('reports a warp-wide operation after lanes have left', () => {
+  test('reports a warp-wide operation after lanes have left', () => {
     const { status, failure } = runKernel('if (threadIdx.x % 2) return; out[0] = __shfl_sync(0xffffffffu, 1.0f, 0);')
     expect(status).toBe(719)
     expect(failure).toMatch(/lane/)
   })
 
-  it('does asynchronous copies only when they are waited for', () => {
+  test('does asynchronous copies only when they are waited for', () => {
     const copy = `alignas(16) __shared__ float x[64];
       if (threadIdx.x < 16) { out[threadIdx.x] = threadIdx.x; }
       __syncthreads();
@@ -61,7 +61,7 @@ describe.skipIf(missing !== null)(`the emulation of CUDA${missing === null ? '' 
     expect(runKernel(copy.replace('WAIT', '')).out.some(Number.isNaN)).toBe(true)
   })
 
-  it('hands over the values of warp-wide operations', () => {
+  test('hands over the values of warp-wide operations', () => {
     const { out } = runKernel(`
       float x = threadIdx.x;
       for (int mask = 16; mask > 0; mask >>= 1) x += __shfl_xor_sync(0xffffffffu, x, mask);

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { CacheDirectory } from '../../src/engine/cache-directory.ts'
 import { findLibraries, findNccl } from '../../src/engine/cuda/driver/find.ts'
 import { NvrtcCompiler } from '../../src/engine/cuda/driver/kernel-compiler.ts'
@@ -39,7 +39,7 @@ function normalCumulative(x: number): number {
 describe('the search for CUDA libraries', () => {
   const nothing = { variables: { PATH: '' }, linkerFolders: () => [] }
 
-  it('finds a toolkit and the folders of Python wheels, newest version first', () => {
+  test('finds a toolkit and the folders of Python wheels, newest version first', () => {
     const [toolkit, python] = [temporary('toolkit'), temporary('python')]
     const wheels = path.join(python, 'lib', 'python3.12', 'site-packages', 'nvidia', 'cublas', 'lib')
     for (const folder of [path.join(toolkit, 'lib64'), wheels]) mkdirSync(folder, { recursive: true })
@@ -61,7 +61,7 @@ describe('the search for CUDA libraries', () => {
     expect(findNccl({ ...nothing, variables })?.path).toBe(path.join(nccl, 'libnccl.so.2'))
   })
 
-  it('says how to get what is missing', () => {
+  test('says how to get what is missing', () => {
     const empty = temporary('empty')
     const search = findLibraries({ ...nothing, variables: { PATH: '', VIDEOMAE_CUDA_LIBRARIES: empty } })
     expect(search.searched).toContain(empty)
@@ -85,14 +85,14 @@ describe.skipIf(missing !== null)(`the CUDA engine${missing === null ? '' : ` ($
     }
   })
 
-  it('names the GPU it finds, and how to use it', async () => {
+  test('names the GPU it finds, and how to use it', async () => {
     const { available, detail } = await inThreadCudaEngine.probe()
     expect(available).toBe(true)
     expect(detail).toMatch(/emulated device \(sm_90, 4 GiB\)/)
     expect(detail).toContain(howToUse)
   })
 
-  it('is not available where a library does not load, or the compiler makes no kernels', async () => {
+  test('is not available where a library does not load, or the compiler makes no kernels', async () => {
     const whole = buildEmulatedToolkit()
     const names = readdirSync(whole).filter((name) => name.startsWith('lib'))
     const folder = temporary('half')
@@ -110,7 +110,7 @@ describe.skipIf(missing !== null)(`the CUDA engine${missing === null ? '' : ` ($
     vi.unstubAllEnvs()
   })
 
-  it.each([
+  test.each([
     ['in the calling thread', inThreadCudaEngine],
     ['in a worker thread', cudaEngine],
   ])('runs a program %s', async (_, engine) => {
@@ -129,7 +129,7 @@ describe.skipIf(missing !== null)(`the CUDA engine${missing === null ? '' : ` ($
     expect(cached.filter((name) => /^gelu-sm_90-[0-9a-f]{32}\.cubin$/.test(name))).toHaveLength(1)
   })
 
-  it('keeps compiled kernels by source, architecture and options', () => {
+  test('keeps compiled kernels by source, architecture and options', () => {
     const cache = new CacheDirectory(temporary('kernels'))
     const compiler = new NvrtcCompiler(path.join(buildEmulatedToolkit(), 'libnvrtc.so.13'), cache)
     const file = readKernelFile('scale')
@@ -152,7 +152,7 @@ describe.skipIf(missing !== null)(`the CUDA engine${missing === null ? '' : ` ($
     expect(kept()).toHaveLength(4)
   })
 
-  it('refuses a GPU that is not there', async () => {
+  test('refuses a GPU that is not there', async () => {
     await expect(inThreadCudaEngine.open([smallProgram()], { device: 'cuda:1' })).rejects.toMatchObject({
       code: 'ENGINE_UNAVAILABLE',
     })
@@ -162,7 +162,7 @@ describe.skipIf(missing !== null)(`the CUDA engine${missing === null ? '' : ` ($
 
 const nvrtc = findLibraries().found.nvrtc
 describe.skipIf(nvrtc === undefined || !existsSync(nvrtc.path))('NVRTC, where it is installed', () => {
-  it('compiles a kernel file to machine code, and reports what does not compile', () => {
+  test('compiles a kernel file to machine code, and reports what does not compile', () => {
     const library = new NvrtcLibrary(nvrtc?.path ?? '')
     const file = readKernelFile('attention-tiles')
     const options = ['--gpu-architecture=sm_80', '--std=c++17', ...defineOptions({ ELEMENT: 'bfloat16' })]

@@ -1,5 +1,5 @@
 /** What a CUDA session says when the device fails, at whatever moment, and when memory of the host does not suffice. */
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { Device } from '../../src/engine/cuda/device.ts'
 import { CudaSession } from '../../src/engine/cuda/session.ts'
 import { Graph } from '../../src/graph/graph.ts'
@@ -58,7 +58,7 @@ describe.skipIf(missing !== null)(`failures of the emulated device${missing === 
     return { error, later }
   }
 
-  it.each([
+  test.each([
     ['in the first run', 1, false],
     ['in a later run of debug mode', 3, true],
   ] as const)('names the operation %s', async (_, run, debug) => {
@@ -70,7 +70,7 @@ describe.skipIf(missing !== null)(`failures of the emulated device${missing === 
     expect(later.code).toBe('DEVICE_FAILED')
   })
 
-  it.each([
+  test.each([
     // Marks of progress are launches too, one in front of eight steps.
     ['the first', 5, /one of the operations scale #0, scale #1, .*, scale #7 of the program long: CUDA_ERROR/],
     ['the last', 12, /one of the operations gelu #8, gelu #9, gelu #10, gelu #11 of the program long: CUDA_ERROR/],
@@ -85,7 +85,7 @@ describe.skipIf(missing !== null)(`failures of the emulated device${missing === 
     }
   })
 
-  it('computes the same launch by launch, in the graph that marks its progress, and in debug mode', async () => {
+  test('computes the same launch by launch, in the graph that marks its progress, and in debug mode', async () => {
     const results: Float32Array[] = []
     for (const debug of [false, true]) {
       const session = openTestSession([longProgram()], { precision: 'float32', debug })
@@ -95,7 +95,7 @@ describe.skipIf(missing !== null)(`failures of the emulated device${missing === 
     for (const result of results) expect(result).toEqual(results[0])
   })
 
-  it('leaves no graph behind, neither recorded nor broken off', async () => {
+  test('leaves no graph behind, neither recorded nor broken off', async () => {
     const before = controls?.graphs()
     const session = openTestSession([longProgram()], { precision: 'float32' })
     for (let run = 0; run < 3; run++) await session.run('long', input)
@@ -114,7 +114,7 @@ describe.skipIf(missing !== null)(`failures of the emulated device${missing === 
     await broken.close()
   })
 
-  it('says what page-locked memory is needed for, and what the machine has', async () => {
+  test('says what page-locked memory is needed for, and what the machine has', async () => {
     controls?.setHostMemory(0)
     const error = await failure(() => openTestSession([longProgram()], { precision: 'float32' }))
     expect(error.code).toBe('OUT_OF_MEMORY')

@@ -2,7 +2,7 @@
  * Layer normalization at the widths of published models, which are held in registers, and at widths around them,
  * against the float64 reference: float32 to 1e-4 and bfloat16 to 2e-2 by norm. Emulated; runs on any machine with g++.
  */
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { layerNormGradient, layerNormOperation } from '../../src/graph/operations/layer-norm.ts'
 import { CaseBuilder, relativeError } from '../support/case-builder.ts'
 import { compilationTimeouts } from '../support/cuda-emulation/build.ts'
@@ -25,7 +25,7 @@ describe.skipIf(missing !== null)(
   () => {
     // 40 and 72: fewer packs than lanes; 42: no whole packs; 2304: too wide for registers.
     const widths = [40, 42, 72, 192, 384, 768, 1024, 1280, 1408, 2304]
-    it.each(widths.flatMap((width) => [[width, 7] as const, [width, 70] as const]))(
+    test.each(widths.flatMap((width) => [[width, 7] as const, [width, 70] as const]))(
       'of width %i, %i rows',
       async (width, rows) => {
         for (const precision of ['float32', 'bfloat16'] as const) {

@@ -3,7 +3,7 @@
  * to 2e-2 by norm. Oracle: src/engine/reference. Runs on any machine with g++.
  */
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type OperationName, operations } from '../../src/graph/operations/index.ts'
 import { compilationTimeouts } from '../support/cuda-emulation/build.ts'
 import { setThreadOrder, testDeviceMissing, testDeviceName } from '../support/cuda-test-device.ts'
@@ -34,12 +34,12 @@ describe.skipIf(missing !== null)(`operations on ${testDeviceName}${missing === 
     beforeAll(() => setThreadOrder(order))
     afterAll(() => setThreadOrder('ascending'))
 
-    it.each(names)('%s in float32', async (name) => {
+    test.each(names)('%s in float32', async (name) => {
       const property = fc.asyncProperty(operationCases[name], (made) => check(made, 'float32', 1e-4))
       await fc.assert(property, { seed: 20261122 + order.length, numRuns: numRuns(order) })
     })
 
-    it.each(names)('%s in bfloat16', async (name) => {
+    test.each(names)('%s in bfloat16', async (name) => {
       const property = fc.asyncProperty(operationCases[name], (made) => check(made, 'bfloat16', 2e-2))
       await fc.assert(property, { seed: 20261123 + order.length, numRuns: numRuns(order) })
     })

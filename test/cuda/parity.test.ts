@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { Engine } from '../../src/engine/engine.ts'
 import { runParity } from '../../src/train/parity.ts'
 import { compilationTimeouts } from '../support/cuda-emulation/build.ts'
@@ -26,7 +26,7 @@ const testEngine: Engine = {
 describe.skipIf(missing !== null)(
   `parity of the CUDA engine on ${testDeviceName}${missing === null ? '' : ` (${missing})`}`,
   () => {
-    it('with the original implementation', async () => {
+    test('with the original implementation', async () => {
       const { lines } = await runParity(directory, testEngine)
       expect(lines.length).toBeGreaterThan(3)
       for (const { quantity, difference, tolerance, worst } of lines) {

@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import {
   buildEmulatedToolkit,
   compilationTimeouts,
@@ -72,7 +72,7 @@ describe.skipIf(missing !== null)(
     })
     afterAll(() => rm(folder, { recursive: true, force: true }))
 
-    it('replays one graph a step, and copies the next batch on a second stream meanwhile', () => {
+    test('replays one graph a step, and copies the next batch on a second stream meanwhile', () => {
       expect(curve(directory('whole')).map(({ step }) => step)).toEqual([1, 2, 3, 4])
       // The first step goes launch by launch.
       expect(log.filter(({ what }) => what === 'graph')).toHaveLength(steps - 1)
@@ -95,7 +95,7 @@ describe.skipIf(missing !== null)(
       expect(log.filter(({ what, number }) => what === 'on-device' && number === frameBytes).length).toBeGreaterThan(0)
     })
 
-    it('saves and ends with 130 at Ctrl-C while the device works, and continues, recomputing, to the same losses', async () => {
+    test('saves and ends with 130 at Ctrl-C while the device works, and continues, recomputing, to the same losses', async () => {
       const recompute = ['--set', 'engine.recompute=blocks']
       const started = start('interrupted', { EMULATED_LATENCY: '300' }, ...recompute)
       await untilStep(started, 1)
@@ -113,7 +113,7 @@ describe.skipIf(missing !== null)(
       expect(written).toMatchObject({ engine: { name: 'cuda', recompute: 'blocks' }, engineUsed: 'cuda' })
     })
 
-    it('names the operation at which the device fails, keeps the last checkpoint, and continues from it', async () => {
+    test('names the operation at which the device fails, keeps the last checkpoint, and continues from it', async () => {
       // In the middle of the last step.
       const [before, after] = log.flatMap(({ what, number }) => (what === 'done' ? [number] : [])).slice(-2)
       const failing = String(Math.floor((before + after) / 2))

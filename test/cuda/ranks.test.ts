@@ -6,7 +6,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import {
   buildEmulatedToolkit,
   compilationTimeouts,
@@ -80,7 +80,7 @@ describe.skipIf(missing !== null)(`ranks on emulated devices${missing === null ?
     return stderr
   }
 
-  it.skipIf(mpi === undefined)(
+  test.skipIf(mpi === undefined)(
     'train what one process trains, with the sum on a stream of its own and in the graph of a step',
     async () => {
       await expectTrained('mpi', under(mpi?.program ?? ''))
@@ -96,7 +96,7 @@ describe.skipIf(missing !== null)(`ranks on emulated devices${missing === null ?
     },
   )
 
-  it('train the same without MPI, also where Ctrl-C has stopped them and --resume continues', async () => {
+  test('train the same without MPI, also where Ctrl-C has stopped them and --resume continues', async () => {
     const stopped = start('nccl', under('none'))
     await untilStep(stopped, 1)
     const [, second] = processesOf(stopped)
@@ -119,7 +119,7 @@ describe.skipIf(missing !== null)(`ranks on emulated devices${missing === null ?
     expect(curve(inFolder('nccl'))).toEqual(curve(inFolder('mpi')))
   })
 
-  it('without MPI, end where one of them is killed, and a sum on the CPU is refused', async () => {
+  test('without MPI, end where one of them is killed, and a sum on the CPU is refused', async () => {
     const refused = start('refused', under('none'), {}, ['engine.name=reference'])
     const running = start('killed', under('none'), {}, ['schedule.duration=100000 steps'])
     await untilStep(running, 2)
@@ -133,7 +133,7 @@ describe.skipIf(missing !== null)(`ranks on emulated devices${missing === null ?
     expect(usage).toBe(2)
   })
 
-  it.skipIf(mpi === undefined)('end together, with advice, where one of them has no NCCL', async () => {
+  test.skipIf(mpi === undefined)('end together, with advice, where one of them has no NCCL', async () => {
     // Found, and no library.
     const toolkit = mkdtempSync(path.join(folder, 'toolkit-'))
     writeFileSync(path.join(toolkit, 'libnccl.so.2'), 'this is no library')

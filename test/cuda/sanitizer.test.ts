@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { compilationTimeouts, emulationMissing } from '../support/cuda-emulation/build.ts'
 import { slowMissing } from '../support/slow.ts'
 
@@ -28,13 +28,13 @@ function sanitize(...names: readonly string[]) {
 describe.skipIf(missing !== null)(
   `kernels under the address sanitizer${missing === null ? '' : ` (${missing})`}`,
   () => {
-    it('a planted bad access is found', () => {
+    test('a planted bad access is found', () => {
       const { status, stderr } = sanitize('planted')
       expect(status).not.toBe(0)
       expect(stderr).toContain('heap-buffer-overflow')
     })
 
-    it('access nothing but their arguments', { timeout: all ? 1_800_000 : undefined }, () => {
+    test('access nothing but their arguments', { timeout: all ? 1_800_000 : undefined }, () => {
       const names = all ? ['all'] : ['attentionGradient']
       const { stdout, stderr, status } = sanitize(...names)
       expect(stderr).not.toContain('AddressSanitizer')

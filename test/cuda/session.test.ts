@@ -2,7 +2,7 @@
 import { mkdtempSync, readdirSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { Device } from '../../src/engine/cuda/device.ts'
 import { requireMemory } from '../../src/engine/cuda/memory-requirement.ts'
 import { CudaSession } from '../../src/engine/cuda/session.ts'
@@ -39,7 +39,7 @@ describe.skipIf(missing !== null)(
     const controls = missing === null ? new EmulationControls() : null
     afterEach(() => controls?.setMemory(4 * 2 ** 30))
 
-    it('gives all memory back', async () => {
+    test('gives all memory back', async () => {
       const before = controls?.usedMemory()
       const session = openTestSession(built.programs, { precision: 'bfloat16' })
       await session.run(built.step, inputs(1))
@@ -51,7 +51,7 @@ describe.skipIf(missing !== null)(
       expect(controls?.usedMemory()).toBe(before)
     })
 
-    it('says what is needed and what there is when memory does not suffice', async () => {
+    test('says what is needed and what there is when memory does not suffice', async () => {
       controls?.setMemory(20 * 2 ** 20)
       const error = await failure(() => openTestSession(built.programs, { precision: 'float32' }))
       expect(error.code).toBe('OUT_OF_MEMORY')
@@ -59,7 +59,7 @@ describe.skipIf(missing !== null)(
       expect(error.hint).toMatch(/smaller model/)
     })
 
-    it('says which batch size would fit', async () => {
+    test('says which batch size would fit', async () => {
       const device = openEmulatedDevice()
       controls?.setMemory(6 * 2 ** 30)
       const gib = 2 ** 30
@@ -74,7 +74,7 @@ describe.skipIf(missing !== null)(
       device.close()
     })
 
-    it('replays one graph: every run launches the same kernels', async () => {
+    test('replays one graph: every run launches the same kernels', async () => {
       const session = openTestSession(built.programs, { precision: 'float32' })
       await session.writeState(state)
       const launched: number[] = []
@@ -88,7 +88,7 @@ describe.skipIf(missing !== null)(
       await session.close()
     })
 
-    it('takes prefetched inputs, and others in between, without a difference', async () => {
+    test('takes prefetched inputs, and others in between, without a difference', async () => {
       const losses: number[][] = []
       for (const ahead of [false, true]) {
         const session = openTestSession(built.programs, { precision: 'float32' })
@@ -108,7 +108,7 @@ describe.skipIf(missing !== null)(
       expect(losses[1]).toEqual(losses[0])
     })
 
-    it('copies what is announced while the step before computes, and the rest with its own step', async () => {
+    test('copies what is announced while the step before computes, and the rest with its own step', async () => {
       const log: string[] = []
       const device = recording(openEmulatedDevice(), log)
       const session = new CudaSession(device, built.programs, { precision: 'float32' })
@@ -136,7 +136,7 @@ describe.skipIf(missing !== null)(
       )
     })
 
-    it('reads losses back without blocking the thread, and only when the device is done', async () => {
+    test('reads losses back without blocking the thread, and only when the device is done', async () => {
       const session = openTestSession(built.programs, { precision: 'float32' })
       await session.writeState(state)
       await session.run(built.step, inputs(1))
@@ -154,7 +154,7 @@ describe.skipIf(missing !== null)(
       await session.close()
     })
 
-    it('checks what is announced, and takes a run without it', async () => {
+    test('checks what is announced, and takes a run without it', async () => {
       const session = openTestSession(built.programs, { precision: 'float32' })
       const wrong = await failure(() => session.prefetch(built.step, { frames: new Uint8Array(3) }))
       expect(wrong.code).toBe('INPUT_LENGTH')
@@ -168,7 +168,7 @@ describe.skipIf(missing !== null)(
       expect((await failure(() => session.prefetch(built.step, {}))).code).toBe('ENGINE_CLOSED')
     })
 
-    it('refuses a second call while one is under way, and any after closing', async () => {
+    test('refuses a second call while one is under way, and any after closing', async () => {
       const session = openTestSession(built.programs, { precision: 'float32' })
       const running = session.run(built.step, inputs(1))
       expect((await failure(() => session.readState())).code).toBe('ENGINE_BUSY')
@@ -177,7 +177,7 @@ describe.skipIf(missing !== null)(
       expect((await failure(() => session.run(built.step, inputs(2)))).code).toBe('ENGINE_CLOSED')
     })
 
-    it('measures products once and remembers the choice', async () => {
+    test('measures products once and remembers the choice', async () => {
       const cache = mkdtempSync(path.join(os.tmpdir(), 'videomae-products-'))
       const results: Float32Array[] = []
       const launched: number[] = []
@@ -197,7 +197,7 @@ describe.skipIf(missing !== null)(
       expect(results[1]).toEqual(results[0])
     })
 
-    it('profiles a step by operations, fused ones among them', async () => {
+    test('profiles a step by operations, fused ones among them', async () => {
       const session = openTestSession(built.programs, { precision: 'bfloat16' })
       await session.writeState(state)
       const times = await session.profile(built.step, inputs(1))
@@ -216,7 +216,7 @@ describe.skipIf(missing !== null)(
       await session.close()
     })
 
-    it('joins more tensors than one launch takes', async () => {
+    test('joins more tensors than one launch takes', async () => {
       const graph = new Graph('joining')
       const parts = [3, 1, 4, 1, 5, 2].map((size, i) => graph.input(`x${i}`, [2, size]))
       const program = graph.build({ y: concat(parts, 1) })
@@ -229,7 +229,7 @@ describe.skipIf(missing !== null)(
       await session.close()
     })
 
-    it('returns a state as it was before the updates', async () => {
+    test('returns a state as it was before the updates', async () => {
       const graph = new Graph('zeroing')
       const kept = graph.state('kept', [3])
       const program = graph.build({ before: kept, twice: scale(kept, 2) }, [{ kind: 'zero', states: ['kept'] }])

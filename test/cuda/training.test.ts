@@ -2,7 +2,7 @@
  * Whole training programs on the emulated device against the float64 reference: pretraining and fine-tuning of a small
  * model, several AdamW steps, in float32 and bfloat16. Oracle: src/engine/reference. Runs on any machine with g++.
  */
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
 import type { RunInputs, RunOutputs } from '../../src/engine/engine.ts'
 import { buildFinetuneProgram } from '../../src/model/classify.ts'
@@ -56,7 +56,7 @@ function together(actual: ReadonlyMap<string, Float32Array>, expected: ReadonlyM
 }
 
 describe.skipIf(missing !== null)(`training on ${testDeviceName}${missing === null ? '' : ` (${missing})`}`, () => {
-  it.each([
+  test.each([
     ['float32', 1e-4],
     ['bfloat16', 2e-2],
   ] as const)('pretraining in %s follows the reference over 4 AdamW steps', async (precision, tolerance) => {
@@ -76,7 +76,7 @@ describe.skipIf(missing !== null)(`training on ${testDeviceName}${missing === nu
     await cuda.close()
   })
 
-  it.each([
+  test.each([
     ['float32', 1e-4],
     ['bfloat16', 2e-2],
   ] as const)('every gradient of pretraining in %s', async (precision, tolerance) => {
@@ -96,7 +96,7 @@ describe.skipIf(missing !== null)(`training on ${testDeviceName}${missing === nu
     await cuda.close()
   })
 
-  it.each([
+  test.each([
     ['float32', 1e-4],
     ['bfloat16', 2e-2],
   ] as const)(
@@ -152,7 +152,7 @@ describe.skipIf(missing !== null)(`training on ${testDeviceName}${missing === nu
     },
   )
 
-  it.each([
+  test.each([
     ['float32', 'cheap', 0],
     ['float32', 'blocks', 0],
     // The GELU of the fused product is the approximation by tanh, the one that runs again is exact.
@@ -174,7 +174,7 @@ describe.skipIf(missing !== null)(`training on ${testDeviceName}${missing === nu
     }
   })
 
-  it.each(['float32', 'bfloat16'] as const)('repeats a %s run bit by bit', async (precision) => {
+  test.each(['float32', 'bfloat16'] as const)('repeats a %s run bit by bit', async (precision) => {
     const built = buildPretrainProgram({ configuration, batch, ...counts, optimizer: {} })
     const results: number[][] = []
     for (let session = 0; session < 2; session++) {
@@ -191,7 +191,7 @@ describe.skipIf(missing !== null)(`training on ${testDeviceName}${missing === nu
     expect(results[1]).toEqual(results[0])
   })
 
-  it('leaves parameters and moments alone when a gradient is not finite', async () => {
+  test('leaves parameters and moments alone when a gradient is not finite', async () => {
     const built = buildPretrainProgram({ configuration, batch, ...counts, optimizer: {} })
     const broken = new Map(pretrainState)
     const [name, values] = [...pretrainState].find(([candidate]) => candidate.endsWith('weight')) ?? [

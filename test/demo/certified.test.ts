@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, expect, it } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { certificateText } from '../../src/cli/demo.ts'
 import { certifyDemo } from '../../src/demo/certified.ts'
 import { runDemo } from '../../src/demo/demo.ts'
@@ -15,7 +15,7 @@ const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-demo-'))
 const inFolder = (...parts: string[]): string => path.join(folder, ...parts)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-it('certifies on labeled clips, with the encoder and with fresh weights, and writes what verify checks', async () => {
+test('certifies on labeled clips, with the encoder and with fresh weights, and writes what verify checks', async () => {
   const configuration = tinyConfiguration({ imageSize: [12, 16] })
   const state = shakenState(parameterShapes(configuration, 'pretrain'))
   await saveCheckpointDirectory(inFolder('encoder'), { configuration, kind: 'pretrain', state })
@@ -34,7 +34,7 @@ it('certifies on labeled clips, with the encoder and with fresh weights, and wri
   }
 })
 
-it('refuses too few videos for a step before it removes what an earlier demo made', async () => {
+test('refuses too few videos for a step before it removes what an earlier demo made', async () => {
   const out = inFolder('earlier')
   mkdirSync(path.join(out, 'videos'), { recursive: true })
   for (const name of ['.videomae-demo', 'videos/kept.mp4']) writeFileSync(path.join(out, name), '')
@@ -45,7 +45,7 @@ it('refuses too few videos for a step before it removes what an earlier demo mad
   expect(existsSync(path.join(out, 'videos/kept.mp4'))).toBe(true)
 })
 
-it('says the numbers of both, and the claim', () => {
+test('says the numbers of both, and the claim', () => {
   const ensemble = {
     folder: 'certified',
     single: 0.47,

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { selfCommunicator } from '../../src/distributed/communicator.ts'
 import { launchers, type TestLauncher } from '../support/launchers.ts'
 
@@ -24,7 +24,7 @@ async function start({ program, flags }: TestLauncher, count: number, end: strin
 }
 
 describe.each(launchers)('$name', (launcher) => {
-  it.skipIf(launcher.missing !== null)(
+  test.skipIf(launcher.missing !== null)(
     'three ranks see the same sums, bytes and texts',
     { timeout: 120_000 },
     async () => {
@@ -46,7 +46,7 @@ describe.each(launchers)('$name', (launcher) => {
     },
   )
 
-  it.skipIf(launcher.missing !== null)(
+  test.skipIf(launcher.missing !== null)(
     'a rank that aborts ends all with its exit code',
     { timeout: 120_000 },
     async () => {
@@ -56,7 +56,7 @@ describe.each(launchers)('$name', (launcher) => {
   )
 })
 
-it('one process is a world of its own, and loads nothing', async () => {
+test('one process is a world of its own, and loads nothing', async () => {
   const self = selfCommunicator()
   const values = Float32Array.of(1, 2)
   await self.allReduce(values)

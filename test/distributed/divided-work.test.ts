@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { certifyVideos } from '../../src/certify/videos/certify-videos.ts'
 import { finetuneConfiguration } from '../../src/finetune/configuration.ts'
 import { finetune } from '../../src/finetune/finetune.ts'
@@ -53,7 +53,7 @@ function filesOf(name: string, but: RegExp): Record<string, string> {
   return Object.fromEntries(files.filter((file) => statSync(inFolder(name, file)).isFile()).map((f) => [f, digest(f)]))
 }
 
-it('features of three ranks are those of one process', async () => {
+test('features of three ranks are those of one process', async () => {
   const source = await readEncoder(inFolder('encoder'))
   const { entries } = readVideos([inFolder('list.csv')])
   const made = (name: string, size: number) =>
@@ -78,7 +78,7 @@ it('features of three ranks are those of one process', async () => {
   expect(store.filter((file) => file.endsWith('.f32'))).toHaveLength(3)
 })
 
-it('a head on the features of two ranks, with the readout they choose, is that of one process', async () => {
+test('a head on the features of two ranks, with the readout they choose, is that of one process', async () => {
   const configuration = finetuneConfiguration({
     ...{ mode: 'ridge', probe: { readout: 'auto' }, engine: { threads: 1 }, evaluation: { clips: 2, crops: 1 } },
     data: { path: inFolder('list.csv'), workers: 1 },
@@ -94,7 +94,7 @@ it('a head on the features of two ranks, with the readout they choose, is that o
   expect(written).toEqual(filesOf('head', /^features|training-manifest/))
 })
 
-it('predictions of two ranks for a list are those of one process, bit by bit', async () => {
+test('predictions of two ranks for a list are those of one process, bit by bit', async () => {
   const options = { from: inFolder('head'), workers: 1, threads: 1, processes }
   const made = (size: number) =>
     valuesOnLocalRanks(size, (ranks) => predict([inFolder('list.csv')], { ...options, ranks }))
@@ -105,7 +105,7 @@ it('predictions of two ranks for a list are those of one process, bit by bit', a
 
 const [launcher] = [...launchers].sort((a, b) => Number(a.missing !== null) - Number(b.missing !== null))
 
-it.skipIf(launcher.missing !== null)('launch drives a certificate, which is that of one process', async () => {
+test.skipIf(launcher.missing !== null)('launch drives a certificate, which is that of one process', async () => {
   const [from, shared] = [`untrained:${inFolder('encoder')}`, { partitions: 4, workers: 1, threads: 1, processes }]
   await certifyVideos({ data: inFolder('list.csv'), from, out: inFolder('certified'), split: 'list', ...shared })
   const options = ['--split', 'list', '--partitions', '4', '--threads', '1', '--workers', '1']

@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { launchers } from '../support/launchers.ts'
 import { videomae, videomaeAlone } from '../support/run-program.ts'
@@ -49,7 +49,7 @@ engine: {threads: 1}
 }, 120_000)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-it.skipIf(launchers[0].missing !== null)('two ranks evaluate to the files of one process', limit, async () => {
+test.skipIf(launchers[0].missing !== null)('two ranks evaluate to the files of one process', limit, async () => {
   const args = (out: string): string[] => [
     'evaluate',
     inFolder('split.csv'),
@@ -96,7 +96,7 @@ const rounded = (value: unknown): unknown =>
 
 const [launcher] = [...launchers].sort((a, b) => Number(a.missing !== null) - Number(b.missing !== null))
 
-it.skipIf(launcher.missing !== null)('two ranks train, validate and test what one process does', limit, async () => {
+test.skipIf(launcher.missing !== null)('two ranks train, validate and test what one process does', limit, async () => {
   const { name, program } = launcher
   const args = ['launch', '--mpirun', program, '--ranks', '2', '--', ...command(name)]
   const { code, stderr, stdout } = await videomaeAlone(...args)

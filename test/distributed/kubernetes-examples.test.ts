@@ -8,7 +8,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { createProgram } from '../../src/cli/create-program.ts'
@@ -154,13 +154,13 @@ describe('the MPIJob', () => {
   const { Launcher, Worker } = spec.mpiReplicaSpecs
   const [{ command = [], args = [] }] = Launcher.template.spec.containers
 
-  it('has one rank for each worker', () => {
+  test('has one rank for each worker', () => {
     expect(command).toEqual(['mpirun'])
     expect(Number(args[args.indexOf('-np') + 1])).toBe(Worker.replicas * spec.slotsPerWorker)
     expectCommand(args.slice(args.indexOf('videomae') + 1))
   })
 
-  it.skipIf(openMpi.missing !== null)('trains on two ranks with what the operator sets', async () => {
+  test.skipIf(openMpi.missing !== null)('trains on two ranks with what the operator sets', async () => {
     // The names, the file of hosts and the variables of pkg/controller/mpi_job_controller.go.
     const hosts = [0, 1].map((worker) => `${metadata.name}-worker-${worker}.${metadata.name}.default.svc`)
     const hostfile = path.join(folder, 'hostfile')
@@ -183,7 +183,7 @@ describe('the JobSet', () => {
   /** <jobset>-<job>-<job index>-<pod index>.<subdomain>: what enableDNSHostnames gives. */
   const hostOf = (pod: number): string => `${metadata.name}-${worker.name}-0-${pod}.${metadata.name}`
 
-  it.skipIf(spawnSync('bash', ['--version']).status !== 0)(
+  test.skipIf(spawnSync('bash', ['--version']).status !== 0)(
     'starts a rank on every worker, under its name, once all answer',
     () => {
       const log = path.join(folder, 'log')
@@ -211,11 +211,11 @@ describe('the JobSet', () => {
     },
   )
 
-  it.skipIf(openMpi.missing !== null)('trains on two ranks with what the file sets', async () => {
+  test.skipIf(openMpi.missing !== null)('trains on two ranks with what the file sets', async () => {
     await expectTwoRanks([...command, ...args], variables, [0, 1].map(hostOf))
   })
 
-  it('ends with the launcher, and names its jobs', () => {
+  test('ends with the launcher, and names its jobs', () => {
     expect(spec.successPolicy.targetReplicatedJobs).toEqual([launcher.name])
     expect(worker.template.spec.completionMode).toBe('Indexed')
   })

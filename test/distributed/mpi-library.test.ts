@@ -2,14 +2,14 @@
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { compiledEntry } from '../../src/core/entry.ts'
 import { MpiLibrary } from '../../src/distributed/mpi/library.ts'
 import { valuesOf } from '../../src/distributed/reducer.ts'
 import { fakeMpi, hasCompiler } from './fake-mpi.ts'
 
 describe.skipIf(!hasCompiler)('a library of', () => {
-  it.each([
+  test.each([
     ['standard', ['-DSTANDARD']],
     ['Open MPI', []],
   ] as const)('%s handles is called with them', (abi, flags) => {
@@ -60,12 +60,12 @@ describe.skipIf(!hasCompiler)('a library of', () => {
     })
   }
 
-  it('a library that does not let go of the ranks holds none: the process ends in order, with its own exit code', () => {
+  test('a library that does not let go of the ranks holds none: the process ends in order, with its own exit code', () => {
     const { status, stdout, stderr } = comeAndGo('-DHELD')
     expect([status, stdout], stderr).toEqual([3, 'closed\n'])
   })
 
-  it('a library that waits for ranks that do not come is left in time, by a rank that says that it is there', () => {
+  test('a library that waits for ranks that do not come is left in time, by a rank that says that it is there', () => {
     const { status, stderr } = comeAndGo('-DALONE', { VIDEOMAE_MPI_TIMEOUT: '1' })
     expect(status, stderr).toBe(4)
     const [notice, error] = stderr.split('\n')
@@ -75,12 +75,12 @@ describe.skipIf(!hasCompiler)('a library of', () => {
     )
   })
 
-  it('one thread is refused', () => {
+  test('one thread is refused', () => {
     const mpi = new MpiLibrary(fakeMpi('-DTHREADS=0'))
     expect(() => mpi.initialize()).toThrow(expect.objectContaining({ code: 'MPI_UNAVAILABLE' }))
   })
 
-  it('a file that is no MPI library is refused', () => {
+  test('a file that is no MPI library is refused', () => {
     expect(() => new MpiLibrary('libc.so.6')).toThrow(expect.objectContaining({ code: 'MPI_UNAVAILABLE' }))
   })
 })

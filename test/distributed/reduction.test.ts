@@ -2,7 +2,7 @@
  * The sum over ranks inside of a step, with an MPI library that doubles: two ranks with the same clips. Their mean is what one rank
  * computes, and doubling and halving round nothing, so every bit is the same.
  */
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
 import type { Attachment } from '../../src/distributed/communicator.ts'
 import type { EngineOptions, RunInputs } from '../../src/engine/engine.ts'
@@ -74,15 +74,18 @@ describe.skipIf(!hasCompiler).each(engines)('$name', ({ name, available }) => {
       ? ([['bfloat16', {}, { precision: 'bfloat16' }]] as [string, OptimizerOptions, EngineOptions][])
       : []),
   ]
-  it.skipIf(!available).each(cases)('%s: two ranks with the same clips are one rank', async (_, optimizer, options) => {
-    const twice: Attachment = { transport: 'mpi', library: fakeMpi('-DTHREADS=2', '-DSTANDARD'), size: 2 }
-    const one = await train(name, optimizer, self, options)
-    const two = await train(name, { ...optimizer, ranks: 2 }, twice, options)
-    expect(two).toEqual(one)
-    // Without the sum a mean over two ranks is half: the reduction is what makes the difference.
-    const missed = await train(name, { ...optimizer, ranks: 2 }, self, options)
-    expect(missed.norms[0]).toBeCloseTo(one.norms[0] / 2, 5)
-  })
+  test.skipIf(!available).each(cases)(
+    '%s: two ranks with the same clips are one rank',
+    async (_, optimizer, options) => {
+      const twice: Attachment = { transport: 'mpi', library: fakeMpi('-DTHREADS=2', '-DSTANDARD'), size: 2 }
+      const one = await train(name, optimizer, self, options)
+      const two = await train(name, { ...optimizer, ranks: 2 }, twice, options)
+      expect(two).toEqual(one)
+      // Without the sum a mean over two ranks is half: the reduction is what makes the difference.
+      const missed = await train(name, { ...optimizer, ranks: 2 }, self, options)
+      expect(missed.norms[0]).toBeCloseTo(one.norms[0] / 2, 5)
+    },
+  )
 })
 
 describe('mergedRanges', () => {
@@ -90,14 +93,14 @@ describe('mergedRanges', () => {
   const shown = (...ranges: Parameters<typeof mergedRanges>) =>
     mergedRanges(...ranges).map(({ address, count }) => [Number(address), count])
 
-  it('sums what overlaps once, and what is side by side in one piece', () => {
+  test('sums what overlaps once, and what is side by side in one piece', () => {
     expect(shown([range(4096, 16), range(1024, 8), range(1032, 8), range(4100, 4), range(1024, 8)], 1)).toEqual([
       [1024, 4],
       [4096, 4],
     ])
   })
 
-  it('takes the rest of an aligned piece along, but no other', () => {
+  test('takes the rest of an aligned piece along, but no other', () => {
     expect(shown([range(0, 4), range(256, 8), range(1024, 4)], 256)).toEqual([
       [0, 66],
       [1024, 1],

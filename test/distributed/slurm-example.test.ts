@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, expect, it } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { createProgram } from '../../src/cli/create-program.ts'
 import { recipeFile } from '../../src/train/recipes.ts'
 
@@ -27,7 +27,7 @@ function submit(code: number, ...args: readonly string[]) {
   return { status, asked: readFileSync(log, 'utf8').trimEnd().split('\n') }
 }
 
-it.skipIf(!bash)('starts one command on all nodes, and asks to continue where the run was saved', () => {
+test.skipIf(!bash)('starts one command on all nodes, and asks to continue where the run was saved', () => {
   const saved = submit(130, 'my videos', 'run')
   expect(saved.status).toBe(0)
   expect(saved.asked[1]).toBe('scontrol requeue 17')
@@ -40,7 +40,7 @@ it.skipIf(!bash)('starts one command on all nodes, and asks to continue where th
   expect(readFileSync(recipeFile(/--recipe (\S+)/.exec(command)?.[1] ?? ''), 'utf8')).toContain('batch')
 })
 
-it.skipIf(!bash)('ends as the run does, and not without its arguments', () => {
+test.skipIf(!bash)('ends as the run does, and not without its arguments', () => {
   expect(submit(0, 'videos', 'run')).toMatchObject({ status: 0, asked: [expect.stringContaining('srun')] })
   expect(submit(3, 'videos', 'run')).toMatchObject({ status: 3, asked: [expect.stringContaining('srun')] })
   expect(submit(0, 'videos')).toMatchObject({ status: 1, asked: [''] })

@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, expect, it } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { createProgram } from '../../src/cli/create-program.ts'
 import {
   launched,
@@ -62,32 +62,35 @@ function expectCommand(command: string): void {
   expect(readFileSync(recipeFile(/--recipe (\S+)/.exec(command)?.[1] ?? ''), 'utf8')).toContain('batch')
 }
 
-it.skipIf(!has('bash'))('the batch file for Slurm starts a rank for every task, and all meet on the first node', () => {
-  const { at, env, log } = location('slurm')
-  // Two tasks of a step, as srun starts them.
-  const task = 'SLURM_PROCID=$i SLURM_LOCALID=$i SLURM_NTASKS=2 SLURM_STEP_NUM_TASKS=2'
-  program(
-    path.join(at, 'srun'),
-    `while [[ $1 == --* ]]; do shift; done; code=0; for i in 0 1; do ${task} "$@" || code=$?; done; exit $code`,
-  )
-  program(path.join(at, 'scontrol'), `echo "$@" >> ${at}/asked; [[ $1 != show ]] || printf 'node7\\nnode8\\n'`)
-  const job = { ...env, SLURM_JOB_ID: '41234', SLURM_JOB_NODELIST: 'node[7-8]', CODE: '130' }
-  const { status, stderr } = spawnSync('bash', [example('pretrain-nccl.sbatch'), 'my videos', 'run'], {
-    env: job,
-    encoding: 'utf8',
-  })
-  expect(status, stderr).toBe(0)
-  expect(readFileSync(path.join(at, 'asked'), 'utf8')).toBe('show hostnames node[7-8]\nrequeue 41234\n')
-  const ranks = ranksIn(log)
-  const common = { size: 2, host: 'node7', port: 21234 }
-  expect(ranks).toMatchObject([
-    { rank: 0, local: 0, ...common },
-    { rank: 1, local: 1, ...common },
-  ])
-  for (const { command } of ranks) expectCommand(command)
-})
+test.skipIf(!has('bash'))(
+  'the batch file for Slurm starts a rank for every task, and all meet on the first node',
+  () => {
+    const { at, env, log } = location('slurm')
+    // Two tasks of a step, as srun starts them.
+    const task = 'SLURM_PROCID=$i SLURM_LOCALID=$i SLURM_NTASKS=2 SLURM_STEP_NUM_TASKS=2'
+    program(
+      path.join(at, 'srun'),
+      `while [[ $1 == --* ]]; do shift; done; code=0; for i in 0 1; do ${task} "$@" || code=$?; done; exit $code`,
+    )
+    program(path.join(at, 'scontrol'), `echo "$@" >> ${at}/asked; [[ $1 != show ]] || printf 'node7\\nnode8\\n'`)
+    const job = { ...env, SLURM_JOB_ID: '41234', SLURM_JOB_NODELIST: 'node[7-8]', CODE: '130' }
+    const { status, stderr } = spawnSync('bash', [example('pretrain-nccl.sbatch'), 'my videos', 'run'], {
+      env: job,
+      encoding: 'utf8',
+    })
+    expect(status, stderr).toBe(0)
+    expect(readFileSync(path.join(at, 'asked'), 'utf8')).toBe('show hostnames node[7-8]\nrequeue 41234\n')
+    const ranks = ranksIn(log)
+    const common = { size: 2, host: 'node7', port: 21234 }
+    expect(ranks).toMatchObject([
+      { rank: 0, local: 0, ...common },
+      { rank: 1, local: 1, ...common },
+    ])
+    for (const { command } of ranks) expectCommand(command)
+  },
+)
 
-it.skipIf(!has('python3'))('the recipe for Ray starts a rank for every GPU, and ends as they do', () => {
+test.skipIf(!has('python3'))('the recipe for Ray starts a rank for every GPU, and ends as they do', () => {
   const { at, env, log } = location('ray')
   // As much of Ray as the recipe uses: actors that run when their results are asked for.
   writeFileSync(

@@ -3,7 +3,7 @@ import { chmodSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, 
 import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { compiledEntry } from '../../src/core/entry.ts'
 import { launchers } from '../support/launchers.ts'
 import { type StartedProgram, startProgram, videomaeAlone } from '../support/run-program.ts'
@@ -53,7 +53,7 @@ function expectSameRun(run: string, other: string): void {
 }
 
 describe.each(launchers)('$name', ({ name, program, missing }) => {
-  it.skipIf(missing !== null)('two ranks train what one process trains', limit, async () => {
+  test.skipIf(missing !== null)('two ranks train what one process trains', limit, async () => {
     const { code, stderr, stdout } = await videomaeAlone(...launch(program, 2, command(name)))
     expect(code, stderr).toBe(0)
     expectSameRun(name, 'alone')
@@ -70,7 +70,7 @@ describe.each(launchers)('$name', ({ name, program, missing }) => {
   })
 })
 
-it.skipIf(installed.length < 2)('both libraries give the same bits', () => {
+test.skipIf(installed.length < 2)('both libraries give the same bits', () => {
   const [one, other] = launchers.map(({ name }) => inFolder(name))
   expect(curve(one)).toEqual(curve(other))
   const weights = (run: string) => readFileSync(path.join(run, 'step-00000007/model.safetensors'))
@@ -85,7 +85,7 @@ describe.skipIf(installed.length === 0)('a run', () => {
     return startProgram({ program }, args)
   }
 
-  it(
+  test(
     'continues with four ranks where one process has stopped, with the samples that would have come',
     limit,
     async () => {
@@ -110,7 +110,7 @@ describe.skipIf(installed.length === 0)('a run', () => {
       return [...flags, ...rank, folder, ...run, ':', ...rank, elsewhere, ...run]
     }
 
-    it('is saved once, whichever rank is told to stop', limit, async () => {
+    test('is saved once, whichever rank is told to stop', limit, async () => {
       const running = startRanks(onBoth('stopped'))
       await untilStep(running, 2)
       const [, second] = [...running.stderr().matchAll(/\(process (\d+)\)/g)].map(([, id]) => Number(id))
@@ -123,7 +123,7 @@ describe.skipIf(installed.length === 0)('a run', () => {
       expect(readdirSync(inFolder('stopped')).filter((name) => name.startsWith('.'))).toEqual([])
     })
 
-    it('does not begin where some are missing, and says so once', limit, async () => {
+    test('does not begin where some are missing, and says so once', limit, async () => {
       rmSync(path.join(elsewhere, 'videos', brokenVideo))
       const { code, stderr } = await startRanks(onBoth('differs')).ended
       expect(code, stderr).toBe(4)
@@ -133,7 +133,7 @@ describe.skipIf(installed.length === 0)('a run', () => {
     })
   })
 
-  it('does not begin with another command on one rank, which would wait for other calls', limit, async () => {
+  test('does not begin with another command on one rank, which would wait for other calls', limit, async () => {
     const rank = ['-np', '1', process.execPath, script]
     const features = ['features', tiny.videos, '--from', inFolder('alone'), '--out', inFolder('other-command')]
     const { code, stderr } = await startRanks([...flags, ...rank, ...command('other'), ':', ...rank, ...features]).ended
@@ -143,7 +143,7 @@ describe.skipIf(installed.length === 0)('a run', () => {
     expect(existsSync(inFolder('other'))).toBe(false)
   })
 
-  it('ends on all ranks when one fails alone, with its error and its host', limit, async () => {
+  test('ends on all ranks when one fails alone, with its error and its host', limit, async () => {
     // One rank has an ffmpeg, which reads nothing; the other has none.
     const ffmpeg = inFolder('ffmpeg')
     writeFileSync(
@@ -161,7 +161,7 @@ describe.skipIf(installed.length === 0)('a run', () => {
   })
 })
 
-it.skipIf(launchers[0].missing !== null)(
+test.skipIf(launchers[0].missing !== null)(
   'one process of a launcher that does not say how many there are ends',
   limit,
   async () => {
@@ -173,7 +173,7 @@ it.skipIf(launchers[0].missing !== null)(
   },
 )
 
-it('launch refuses a command that knows no ranks', async () => {
+test('launch refuses a command that knows no ranks', async () => {
   const { code, stderr } = await videomaeAlone('launch', '--ranks', '2', '--', 'export', 'x')
   expect(code).toBe(2)
   expect(stderr).toContain('pretrain, finetune, evaluate, predict, features or certify behind --')

@@ -1,6 +1,6 @@
 import type { Tensor } from 'onnxruntime-node'
 import * as ort from 'onnxruntime-node'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
 import { lowerProgram } from '../../src/engine/onnx/lowering/lower-program.ts'
 import { referenceEngine } from '../../src/engine/reference/index.ts'
@@ -64,7 +64,7 @@ async function reference(
 }
 
 describe('a program as a model file', () => {
-  it.each(Object.keys(programs))('%s: standard operators, weights inside, any batch', async (name) => {
+  test.each(Object.keys(programs))('%s: standard operators, weights inside, any batch', async (name) => {
     const program = programs[name](2)
     const state = weights(program)
     const model = lowerProgram(program, { standardOnly: true, dynamicBatch: true, embeddedState: state })
@@ -91,7 +91,7 @@ describe('a program as a model file', () => {
     }
   })
 
-  it('an attentive probe, whose query is repeated to the batch of the run', async () => {
+  test('an attentive probe, whose query is repeated to the batch of the run', async () => {
     const build = (batch: number): Program => {
       const options = { head: 'attentive', batch, width: 24, tokens: 6, heads: 3, classes, optimizer: null } as const
       const { programs } = buildHeadProgram(options)
@@ -115,7 +115,7 @@ describe('a program as a model file', () => {
     await session.release()
   })
 
-  it('says so where standard operators do not reach: attention has no standard gradient', () => {
+  test('says so where standard operators do not reach: attention has no standard gradient', () => {
     const options = { configuration, batch: 2, visible: 4, masked: 8, optimizer: {} } as const
     const [training] = buildPretrainProgram(options).programs
     expect(() => lowerProgram(training, { standardOnly: true })).toThrow(
@@ -124,7 +124,7 @@ describe('a program as a model file', () => {
     expect(lowerProgram(training).opsets.map(({ domain }) => domain)).toEqual(['', 'com.microsoft'])
   })
 
-  it('refuses a batch it cannot follow and state it was not given', () => {
+  test('refuses a batch it cannot follow and state it was not given', () => {
     const [single, double] = [programs.classifier(1), programs.classifier(2)]
     expect(() => lowerProgram(single, { dynamicBatch: true })).toThrow(
       expect.objectContaining({ code: 'PROGRAM_UNSUPPORTED' }),

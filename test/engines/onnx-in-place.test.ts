@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { refusingOutputs, runInPlace } from '../../src/engine/onnx/in-place.ts'
 import { loadRuntime } from '../../src/engine/onnx/runtime.ts'
 import { encodeModel, type OnnxModel } from '../../src/format/onnx.ts'
@@ -20,7 +20,7 @@ function model(op: string): OnnxModel {
 }
 
 describe('a run in place', () => {
-  it('writes into the given tensors, and the binding copies none of them', async () => {
+  test('writes into the given tensors, and the binding copies none of them', async () => {
     const { create, Tensor } = await loadRuntime()
     const session = await create(encodeModel(refusingOutputs(model('Neg'))), {})
     const x = new Tensor(Float32Array.of(1, -2), [2])
@@ -32,7 +32,7 @@ describe('a run in place', () => {
     await session.release()
   })
 
-  it('passes errors of the run on', async () => {
+  test('passes errors of the run on', async () => {
     const { create, Tensor } = await loadRuntime()
     const session = await create(encodeModel(refusingOutputs(model('Neg'))), {})
     const y = new Tensor(new Float32Array(2), [2])

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { inThreadOnnxEngine } from '../../src/engine/onnx/index.ts'
 import { referenceEngine } from '../../src/engine/reference/index.ts'
 import type { OperationName } from '../../src/graph/operations/index.ts'
@@ -8,7 +8,7 @@ import { operationCases, relativeError } from '../support/operation-cases.ts'
 /** Oracle: the reference engine in float64. */
 describe('lowering of', () => {
   for (const name of Object.keys(operationCases) as OperationName[]) {
-    it(`${name} agrees with the reference`, async () => {
+    test(`${name} agrees with the reference`, async () => {
       await fc.assert(
         fc.asyncProperty(operationCases[name], async ({ label, program, inputs, state, floor }) => {
           const reference = await referenceEngine.open([program])

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
 import type { Engine, EngineOptions, EngineSession, RunInputs } from '../../src/engine/engine.ts'
 import { inThreadOnnxEngine, onnxEngine } from '../../src/engine/onnx/index.ts'
@@ -144,7 +144,7 @@ async function digest(session: EngineSession): Promise<string> {
 }
 
 describe('training with the ONNX engine', () => {
-  it.each([
+  test.each([
     ['plain', {}],
     ['with clipping', { clipNorm: 0.01 }],
     ['with scaled gradients', { gradientScale: 0.25, clipNorm: 1 }],
@@ -156,7 +156,7 @@ describe('training with the ONNX engine', () => {
     await expectSameState(actual, expected)
   })
 
-  it('accumulates over batches, applies and zeroes', async () => {
+  test('accumulates over batches, applies and zeroes', async () => {
     const programs = [accumulating(), trainingPrograms().apply]
     const run = async (session: EngineSession): Promise<number[]> => {
       const numbers: number[] = []
@@ -175,7 +175,7 @@ describe('training with the ONNX engine', () => {
     await expectSameState(actual, expected)
   })
 
-  it('leaves everything as it was when a gradient is not finite', async () => {
+  test('leaves everything as it was when a gradient is not finite', async () => {
     const session = await open(inThreadOnnxEngine, [trainingPrograms().program])
     const before = await session.readState(['w1', 'm.w1', 'v.w1'])
     const { norm } = await session.run('step', { ...inputs(1), x: new Float32Array(batch * tokens * width).fill(1e30) })
@@ -183,7 +183,7 @@ describe('training with the ONNX engine', () => {
     expect(await session.readState(['w1', 'm.w1', 'v.w1'])).toEqual(before)
   })
 
-  it('does not let an output change when the next run writes the same gradient buffer', async () => {
+  test('does not let an output change when the next run writes the same gradient buffer', async () => {
     const session = await open(inThreadOnnxEngine, [trainingPrograms().program])
     const { gradient } = await session.run('step', inputs(1))
     const kept = gradient.slice()
@@ -191,7 +191,7 @@ describe('training with the ONNX engine', () => {
     expect(gradient).toEqual(kept)
   })
 
-  it('gives the same bits again, with any number of update threads and in a thread of its own', async () => {
+  test('gives the same bits again, with any number of update threads and in a thread of its own', async () => {
     // 33 * 4000 weights are three blocks; the threads of ONNX Runtime's own arithmetic stay at one.
     const { program } = trainingPrograms({ clipNorm: 0.05 }, 4000)
     const single = await open(inThreadOnnxEngine, [program], { threads: 1 })
@@ -208,7 +208,7 @@ describe('training with the ONNX engine', () => {
     expect(await digest(twoAgain)).toBe(await digest(two))
   })
 
-  it('continues bit by bit from a state that was read', async () => {
+  test('continues bit by bit from a state that was read', async () => {
     const { program } = trainingPrograms()
     const first = await open(inThreadOnnxEngine, [program])
     await train(first, 2)
@@ -223,7 +223,7 @@ describe('training with the ONNX engine', () => {
 })
 
 describe('an ONNX session', () => {
-  it('says what it holds', async () => {
+  test('says what it holds', async () => {
     const session = await open(inThreadOnnxEngine, [trainingPrograms().program])
     const parameters = 2 * hidden * width + hidden + width
     const { state, workspace } = await session.memory()
@@ -231,7 +231,7 @@ describe('an ONNX session', () => {
     expect(workspace).toBeGreaterThanOrEqual(4 * parameters)
   })
 
-  it('reads inputs in shared memory', async () => {
+  test('reads inputs in shared memory', async () => {
     const session = await open(inThreadOnnxEngine, [trainingPrograms().program])
     const shared: Record<string, Float32Array> = {}
     for (const [name, value] of Object.entries(inputs(1))) {
@@ -242,7 +242,7 @@ describe('an ONNX session', () => {
     expect(await session.run('step', shared)).toEqual(await other.run('step', inputs(1)))
   })
 
-  it('refuses what it cannot do', async () => {
+  test('refuses what it cannot do', async () => {
     const { program } = trainingPrograms()
     await expect(inThreadOnnxEngine.open([program], { threads: 0 })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     await expect(inThreadOnnxEngine.open([program], { precision: 'bfloat16' })).rejects.toMatchObject({

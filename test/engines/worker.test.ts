@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { compiledEntry } from '../../src/core/entry.ts'
 import type { Attachment } from '../../src/distributed/communicator.ts'
 import type { Engine, EngineOptions, EngineSession } from '../../src/engine/engine.ts'
@@ -80,7 +80,7 @@ afterEach(async () => {
 })
 
 describe('a session in a thread', () => {
-  it('forwards every call', async () => {
+  test('forwards every call', async () => {
     const session = await open()
     expect(session.engine).toBe('scripted')
     const x = Float32Array.of(1, 2, 3)
@@ -96,7 +96,7 @@ describe('a session in a thread', () => {
     expect(await session.memory()).toEqual({ state: 8, workspace: 0 })
   })
 
-  it('hands inputs in shared memory over without a copy, and copies views of pooled memory alone', async () => {
+  test('hands inputs in shared memory over without a copy, and copies views of pooled memory alone', async () => {
     const session = await open()
     const shared = await session.run('kind', { x: new Float32Array(new SharedArrayBuffer(8)) })
     expect(shared.shared[0]).toBe(1)
@@ -105,7 +105,7 @@ describe('a session in a thread', () => {
     expect([...pooled]).toEqual([5, 6, 7])
   })
 
-  it('brings announced inputs to the thread next to a run, once, as the arrays that the run then gets', async () => {
+  test('brings announced inputs to the thread next to a run, once, as the arrays that the run then gets', async () => {
     const session = await open()
     const [x, y, z] = [Float32Array.of(1, 2), Float32Array.of(3), Float32Array.of(4)]
     const running = session.run('announced', { x })
@@ -119,7 +119,7 @@ describe('a session in a thread', () => {
     expect((await session.run('announced', { y })).same, 'an announcement serves one run').toEqual(new Float32Array(0))
   })
 
-  it('cancels a run under way', async () => {
+  test('cancels a run under way', async () => {
     const session = await open()
     const running = session.run('endless', {})
     session.cancel?.()
@@ -129,7 +129,7 @@ describe('a session in a thread', () => {
     session.cancel?.()
   })
 
-  it('reports an announcement that is refused, and closes behind one', async () => {
+  test('reports an announcement that is refused, and closes behind one', async () => {
     const session = await open()
     await expect(session.prefetch?.('throw', {})).rejects.toMatchObject({ message: 'expected this' })
     expect((await session.run('any', {})).calls[0]).toBe(1)
@@ -137,7 +137,7 @@ describe('a session in a thread', () => {
     await expect(session.prefetch?.('any', {})).rejects.toMatchObject({ code: 'ENGINE_CLOSED' })
   })
 
-  it('leaves the event loop free while it works', async () => {
+  test('leaves the event loop free while it works', async () => {
     const session = await open()
     let ticks = 0
     const timer = setInterval(() => ticks++, 5)
@@ -146,7 +146,7 @@ describe('a session in a thread', () => {
     expect(ticks).toBeGreaterThan(5)
   })
 
-  it('refuses a second caller', async () => {
+  test('refuses a second caller', async () => {
     const session = await open()
     const first = session.run('sleep', {})
     await expect(session.run('any', {})).rejects.toMatchObject({ code: 'ENGINE_BUSY' })
@@ -155,14 +155,14 @@ describe('a session in a thread', () => {
     await expect(session.run('any', {})).rejects.toMatchObject({ code: 'ENGINE_CLOSED' })
   })
 
-  it('passes errors on and continues', async () => {
+  test('passes errors on and continues', async () => {
     const session = await open()
     const error = await session.run('throw', {}).catch((caught: unknown) => caught)
     expect(error).toMatchObject({ name: 'VideoMaeError', message: 'expected this', code: 'ENGINE_FAILED' })
     expect((await session.run('any', {})).calls[0]).toBe(2)
   })
 
-  it.each(['exit', 'crash'])('reports a thread that ends (%s), once and ever after', async (way) => {
+  test.each(['exit', 'crash'])('reports a thread that ends (%s), once and ever after', async (way) => {
     const session = await open()
     await expect(session.run(way, {})).rejects.toMatchObject({
       code: 'ENGINE_DIED',
@@ -173,7 +173,7 @@ describe('a session in a thread', () => {
     await session.close()
   })
 
-  it('fails to open with the reason of the engine', async () => {
+  test('fails to open with the reason of the engine', async () => {
     await expect(scriptedEngine().open([], { device: 'absent' })).rejects.toMatchObject({ message: 'expected this' })
   })
 })
@@ -197,7 +197,7 @@ describe('the thread of a session that was closed', () => {
     vi.unstubAllEnvs()
   })
 
-  it('serves the next one', async () => {
+  test('serves the next one', async () => {
     const engine = scriptedEngine()
     const counts = []
     for (let i = 0; i < 3; i++) counts.push(await served(engine))
@@ -207,7 +207,7 @@ describe('the thread of a session that was closed', () => {
     await open.close()
   })
 
-  it('brings nothing of the last one along', async () => {
+  test('brings nothing of the last one along', async () => {
     const engine = scriptedEngine()
     const x = Float32Array.of(1)
     const first = await engine.open([programOf(2)])
@@ -219,7 +219,7 @@ describe('the thread of a session that was closed', () => {
     await second.close()
   })
 
-  it('ends where a call was refused', async () => {
+  test('ends where a call was refused', async () => {
     const engine = scriptedEngine()
     const refused = await engine.open([programOf(2)])
     await refused.run('throw', {}).catch(() => undefined)
@@ -227,12 +227,12 @@ describe('the thread of a session that was closed', () => {
     expect(await served(engine)).toBe(1)
   })
 
-  it('ends where its state was large', async () => {
+  test('ends where its state was large', async () => {
     const engine = scriptedEngine()
     expect([await served(engine, {}, 2 ** 24 + 1), await served(engine)]).toEqual([1, 1])
   })
 
-  it('ends where it was one of several ranks', async () => {
+  test('ends where it was one of several ranks', async () => {
     const engine = scriptedEngine()
     const alone: Attachment = { transport: 'self' }
     const two: Attachment = { transport: 'mpi', library: 'libmpi.so', size: 2 }
@@ -243,7 +243,7 @@ describe('the thread of a session that was closed', () => {
     ]).toEqual([1, 2, 1])
   })
 
-  it('does not serve sessions of other environment variables', async () => {
+  test('does not serve sessions of other environment variables', async () => {
     // On a busy machine more than the five seconds pass between two sessions.
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const engine = scriptedEngine()
@@ -254,7 +254,7 @@ describe('the thread of a session that was closed', () => {
     expect(await served(engine)).toBe(2)
   })
 
-  it('ends after five seconds without one', async () => {
+  test('ends after five seconds without one', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const engine = scriptedEngine()
     await served(engine)
@@ -268,7 +268,7 @@ describe('the thread of a session that was closed', () => {
 })
 
 describe('a real engine in a thread', () => {
-  it('moves state larger than its staging buffer there and back', async () => {
+  test('moves state larger than its staging buffer there and back', async () => {
     const graph = new Graph('large')
     const lengths = { a: 1_500_000, b: 3_000_000, c: 5, d: 700_000 }
     const states = Object.entries(lengths).map(([name, length]) => graph.state(name, [length]))
@@ -295,7 +295,7 @@ describe('a real engine in a thread', () => {
     }
   })
 
-  it('keeps code, exit kind and hint of its errors', async () => {
+  test('keeps code, exit kind and hint of its errors', async () => {
     const graph = new Graph('double')
     const program = graph.build({ y: scale(graph.input('x', [2]), 2) })
     const session = await threadedReference().open([program])

@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { exportClassifier } from '../../src/export/classifier.ts'
 import { classifierShapes, saveClassifier } from '../../src/inference/classifier.ts'
 import { predict } from '../../src/inference/predict.ts'
@@ -83,7 +83,7 @@ describe.skipIf(chromium === null)(
     }, hang)
     afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-    it(
+    test(
       'classifies a video file as this package does',
       async () => {
         const { status, rows } = await shown('/index.html?video=clip.mp4', false)
@@ -99,7 +99,7 @@ describe.skipIf(chromium === null)(
       hang,
     )
 
-    it(
+    test(
       'classifies the camera',
       async () => {
         const flags = ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream']

@@ -1,7 +1,7 @@
 /** The Dockerfiles, as far as they can be checked without an engine that builds them. */
 import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 
 const root = path.join(import.meta.dirname, '../..')
 const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
@@ -38,14 +38,14 @@ describe.each(['cpu', 'cuda'])('%s.Dockerfile', (kind) => {
   const instructions = instructionsOf(text)
   const of = (name: string): string[] => instructions.filter((each) => each.name === name).map((each) => each.text)
 
-  it('has instructions that Docker knows, and begins with a stage', () => {
+  test('has instructions that Docker knows, and begins with a stage', () => {
     const known = ['FROM', 'WORKDIR', 'COPY', 'RUN', 'ENV', 'ENTRYPOINT', 'CMD']
     expect(instructions.filter(({ name }) => !known.includes(name))).toEqual([])
     expect(instructions[0].name).toBe('FROM')
     for (const list of [...of('ENTRYPOINT'), ...of('CMD')]) expect(JSON.parse(list)).toBeInstanceOf(Array)
   })
 
-  it('copies files that exist, from stages that exist, and nothing that belongs to this machine', () => {
+  test('copies files that exist, from stages that exist, and nothing that belongs to this machine', () => {
     const stages = of('FROM').flatMap((from) => / AS (\w+)$/.exec(from)?.[1] ?? [])
     for (const copy of of('COPY')) {
       const parts = copy.split(' ')
@@ -59,7 +59,7 @@ describe.each(['cpu', 'cuda'])('%s.Dockerfile', (kind) => {
     expect(ignored).toEqual(expect.arrayContaining(['node_modules', 'dist', 'checkpoints', '.git']))
   })
 
-  it('packs this package, installs the tarball without scripts, and starts its program on a Node.js that it supports', () => {
+  test('packs this package, installs the tarball without scripts, and starts its program on a Node.js that it supports', () => {
     const [install, pack, use] = of('RUN')
     expect(install).toBe('npm ci --ignore-scripts')
     const into = /^npm pack --pack-destination (\S+)$/.exec(pack)?.[1]
@@ -73,7 +73,7 @@ describe.each(['cpu', 'cuda'])('%s.Dockerfile', (kind) => {
     expect(version).toBeGreaterThanOrEqual(Number(/\d+/.exec(manifest.engines.node)?.[0]))
   })
 
-  it('shows commands that the program has', () => {
+  test('shows commands that the program has', () => {
     const commands = [...text.matchAll(/^#\s+(?:docker run .*? videomae(?::cuda)? |)(doctor|pretrain|--help)\b/gm)]
     expect(commands.length).toBeGreaterThan(0)
     expect(text).toContain(`docker build -f ${file}`)

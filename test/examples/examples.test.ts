@@ -4,7 +4,7 @@ import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFile
 import os from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 
 // Against hanging only.
@@ -64,29 +64,29 @@ beforeAll(async () => {
   result = JSON.parse(stdout) as Result
 })
 
-it('pretrain.mjs pretrains and draws', () => {
+test('pretrain.mjs pretrains and draws', () => {
   expect(result.printed['pretrain.mjs']).toMatch(/^step 6 of 6: loss \d\.\d{4}$/m)
   expect(readdirSync(inFolder('run'))).toEqual(expect.arrayContaining(['config.json', 'example.png', 'example.webp']))
 })
 
-it('finetune.mjs trains, tests and predicts', () => {
+test('finetune.mjs trains, tests and predicts', () => {
   expect(result.printed['finetune.mjs']).toMatch(/^2 classes: left, up$/m)
   expect(result.printed['finetune.mjs']).toMatch(/^test accuracy \d+ %, 95 % interval \d+ % to \d+ %$/m)
   expect(result.printed['finetune.mjs']).toMatch(/00000\.mp4: (left|up) 0\.\d{3}$/m)
 })
 
-it('search.mjs finds the same clip first', () => {
+test('search.mjs finds the same clip first', () => {
   const [first, second] = result.printed['search.mjs'].split('\n')
   expect(first).toMatch(/^1\.000 .*left.00002\.mp4$/)
   expect(second).not.toMatch(/^1\.000/)
 })
 
-it('duplicates.mjs finds the copy', () => {
+test('duplicates.mjs finds the copy', () => {
   expect(result.printed['duplicates.mjs']).toMatch(/^1\.0000 {2}same file {2}.*query\.mp4.*/m)
   expect(result.printed['duplicates.mjs']).toMatch(/^1 pairs among 13 videos$/m)
 })
 
-it('certify-votes.mjs gives radii with their conditions', () => {
+test('certify-votes.mjs gives radii with their conditions', () => {
   const printed = result.printed['certify-votes.mjs']
   expect(printed).toMatch(/^input 0: cat, unchanged by 1 poisoned training samples$/m)
   expect(printed).toMatch(/^input 1: dog, unchanged by 0 poisoned training samples$/m)
@@ -94,7 +94,7 @@ it('certify-votes.mjs gives radii with their conditions', () => {
   expect(printed).toMatch(/^if /m)
 })
 
-it('serve.mjs answers one video at a time, and nothing else', () => {
+test('serve.mjs answers one video at a time, and nothing else', () => {
   const { address, both, page, get, noVideo, large } = result.served
   expect(address).toBe('127.0.0.1')
   expect(both.map(({ status }) => status).sort()).toEqual([200, 503])
@@ -102,7 +102,7 @@ it('serve.mjs answers one video at a time, and nothing else', () => {
   expect([page, get, noVideo, large].map(({ status }) => status)).toEqual([403, 405, 422, 413])
 })
 
-it('onnx/classify.mjs classifies in the runtime of browsers', () => {
+test('onnx/classify.mjs classifies in the runtime of browsers', () => {
   const { classes, refused } = result.browser
   const expected = result.served.both.find(({ status }) => status === 200)?.body.classes ?? []
   expect(classes.map(({ label }) => label)).toEqual(expected.map(({ label }) => label))
@@ -117,7 +117,7 @@ describe('examples/', () => {
   )
   const page = readFileSync(path.join(examples, 'README.md'), 'utf8')
 
-  it.each(programs.filter((name) => !name.startsWith('verify')))(
+  test.each(programs.filter((name) => !name.startsWith('verify')))(
     '%s has less than 81 lines and checked types',
     (name) => {
       const text = readFileSync(path.join(examples, name), 'utf8')
@@ -126,7 +126,7 @@ describe('examples/', () => {
     },
   )
 
-  it('names every program in its page', () => {
+  test('names every program in its page', () => {
     const named = programs.filter((name) => !page.includes(name.replaceAll('\\', '/')) && name !== 'vectors.mjs')
     expect(named).toEqual([])
   })

@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { exportClassifier } from '../../src/export/classifier.ts'
 import { exportEncoder } from '../../src/export/encoder.ts'
 import { checksumKey } from '../../src/format/checksum.ts'
@@ -44,18 +44,18 @@ const answers = async () => {
 }
 
 describe('a changed bit', () => {
-  it('of a classifier changes no answer unnoticed', async () => {
+  test('of a classifier changes no answer unnoticed', async () => {
     expect(await unnoticed(classifier, spread(readFileSync(classifier).length, 40), answers)).toEqual([])
     expect(await unnoticedInModel(classifier)).toEqual([])
   })
 
-  it.each(['uint8', 'float32'] as const)('of an encoder of %s is noticed', async (input) => {
+  test.each(['uint8', 'float32'] as const)('of an encoder of %s is noticed', async (input) => {
     const out = at('encoder.onnx')
     await exportEncoder(checkpoint, { out, input, clips, compareWith: 'reference' })
     expect(await unnoticedInModel(out)).toEqual([])
   })
 
-  it('of weights next to the model is noticed', async () => {
+  test('of weights next to the model is noticed', async () => {
     const out = at('outside.onnx')
     const model = await readModel(classifier)
     const [, data] = await writeModel(out, model, { externalData: 'always' })
@@ -68,7 +68,7 @@ describe('a changed bit', () => {
   })
 })
 
-it.each([
+test.each([
   ['labels', '["left","right"]', '["right","left"]'],
   ['means', '[0.485,', '[0.455,'],
   ['pictures', 'videomae.resize', 'videomae.resiz_'],
@@ -85,7 +85,7 @@ it.each([
   writeFileSync(classifier, written)
 })
 
-it('a checksum that is none does not put its line breaks into the message', async () => {
+test('a checksum that is none does not put its line breaks into the message', async () => {
   const written = readFileSync(classifier)
   const changed = Buffer.from(written)
   changed.write('line\n'.repeat(12), changed.length - 64)
@@ -94,7 +94,7 @@ it('a checksum that is none does not put its line breaks into the message', asyn
   writeFileSync(classifier, written)
 })
 
-it('a file without a checksum opens, and a warning says so', async () => {
+test('a file without a checksum opens, and a warning says so', async () => {
   const { metadata: { [checksumKey]: _, ...metadata } = {}, ...model } = await readModel(classifier)
   await writeModel(at('other.onnx'), { ...model, metadata })
   for (const [file, warnings] of [

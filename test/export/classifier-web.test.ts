@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
 import { exportClassifier } from '../../src/export/classifier.ts'
 import { classifierShapes, saveClassifier } from '../../src/inference/classifier.ts'
@@ -24,7 +24,7 @@ const labels = ['left', 'right', 'up']
 describe.skipIf(chromium === null)(
   `a classifier in the browser${chromium === null ? ' (no Chromium in PATH or VIDEOMAE_CHROMIUM)' : ''}`,
   () => {
-    it.each([
+    test.each([
       ['linear', 'float32'],
       ['attentive', 'int8-static'],
     ] as const)(

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { exportEnsemble } from '../../src/certify/videos/ensemble/export-ensemble.ts'
 import { exportClassifier } from '../../src/export/classifier.ts'
 import { exportEncoder } from '../../src/export/encoder.ts'
@@ -49,7 +49,7 @@ const kinds = {
 }
 
 describe.each(Object.entries(kinds))('an exported %s', (kind, exported) => {
-  it('takes its place when its check has passed, and not before', async () => {
+  test('takes its place when its check has passed, and not before', async () => {
     await mkdir(at(kind))
     const out = at(kind, 'model.onnx')
     const earlier = Buffer.from([0x08, 0x08, 0x3a, 0x00]) // a format version and an empty graph
@@ -69,20 +69,23 @@ describe.each(Object.entries(kinds))('an exported %s', (kind, exported) => {
 
 describe('the description next to an exported file', () => {
   const ensemble = (out: string) => exportEnsemble(at('nowhere'), { out })
-  it.each(Object.entries({ ...kinds, ensemble }))('of %s replaces nothing of other origin', async (kind, exported) => {
-    await mkdir(at('foreign', kind), { recursive: true })
-    const own = at('foreign', kind, 'model.json')
-    const taken = { code: 'OUTPUT_TAKEN', exit: 'usage', message: expect.stringContaining(own) }
-    await writeFile(own, '{"weights": [1, 2]}')
-    await expect(exported(at('foreign', kind, 'model.onnx'))).rejects.toMatchObject(taken)
-    expect(await readFile(own, 'utf8')).toBe('{"weights": [1, 2]}')
-    expect(await readdir(at('foreign', kind))).toEqual(['model.json'])
-    await rm(own)
-    await mkdir(own)
-    await expect(exported(at('foreign', kind, 'model.onnx'))).rejects.toMatchObject(taken)
-  })
+  test.each(Object.entries({ ...kinds, ensemble }))(
+    'of %s replaces nothing of other origin',
+    async (kind, exported) => {
+      await mkdir(at('foreign', kind), { recursive: true })
+      const own = at('foreign', kind, 'model.json')
+      const taken = { code: 'OUTPUT_TAKEN', exit: 'usage', message: expect.stringContaining(own) }
+      await writeFile(own, '{"weights": [1, 2]}')
+      await expect(exported(at('foreign', kind, 'model.onnx'))).rejects.toMatchObject(taken)
+      expect(await readFile(own, 'utf8')).toBe('{"weights": [1, 2]}')
+      expect(await readdir(at('foreign', kind))).toEqual(['model.json'])
+      await rm(own)
+      await mkdir(own)
+      await expect(exported(at('foreign', kind, 'model.onnx'))).rejects.toMatchObject(taken)
+    },
+  )
 
-  it('replaces an earlier one, and is next to the file that a link names', async () => {
+  test('replaces an earlier one, and is next to the file that a link names', async () => {
     await mkdir(at('again', 'real'), { recursive: true })
     await symlink(path.join('real', 'target.ONNX'), at('again', 'link.onnx'))
     const first = await kinds.encoder(at('again', 'link.onnx'))
@@ -95,7 +98,7 @@ describe('the description next to an exported file', () => {
     expect(second.bytes).toBe((await readFile(at('again', 'real', 'target.ONNX'))).length)
   })
 
-  it('is refused where readers of a checkpoint would take it for their own', async () => {
+  test('is refused where readers of a checkpoint would take it for their own', async () => {
     const best = at('runs', 'second', 'best')
     for (const name of ['classifier', 'clip', 'config', 'training-manifest'])
       await expect(kinds.classifier(path.join(best, `${name}.onnx`))).rejects.toMatchObject({ code: 'OUTPUT_TAKEN' })
@@ -105,7 +108,7 @@ describe('the description next to an exported file', () => {
     await rm(path.join(best, 'other.json'))
   })
 
-  it('has every field that docs/onnx.md explains, and no other', async () => {
+  test('has every field that docs/onnx.md explains, and no other', async () => {
     const page = await readFile(path.join(import.meta.dirname, '../../docs/onnx.md'), 'utf8')
     const explained = new Set([...page.matchAll(/^\| `([\w.[\]]+)` \|/gm)].map(([, field]) => field))
     const fields = new Set<string>()
@@ -126,7 +129,7 @@ describe('the description next to an exported file', () => {
   })
 })
 
-it('is not written when the export is stopped', async () => {
+test('is not written when the export is stopped', async () => {
   await mkdir(at('stopped'))
   const stop = new AbortController()
   stop.abort(new Error('enough'))
@@ -140,7 +143,7 @@ it('is not written when the export is stopped', async () => {
   expect(await readdir(at('stopped'))).toEqual([])
 })
 
-it('says how clips are cut, where anything does', async () => {
+test('says how clips are cut, where anything does', async () => {
   const metadataOf = async (from: string) =>
     (await exportEncoder(from, { out: at('cut.onnx'), clips, compareWith: 'reference' })).metadata
   const cut = ({
@@ -162,7 +165,7 @@ it('says how clips are cut, where anything does', async () => {
 })
 
 describe('the name of a model', () => {
-  it.each([
+  test.each([
     [['models', 'videomae-base'], 'videomae-base'],
     [['models', 'videomae-base', 'model.safetensors'], 'videomae-base'],
     [['models', 'videomae-base', 'model-00001-of-00002.safetensors'], 'videomae-base'],
@@ -178,7 +181,7 @@ describe('the name of a model', () => {
     expect(modelName(at(...location))).toBe(name)
   })
 
-  it('is that of the run in a file from one of its checkpoints', async () => {
+  test('is that of the run in a file from one of its checkpoints', async () => {
     const out = at('from-average.onnx')
     const { metadata } = await exportEncoder(at('runs', 'first', 'step-00000010', 'ema'), {
       out,

@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import * as ort from 'onnxruntime-node'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { clipPositions, clipTensor, countPositions, cutFrame } from '../../examples/onnx/clip.mjs'
 import { certifyBallots } from '../../src/certify/rules/certify-ballots.ts'
 import { certifyVideos } from '../../src/certify/videos/certify-videos.ts'
@@ -116,7 +116,7 @@ function requireFiles(description: string): void {
 }
 
 describe('an encoder', () => {
-  it('gives the features of `features`', async () => {
+  test('gives the features of `features`', async () => {
     const configuration = tinyConfiguration({ imageSize: 16 })
     const state = shakenState(parameterShapes(configuration, 'encoder'))
     await saveCheckpointDirectory(inFolder('encoder'), { configuration, kind: 'encoder', state })
@@ -162,7 +162,7 @@ describe('a classifier', () => {
       ...{ sampling: { kind: 'dense', stride: 9, fps: null }, resize: undefined, tolerance: 0.004 },
     },
   ]
-  it.each(cases)(
+  test.each(cases)(
     'with a $name head gives the probabilities of `predict`',
     async ({ name, head, sampling, resize, input, precision, tolerance }) => {
       const configuration = { ...tinyConfiguration({ imageSize: 16, useMeanPooling: true }), resize }
@@ -187,7 +187,7 @@ describe('a classifier', () => {
 
 describe('a certified ensemble', () => {
   // Videos of the size of a frame: what scaling rounds otherwise would decide votes that are almost ties.
-  it.each([
+  test.each([
     ['encoder', 'float32', 'motion:2', 16],
     ['pixels', 'pooled', undefined, 16],
     ['pixels', 'uint8', 'motion:2', 48],

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
 import { augmentClip } from '../../src/video/augment/index.ts'
 import {
@@ -19,14 +19,14 @@ const golden = JSON.parse(readFileSync(new URL('golden/augment.json', import.met
 }
 
 describe('RandAugment against PIL', () => {
-  it.each(golden.cases)('$name($argument)', ({ name, argument, expected }) => {
+  test.each(golden.cases)('$name($argument)', ({ name, argument, expected }) => {
     const frame = Uint8Array.from(golden.picture)
     applyOperations(frame, golden.width, golden.height, [{ name, argument }])
     const largest = Math.max(...frame.map((value, i) => Math.abs(value - expected[i])))
     expect(largest).toBeLessThanOrEqual(1)
   })
 
-  it('covers every operation', () => {
+  test('covers every operation', () => {
     expect(new Set(golden.cases.map(({ name }) => name))).toEqual(new Set(operationNames))
   })
 })
@@ -35,7 +35,7 @@ describe('drawOperations', () => {
   const draws = Array.from({ length: 4000 }, (_, i) => drawOperations({}, new RandomStream(i)))
   const all = draws.flat()
 
-  it('applies half of four operations, each as often', () => {
+  test('applies half of four operations, each as often', () => {
     expect(all.length / draws.length).toBeCloseTo(2, 1)
     for (const name of operationNames) {
       const share = all.filter((drawn) => drawn.name === name).length / all.length
@@ -44,7 +44,7 @@ describe('drawOperations', () => {
     }
   })
 
-  it('has the strengths of rand-m7-n4-mstd0.5-inc1', () => {
+  test('has the strengths of rand-m7-n4-mstd0.5-inc1', () => {
     const of = (name: string) => all.filter((drawn) => drawn.name === name).map(({ argument }) => argument)
     const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
     expect(mean(of('rotate').map(Math.abs))).toBeCloseTo(21, 0)
@@ -60,7 +60,7 @@ describe('drawOperations', () => {
 })
 
 describe('random erasing', () => {
-  it('takes a quarter of the clips, a share from 2 % to a third', () => {
+  test('takes a quarter of the clips, a share from 2 % to a third', () => {
     const options = { mean: [0.5, 0.5, 0.5], std: [0.2, 0.2, 0.2] }
     const boxes = Array.from({ length: 8000 }, (_, i) => drawErasedBox(options, 224, 224, new RandomStream(i)))
     const erased = boxes.filter((box) => box !== null)
@@ -74,7 +74,7 @@ describe('random erasing', () => {
     }
   })
 
-  it('fills one box of every frame with noise of the given mean and deviation, fresh in each', () => {
+  test('fills one box of every frame with noise of the given mean and deviation, fresh in each', () => {
     const [frames, side] = [4, 64]
     const clip = new Uint8Array(frames * side * side * 3).fill(1)
     const erasing = { probability: 1, area: [0.3, 0.3] as const, mean: [0.5, 0.5, 0.5], std: [0.1, 0.1, 0.1] }
@@ -95,7 +95,7 @@ describe('random erasing', () => {
 })
 
 describe('augmentClip', () => {
-  it('treats all frames alike and depends on its stream alone', () => {
+  test('treats all frames alike and depends on its stream alone', () => {
     const [frames, side] = [3, 16]
     const one = new RandomStream('picture')
     const frame = Uint8Array.from({ length: side * side * 3 }, () => one.integer(256))

@@ -2,7 +2,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type LabeledVideo, openDataset } from '../../src/dataset/dataset.ts'
 import { foldsOf, foldsOfColumn } from '../../src/dataset/folds.ts'
 import { finetuneConfiguration } from '../../src/finetune/configuration.ts'
@@ -25,7 +25,7 @@ describe('folds', () => {
     return video(i, group, group % 2)
   })
 
-  it('keep groups and copies together, and have the same share of each class', () => {
+  test('keep groups and copies together, and have the same share of each class', () => {
     const copies = [...videos, video(60, 500, 0, 'd0')]
     const folds = foldsOf(copies, classes, { folds: 5, seed: 1 })
     const byGroup = new Map(copies.map(({ group }, i) => [group, folds[i]]))
@@ -39,13 +39,13 @@ describe('folds', () => {
     }
   })
 
-  it('follow from the seed, and differ from repeat to repeat', () => {
+  test('follow from the seed, and differ from repeat to repeat', () => {
     const of = (seed: number, repeat: number) => foldsOf(videos, classes, { folds: 5, seed, repeat }).join('')
     expect(of(1, 0)).toBe(of(1, 0))
     expect(new Set([of(1, 0), of(1, 1), of(2, 0)]).size).toBe(3)
   })
 
-  it('are refused where they are more than groups, or where a class is in one alone', () => {
+  test('are refused where they are more than groups, or where a class is in one alone', () => {
     const invalid = expect.objectContaining({ code: 'INVALID_ARGUMENT' })
     for (const folds of [1, 41, 2.5]) expect(() => foldsOf(videos, classes, { folds, seed: 0 })).toThrow(invalid)
     const few = [...videos, video(61, 900, 2), video(62, 900, 2)]
@@ -62,12 +62,12 @@ describe('folds of a list', () => {
   const refused = (message: string) =>
     expect.objectContaining({ code: 'SPLIT_INVALID', message: expect.stringContaining(message) })
 
-  it('are in the order of their numbers', () => {
+  test('are in the order of their numbers', () => {
     const { foldOf, names, warnings } = foldsOfColumn(rows(['10', '10', '2', '2']), classes)
     expect({ foldOf, names, warnings }).toEqual({ foldOf: [1, 1, 0, 0], names: ['2', '10'], warnings: [] })
   })
 
-  it('are refused where a group is in several, a video in none, or a class in one', () => {
+  test('are refused where a group is in several, a video in none, or a class in one', () => {
     const [a, b] = ['a', 'b']
     expect(() => foldsOfColumn(rows([a, a, b, b], [0, 1, 2, 0]), classes)).toThrow(
       refused('Expected every group in one fold, but g0 is in several: v0.mp4 in fold a, v3.mp4 in fold b.'),
@@ -78,7 +78,7 @@ describe('folds of a list', () => {
     expect(() => foldsOfColumn(rows([a, b, a, a]), classes)).toThrow(refused('those of c0 are in one'))
   })
 
-  it('with copies in several are named', () => {
+  test('with copies in several are named', () => {
     const copies = rows(['a', 'a', 'b', 'b']).map((row, i) =>
       i === 3 ? { ...row, group: undefined, digest: 'd1' } : row,
     )
@@ -102,7 +102,7 @@ describe('finetune --folds', () => {
     writeFileSync(inFolder('list.csv'), ['path,label,group', ...rows, ''].join('\n'))
   })
 
-  it('tests every video once with one interval over all, and computes features once', async () => {
+  test('tests every video once with one interval over all, and computes features once', async () => {
     const configuration = finetuneConfiguration({
       ...{ mode: 'ridge', data: { path: inFolder('list.csv'), workers: 1 }, clip: { sampling: 'dense', stride: 1 } },
       ...{ model: { from: inFolder('encoder') }, evaluation: { clips: 1, crops: 1 } },
@@ -155,7 +155,7 @@ describe('finetune --folds', () => {
     expect(told).toContainEqual(expect.stringContaining('the column fold of'))
   })
 
-  it.each(['--resume', '--page', '--dry-run', '--print-config'])(
+  test.each(['--resume', '--page', '--dry-run', '--print-config'])(
     'is refused together with what it has no use for: %s',
     async (option) => {
       const { document } = await runHere(

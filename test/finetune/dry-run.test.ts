@@ -5,7 +5,7 @@
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { videomae } from '../support/run-program.ts'
 
@@ -39,7 +39,7 @@ const files = (): string[] => readdirSync(folder, { recursive: true }).map(Strin
 const large = ['model.width=768', 'model.heads=12']
 
 describe('finetune --dry-run', () => {
-  it.each([
+  test.each([
     ['full', '3 steps of 4 clips, 12 clips in all'],
     ['linear', 'features of 26 clips, then a head of mode linear: 100 steps of 6 rows'],
     ['attentive', 'features of 20 clips, then a head of mode attentive: 20 steps of 6 rows'],
@@ -59,7 +59,7 @@ describe('finetune --dry-run', () => {
     expect(files()).toEqual(before)
   })
 
-  it('proposes a batch for few videos, and nothing more where it is taken', async () => {
+  test('proposes a batch for few videos, and nothing more where it is taken', async () => {
     const asked = await finetune('full', '--dry-run', '--set', 'batch.size=2', '--set', 'batch.perRun=2')
     const sets = /^proposal {2}4 clips per step instead of 2: .* \((--set batch\.size=4 --set batch\.perRun=\d)\)$/m
     expect(asked.stderr).toMatch(sets)
@@ -69,7 +69,7 @@ describe('finetune --dry-run', () => {
     expect(head.stderr).not.toContain('proposal')
   })
 
-  it.each([
+  test.each([
     [
       'full',
       'list.csv',
@@ -111,7 +111,7 @@ describe('finetune --dry-run', () => {
     },
   )
 
-  it('refuses the folder of another purpose, as the run does', async () => {
+  test('refuses the folder of another purpose, as the run does', async () => {
     const { code, stderr } = await videomae(
       ...['finetune', inFolder('list.csv'), '--from', 'scratch', '--recipe', inFolder('recipe.yaml'), '--dry-run'],
       ...['--mode', 'ridge', '--out', folderOfSomethingElse()],
@@ -128,7 +128,7 @@ function folderOfSomethingElse(): string {
 }
 
 describe.each(['scratch', 'full'])('certify --learner %s', (learner) => {
-  it('is refused before a video is decoded where its learners do not fit, and says what they would be', async () => {
+  test('is refused before a video is decoded where its learners do not fit, and says what they would be', async () => {
     const encoder = inFolder(`encoder-${learner}`)
     const made = await videomae(
       ...['finetune', inFolder('list.csv'), '--from', 'scratch', '--recipe', inFolder('recipe.yaml'), '--mode', 'full'],

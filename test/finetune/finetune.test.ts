@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
 import { openDataset } from '../../src/dataset/dataset.ts'
 import { exportClassifier } from '../../src/export/classifier.ts'
@@ -50,7 +50,7 @@ const input = (more: Partial<FinetuneInput> = {}): FinetuneInput => ({
 const out = (name: string) => path.join(folder, name)
 
 describe.each(['ridge', 'linear', 'attentive'] as const)('%s', (mode) => {
-  it('tests on cached features what the saved classifier does on videos, and names what it could not read', async () => {
+  test('tests on cached features what the saved classifier does on videos, and names what it could not read', async () => {
     const { test, videos } = await finetune(finetuneConfiguration(input({ mode })), { out: out(mode) })
     expect(videos).toEqual({ train: 27, validation: 9, test: 13 })
     expect(test!.failures.map(({ id }) => path.basename(id))).toEqual(['broken.mp4'])
@@ -74,7 +74,7 @@ describe.each(['ridge', 'linear', 'attentive'] as const)('%s', (mode) => {
 })
 
 describe('interruption of a head', () => {
-  it.each(['features', 'training'] as const)(
+  test.each(['features', 'training'] as const)(
     'in its %s keeps the features, and another run gives the same',
     async (when) => {
       const cache = out(`cache-${when}`)
@@ -123,7 +123,7 @@ describe('full', () => {
     whole = await finetune(configuration, { out: out('whole') })
   })
 
-  it('notes every step, and in best/ the step that it is of', async () => {
+  test('notes every step, and in best/ the step that it is of', async () => {
     expect(whole.failures).toEqual([])
     const losses = (await readFile(path.join(out('whole'), 'metrics.jsonl'), 'utf8')).trim().split('\n')
     expect(losses).toHaveLength(6)
@@ -132,7 +132,7 @@ describe('full', () => {
   })
 
   // Behind steps 2 and 6 the validation videos are looked at: the signal breaks that off.
-  it.each([3, 2, 6])(
+  test.each([3, 2, 6])(
     'resumes behind step %d to the same weights and the same best checkpoint as a run that was not stopped',
     async (at) => {
       const run = out(`stopped-${at}`)
@@ -167,7 +167,7 @@ describe('full', () => {
     },
   )
 
-  it('does not resume what was sampled by another meaning of the same rate', async () => {
+  test('does not resume what was sampled by another meaning of the same rate', async () => {
     const byTime = finetuneConfiguration(
       input({ mode: 'full', clip: { stride: null, fps: 8 }, schedule: { duration: '2 steps', warmup: '0 steps' } }),
     )
@@ -193,7 +193,7 @@ describe('full', () => {
     })
   })
 
-  it('does not resume with other labels, which would give trained outputs other names', async () => {
+  test('does not resume with other labels, which would give trained outputs other names', async () => {
     const list = path.join(data, 'labels.csv')
     const rows = (await readFile(path.join(data, 'split.csv'), 'utf8')).split('\n')
     const first = (part: string): number => rows.findIndex((row) => row.endsWith(`,${part}`))
@@ -227,7 +227,7 @@ describe('full', () => {
     expect(test!.scores.videos).toBe(12)
   })
 
-  it('learns nine clips by heart', async () => {
+  test('learns nine clips by heart', async () => {
     const plain = {
       randAugment: null,
       area: [1, 1],
@@ -258,7 +258,7 @@ describe('full', () => {
     expect(losses[9]).toBeLessThan(0.2)
   })
 
-  it('leaves a Hugging Face classifier with its labels', async () => {
+  test('leaves a Hugging Face classifier with its labels', async () => {
     const opened = await openCheckpoint(path.join(out('whole'), 'best'))
     expect(opened.kind).toBe('classify')
     expect(opened.labels).toEqual(['left', 'right', 'up'])
@@ -267,7 +267,7 @@ describe('full', () => {
 })
 
 describe('export', () => {
-  it.each(['whole', 'attentive'])(
+  test.each(['whole', 'attentive'])(
     'of %s: float32 agrees within 1e-4, the file alone predicts the same',
     async (run) => {
       const clips = new Uint8Array(
@@ -317,7 +317,7 @@ describe('export', () => {
     },
   )
 
-  it('says what is no classifier', async () => {
+  test('says what is no classifier', async () => {
     await expect(openClassifier(out('nothing'))).rejects.toMatchObject({ code: 'CHECKPOINT_NOT_FOUND' })
     const { configuration, state } = await openCheckpoint(path.join(out('whole'), 'best'))
     const withoutNorm = { ...configuration, encoderNorm: false }

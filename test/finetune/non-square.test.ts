@@ -5,7 +5,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
 import { exportClassifier } from '../../src/export/classifier.ts'
 import { clipsForCheck } from '../../src/export/clips.ts'
@@ -104,7 +104,7 @@ function expectClose(actual: readonly (readonly number[])[], wanted: readonly Fl
 }
 
 describe('a classifier of 8 x 16 frames', () => {
-  it('predicts what the reference computes of whole frames, from the checkpoint and from its exports', async () => {
+  test('predicts what the reference computes of whole frames, from the checkpoint and from its exports', async () => {
     const wanted = await expected()
     expectClose(
       classesOf(await predict(videos, { from: inFolder('checkpoint'), workers: 1, processes: decoding })),
@@ -120,7 +120,7 @@ describe('a classifier of 8 x 16 frames', () => {
     }
   })
 
-  it('is evaluated, from several views, alike from checkpoint and export', async () => {
+  test('is evaluated, from several views, alike from checkpoint and export', async () => {
     const entries = videos.map((file, i) => ({
       path: file,
       id: file,
@@ -147,7 +147,7 @@ describe('a classifier of 8 x 16 frames', () => {
     expect(scores[1]).toBeCloseTo(scores[0], 5)
   })
 
-  it('gives the features that the reference computes, and exports its encoder', async () => {
+  test('gives the features that the reference computes, and exports its encoder', async () => {
     const source = await readEncoder(inFolder('checkpoint'))
     const entries = videos.map((file) => ({ path: file, id: file }))
     const computed = await computeFeatures(source, entries, {
@@ -175,7 +175,7 @@ describe('a classifier of 8 x 16 frames', () => {
     expect(exported.warnings).toEqual([expect.stringContaining('export --classifier')])
   })
 
-  it.each(['grid:2', 'motion:2', 'motion-rms:1'])(
+  test.each(['grid:2', 'motion:2', 'motion-rms:1'])(
     'gives the readout %s that the reference computes, of the encoder and of patches alone',
     async (readout) => {
       const entries = videos.map((file) => ({ path: file, id: file }))
@@ -210,7 +210,7 @@ describe('a classifier of 8 x 16 frames', () => {
     },
   )
 
-  it('has no readout of tokens that are kept whole, and none of more cells than tokens', async () => {
+  test('has no readout of tokens that are kept whole, and none of more cells than tokens', async () => {
     const source = await readEncoder(inFolder('checkpoint'))
     const refused = (options: Partial<FeatureOptions>) =>
       computeFeatures(source, [], { cache: inFolder('cache'), ...options })
@@ -219,7 +219,7 @@ describe('a classifier of 8 x 16 frames', () => {
     await expect(refused({ readout: 'moving' })).rejects.toMatchObject({ code: 'READOUT_UNKNOWN' })
   })
 
-  it('is trained further, in that shape', async () => {
+  test('is trained further, in that shape', async () => {
     for (const mode of ['full', 'ridge'] as const) {
       const input = finetuneConfiguration({
         mode,
@@ -238,7 +238,7 @@ describe('a classifier of 8 x 16 frames', () => {
   })
 })
 
-it('pretraining at another height than width learns, resumes its shape and is shown', async () => {
+test('pretraining at another height than width learns, resumes its shape and is shown', async () => {
   const input = {
     data: { path: inFolder('data'), workers: 1 },
     model: {

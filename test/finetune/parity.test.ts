@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
 import { drawMix, mixClips, mixTargets } from '../../src/finetune/mix.ts'
 import { spatialViews, temporalViews } from '../../src/inference/views.ts'
@@ -9,7 +9,7 @@ import { sampleClip } from '../../src/video/sampling.ts'
 
 /** Oracle of this file: the published code and paper. */
 describe('layer-wise learning rates', () => {
-  it('are 0.75^13 at the patch embedding of ViT-B, 0.75^12 to 0.75 in its blocks, 1 behind them', () => {
+  test('are 0.75^13 at the patch embedding of ViT-B, 0.75^12 to 0.75 in its blocks, 1 behind them', () => {
     const scale = layerWiseScale(12, 0.75)
     expect(scale('encoder.patch_embed.proj.weight')).toBeCloseTo(0.75 ** 13, 12)
     for (let i = 0; i < 12; i++) expect(scale(`encoder.blocks.${i}.mlp.fc1.weight`)).toBeCloseTo(0.75 ** (12 - i), 12)
@@ -19,7 +19,7 @@ describe('layer-wise learning rates', () => {
 })
 
 describe('learning rate of K400 ViT-B, 800 epochs', () => {
-  it('is 2e-3 for 512 clips at 1e-3 per 256, rises from 0 over five epochs and falls along a cosine', () => {
+  test('is 2e-3 for 512 clips at 1e-3 per 256, rises from 0 over five epochs and falls along a cosine', () => {
     const rule = { globalBatch: 512, samplesPerClip: 1, countRepeats: false }
     const learningRate = scaledLearningRate({ ...rule, baseLearningRate: 1e-3 })
     const minimumLearningRate = scaledLearningRate({ ...rule, baseLearningRate: 1e-6 })
@@ -34,7 +34,7 @@ describe('learning rate of K400 ViT-B, 800 epochs', () => {
     expect(schedule(steps - 1).learningRate).toBeGreaterThan(minimumLearningRate)
   })
 
-  it('leaves repeated augmentation out: 384 clips of which each is shown twice scale as 384', () => {
+  test('leaves repeated augmentation out: 384 clips of which each is shown twice scale as 384', () => {
     const scaled = scaledLearningRate({
       baseLearningRate: 5e-4,
       globalBatch: 768,
@@ -46,13 +46,13 @@ describe('learning rate of K400 ViT-B, 800 epochs', () => {
 })
 
 describe('drop path', () => {
-  it('grows evenly from 0 to its rate', () => {
+  test('grows evenly from 0 to its rate', () => {
     expect(dropPathRates(12, 0.1)[0]).toBe(0)
     expect(dropPathRates(12, 0.1)[11]).toBeCloseTo(0.1, 12)
     expect(dropPathRates(12, 0.1)[6]).toBeCloseTo((0.1 * 6) / 11, 12)
   })
 
-  it('drops each branch of a sample at that rate and scales the others up', () => {
+  test('drops each branch of a sample at that rate and scales the others up', () => {
     const factors = dropPathFactors(3, 0.4, 4000, (b) => new RandomStream(b, 'drop'))
     for (const [row, rate] of [0, 0, 0.2, 0.2, 0.4, 0.4].entries()) {
       const values = factors.subarray(row * 4000, (row + 1) * 4000)
@@ -66,7 +66,7 @@ describe('drop path', () => {
 describe('mixup and CutMix', () => {
   const draws = Array.from({ length: 6000 }, (_, i) => drawMix({}, 224, 224, new RandomStream(i, 'mix')))
 
-  it('are drawn equally often, with shares of Beta(0.8, 0.8) and uniform area', () => {
+  test('are drawn equally often, with shares of Beta(0.8, 0.8) and uniform area', () => {
     const mixups = draws.filter((mix) => mix.kind === 'mixup')
     expect(Math.abs(mixups.length / draws.length - 0.5)).toBeLessThan(0.02)
     const mean = mixups.reduce((sum, { share }) => sum + share, 0) / mixups.length
@@ -75,7 +75,7 @@ describe('mixup and CutMix', () => {
     expect(Math.abs(variance - 1 / (4 * 2.6))).toBeLessThan(0.008) // ab / ((a+b)^2 (a+b+1)), a = b = 0.8
   })
 
-  it('corrects the share to the box that was really cut', () => {
+  test('corrects the share to the box that was really cut', () => {
     for (const mix of draws) {
       if (mix.kind !== 'cutmix') continue
       const area = ((mix.bottom - mix.top) * (mix.right - mix.left)) / 224 ** 2
@@ -83,7 +83,7 @@ describe('mixup and CutMix', () => {
     }
   })
 
-  it('mixes with the mirrored clip, pixels and targets alike, in all frames', () => {
+  test('mixes with the mirrored clip, pixels and targets alike, in all frames', () => {
     const [batch, frames, side] = [4, 2, 8]
     const bytes = frames * side * side * 3
     const fresh = () => Uint8Array.from({ length: batch * bytes }, (_, i) => 40 * (Math.floor(i / bytes) + 1))
@@ -102,7 +102,7 @@ describe('mixup and CutMix', () => {
     }
   })
 
-  it('smooths targets: 0.1 / C off, 0.9 + 0.1 / C on', () => {
+  test('smooths targets: 0.1 / C off, 0.9 + 0.1 / C on', () => {
     const targets = mixTargets([0, 1, 1, 2], 4, 0.1, { kind: 'mixup', share: 0.7 })
     const [off, on] = [0.025, 0.925]
     const expected = [0.7 * on + 0.3 * off, off, 0.3 * on + 0.7 * off, off]
@@ -114,7 +114,7 @@ describe('mixup and CutMix', () => {
 })
 
 describe('test views', () => {
-  it('are five clips times three crops on Kinetics', () => {
+  test('are five clips times three crops on Kinetics', () => {
     const views = temporalViews({ kind: 'dense', stride: 4, fps: null }, 16, 5)
     const starts = views.map((view) => sampleClip(view, 300, new RandomStream())[0])
     // 75 strided frames, 59 to spare: trunc(k * 59 / 4) * 4
@@ -122,7 +122,7 @@ describe('test views', () => {
     expect(spatialViews(3)).toEqual([0, 1, 2].map((index) => ({ kind: 'along', index, count: 3 })))
   })
 
-  it('are two interleaved clips on Something-Something', () => {
+  test('are two interleaved clips on Something-Something', () => {
     const views = temporalViews({ kind: 'segments', stride: 2, fps: null }, 16, 2)
     const [first, second] = views.map((view) => sampleClip(view, 64, new RandomStream()))
     expect(first.slice(0, 3)).toEqual([0, 4, 8])

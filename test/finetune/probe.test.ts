@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
 import type { LabeledVideo } from '../../src/dataset/dataset.ts'
 import { quantizeRows } from '../../src/export/classifier-precision.ts'
@@ -52,9 +52,9 @@ const engine = { engine: 'onnx', threads: 1 } as const
 describe('heads on features', () => {
   const train = features(60, [12], 1)
   const validation = features(30, [12], 2)
-  const test = features(60, [12], 3)
+  const held = features(60, [12], 3)
 
-  it('ridge solves the normal equations of standardized rows', () => {
+  test('ridge solves the normal equations of standardized rows', () => {
     const count = train.count
     const lambda = 0.01
     const head = trainRidgeHead(train, validation, classes, { lambdas: [lambda] })
@@ -77,7 +77,7 @@ describe('heads on features', () => {
     }
   })
 
-  it('ridge calibrates its probabilities on the validation videos, with one more video of every class', () => {
+  test('ridge calibrates its probabilities on the validation videos, with one more video of every class', () => {
     const head = trainRidgeHead(train, validation, classes)
     const merged = (factor: number) =>
       mergeViews(validation, (i) => linearLogits(head, validation.row(i)).map((value) => value * factor), classes)
@@ -93,7 +93,7 @@ describe('heads on features', () => {
     expect(head.validation!.loss).toBeCloseTo(accuracyOf(validation, merged(1)).loss, 4)
   })
 
-  it('ridge is not sure of itself after a few validation videos that all are right', () => {
+  test('ridge is not sure of itself after a few validation videos that all are right', () => {
     const few = oneTokenTells(features(6, [1, 12], 4), 4)
     const head = trainRidgeHead(oneTokenTells(features(60, [1, 12], 5), 5), few, classes)
     expect(head.validation!.accuracy).toBe(1)
@@ -102,7 +102,7 @@ describe('heads on features', () => {
     expect(sum(6, (v) => sure[v]) / 6).toBeCloseTo(7 / 9, 1)
   })
 
-  it('linear learns, and its folded weights give what training gave', async () => {
+  test('linear learns, and its folded weights give what training gave', async () => {
     const result = await trainProbe(train, validation, {
       head: { kind: 'linear' },
       classes,
@@ -118,10 +118,10 @@ describe('heads on features', () => {
       )
     expect(scores(validation).accuracy).toBe(result.validation!.accuracy)
     expect(scores(validation).loss).toBeCloseTo(result.validation!.loss, 4)
-    expect(scores(test).accuracy).toBeGreaterThan(0.8)
+    expect(scores(held).accuracy).toBeGreaterThan(0.8)
   })
 
-  it('attentive learns what only some tokens tell', async () => {
+  test('attentive learns what only some tokens tell', async () => {
     const head = { kind: 'attentive', heads: 1, mlpWidth: 16 } as const
     const [a, b, c] = [1, 2, 3].map((seed) => oneTokenTells(features(90, [6, 8], seed), seed))
     const result = await trainProbe(a, b, { head, classes, seed: 0, epochs: 40, learningRate: 3e-3, ...engine })
@@ -129,7 +129,7 @@ describe('heads on features', () => {
     expect(accuracyOf(c, merged).accuracy).toBeGreaterThan(0.8)
   })
 
-  it('is the same for the same seed', async () => {
+  test('is the same for the same seed', async () => {
     const options = { head: { kind: 'linear' }, classes, seed: 7, epochs: 2, ...engine } as const
     const [a, b] = [await trainProbe(train, null, options), await trainProbe(train, null, options)]
     expect(a.state).toEqual(b.state)
@@ -138,7 +138,7 @@ describe('heads on features', () => {
 })
 
 describe('quantizeRows', () => {
-  it('is off by at most half a step per row', () => {
+  test('is off by at most half a step per row', () => {
     const random = new RandomStream('weights')
     const weights = Float32Array.from({ length: 40 }, (_, i) => random.normal() * (i < 20 ? 1 : 100))
     const { values, scales } = quantizeRows(weights, 2, 127)

@@ -5,7 +5,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
 import { exportClassifier, exportClassifierDirectory } from '../../src/export/classifier.ts'
 import { clipsForCheck } from '../../src/export/clips.ts'
@@ -108,7 +108,7 @@ describe.each([
   ['linear', 'grid:2'],
   ['ridge', 'motion-rms:1'],
 ] as const)('a %s head on %s', (mode, readout) => {
-  it('is trained, kept, opened and exported as one classifier', async () => {
+  test('is trained, kept, opened and exported as one classifier', async () => {
     const { classifier, test } = await run(mode, readout)
     expect((await openClassifier(classifier)).head).toEqual({ kind: 'readout', readout })
     const wanted = await expected(classifier, readout)
@@ -129,7 +129,7 @@ describe.each([
 })
 
 describe('the readout auto', () => {
-  it('is one that sees motion where only motion tells the classes apart, and the run says what it was chosen by', async () => {
+  test('is one that sees motion where only motion tells the classes apart, and the run says what it was chosen by', async () => {
     const { classifier, readouts, chosen } = await run('ridge', 'auto')
     expect(readouts!.map(({ readout }) => readout)).toEqual(['mean', 'grid:2', 'motion:2', 'motion-rms:2'])
     const [mean, grid, ...motion] = readouts!.map(({ accuracy }) => accuracy)
@@ -146,7 +146,7 @@ describe('the readout auto', () => {
 })
 
 describe('the mean', () => {
-  it('makes the same classifier in the standard layout, named or not', async () => {
+  test('makes the same classifier in the standard layout, named or not', async () => {
     const { classifier } = await run('ridge', 'mean')
     expect((await openClassifier(classifier)).head).toEqual({ kind: 'linear' })
     expect(() => readFileSync(path.join(classifier, 'classifier.json'))).toThrow('ENOENT')
@@ -167,7 +167,7 @@ describe('a classifier whose readout', () => {
     }
   }
 
-  it.each([
+  test.each([
     ['is unknown', 'sparkle', '"sparkle"'],
     ['has more cells than the clip has tokens', 'motion:9', 'motion:9'],
     ['is no text', 3, 'readout'],
@@ -177,18 +177,18 @@ describe('a classifier whose readout', () => {
     )
   })
 
-  it('has another width than the head is refused', async () => {
+  test('has another width than the head is refused', async () => {
     await expect(opened('motion:1')).rejects.toMatchObject({ code: 'TENSOR_SHAPE' })
   })
 })
 
-it.each(['full', 'attentive'] as const)('--readout is refused in mode %s', async (mode) => {
+test.each(['full', 'attentive'] as const)('--readout is refused in mode %s', async (mode) => {
   const line = `finetune ${inFolder('data')} --from ${inFolder('encoder')} --mode ${mode} --readout motion --out ${inFolder('no')}`
   const { code, document } = await runHere(line)
   expect([code, document.error?.code]).toEqual([2, 'CONFIGURATION_INVALID'])
   expect(document.error?.message).toContain('--readout')
 })
 
-it('a readout that no clip of the encoder has is refused before any video is decoded', async () => {
+test('a readout that no clip of the encoder has is refused before any video is decoded', async () => {
   await expect(run('ridge', 'motion:3')).rejects.toMatchObject({ code: 'READOUT_UNFIT' })
 })

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import {
   finetuneConfiguration,
   finetuneJsonSchema,
@@ -37,7 +37,7 @@ const published = [
 ]
 
 describe('recipes of fine-tuning', () => {
-  it.each(published)('$name has the published values', async ({ name, learningRate, epochs, ...rest }) => {
+  test.each(published)('$name has the published values', async ({ name, learningRate, epochs, ...rest }) => {
     const configuration = await load(name)
     const { regularization, evaluation, data, schedule, augment } = configuration
     const length = resolveLength(configuration, data.samplesPerClip, 10_000)
@@ -51,7 +51,7 @@ describe('recipes of fine-tuning', () => {
     expect(augment.flip).toBe(name !== 'finetune-ssv2-b')
   })
 
-  it.each(recipeNames('finetune'))('%s loads and says what it is', async (name) => {
+  test.each(recipeNames('finetune'))('%s loads and says what it is', async (name) => {
     await load(name)
     const text = readFileSync(recipeFile(name, 'finetune'), 'utf8')
     for (const field of ['Command', 'Data', 'Hardware', 'Duration', 'Score']) {
@@ -61,25 +61,25 @@ describe('recipes of fine-tuning', () => {
     expect(text).toContain('# yaml-language-server: $schema=./finetune-schema.json')
   })
 
-  it('are told apart from those of pretraining', () => {
+  test('are told apart from those of pretraining', () => {
     expect(recipeNames()).not.toContain('finetune-laptop')
     expect(recipeNames('finetune')).toContain('finetune-laptop')
     expect(() => recipeFile('k400-b', 'finetune')).toThrow(expect.objectContaining({ code: 'RECIPE_UNKNOWN' }))
   })
 
-  it('names unknown keys with the nearest one there is', async () => {
+  test('names unknown keys with the nearest one there is', async () => {
     const overrides = [parseOverride('augment.mixupp=1')]
     await expect(loadFinetuneConfiguration({ overrides })).rejects.toThrow(/did you mean "mixup"/)
   })
 })
 
 describe('models/finetune-schema.json', () => {
-  it('is current; if not, run `npx tsx scripts/config-schema.ts`', () => {
+  test('is current; if not, run `npx tsx scripts/config-schema.ts`', () => {
     const written: unknown = JSON.parse(readFileSync(path.join(recipeFolder(), 'finetune-schema.json'), 'utf8'))
     expect(written).toEqual(JSON.parse(JSON.stringify(finetuneJsonSchema())))
   })
 
-  it('name the nearest key for one that does not exist, also where a program wrote it', () => {
+  test('name the nearest key for one that does not exist, also where a program wrote it', () => {
     const wrong = { probe: { epoch: 3 } } as Parameters<typeof finetuneConfiguration>[0]
     expect(() => finetuneConfiguration(wrong)).toThrow(
       expect.objectContaining({

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type FinetuneInput, finetuneConfiguration } from '../../src/finetune/configuration.ts'
 import { checkFinetuning, finetune as finetuneAlone } from '../../src/finetune/finetune.ts'
 import { openClassifier } from '../../src/inference/classifier.ts'
@@ -39,7 +39,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe('a fine-tuning run', () => {
-  it.each([
+  test.each([
     ['ridge', 'config.json'],
     ['ridge', 'split.csv'],
     ['ridge', 'best/mine.txt'],
@@ -60,7 +60,7 @@ describe('a fine-tuning run', () => {
     expect(readFileSync(path.join(out, file), 'utf8')).toBe('{"mine":1}')
   })
 
-  it('that was killed as it began anew can be started again', async () => {
+  test('that was killed as it began anew can be started again', async () => {
     const out = inFolder('anew')
     mkdirSync(path.join(out, 'earlier-1'), { recursive: true })
     writeFileSync(path.join(out, 'earlier-1', 'config.json'), readFileSync(inFolder('full', 'config.json')))
@@ -69,40 +69,43 @@ describe('a fine-tuning run', () => {
     await expect(checkFinetuning(finetuneConfiguration(input('full')), { out })).resolves.toBeDefined()
   })
 
-  it('of a head replaces an earlier one, and none that trained all weights, nor the other way round', async () => {
+  test('of a head replaces an earlier one, and none that trained all weights, nor the other way round', async () => {
     await expect(run('linear', inFolder('full'))).rejects.toMatchObject({ code: 'RUN_FOLDER' })
     await expect(run('full', inFolder('head'))).rejects.toMatchObject({ code: 'RUN_FOLDER' })
     const again = await run('linear', inFolder('head'))
     expect(path.isAbsolute(again.classifier) && existsSync(again.classifier)).toBe(true)
   })
 
-  it.each(['full', 'ridge'] as const)('in mode %s refuses a class without a readable training video', async (mode) => {
-    const { files, labels } = await generateMotionDataset(inFolder(`lost-${mode}`), {
-      clips: 16,
-      size: 32,
-      frames: 8,
-      classes: ['left', 'up'],
-    })
-    const test = new Set(files.filter((_, i) => i >= 12))
-    const rows = files.map((file, i) => {
-      if (labels[i] === 'up' && !test.has(file)) writeFileSync(file, `junk ${i}`)
-      return `${file},${labels[i]},${test.has(file) ? 'test' : 'train'}`
-    })
-    const list = inFolder(`lost-${mode}.csv`)
-    writeFileSync(list, `path,label,split\n${rows.join('\n')}\n`)
-    const plain = input(mode)
-    const configuration = finetuneConfiguration({
-      ...plain,
-      data: { ...plain.data, path: list },
-      schedule: { duration: '12 steps', warmup: '0 steps' },
-    })
-    const out = inFolder(`lost-run-${mode}`)
-    const refusal = { code: 'VIDEO_UNREADABLE', exit: 'data', message: expect.stringContaining('none of up') }
-    await expect(finetune(configuration, { out })).rejects.toMatchObject(refusal)
-    if (mode === 'full') await expect(finetune(configuration, { out, resume: true })).rejects.toMatchObject(refusal)
-  })
+  test.each(['full', 'ridge'] as const)(
+    'in mode %s refuses a class without a readable training video',
+    async (mode) => {
+      const { files, labels } = await generateMotionDataset(inFolder(`lost-${mode}`), {
+        clips: 16,
+        size: 32,
+        frames: 8,
+        classes: ['left', 'up'],
+      })
+      const test = new Set(files.filter((_, i) => i >= 12))
+      const rows = files.map((file, i) => {
+        if (labels[i] === 'up' && !test.has(file)) writeFileSync(file, `junk ${i}`)
+        return `${file},${labels[i]},${test.has(file) ? 'test' : 'train'}`
+      })
+      const list = inFolder(`lost-${mode}.csv`)
+      writeFileSync(list, `path,label,split\n${rows.join('\n')}\n`)
+      const plain = input(mode)
+      const configuration = finetuneConfiguration({
+        ...plain,
+        data: { ...plain.data, path: list },
+        schedule: { duration: '12 steps', warmup: '0 steps' },
+      })
+      const out = inFolder(`lost-run-${mode}`)
+      const refusal = { code: 'VIDEO_UNREADABLE', exit: 'data', message: expect.stringContaining('none of up') }
+      await expect(finetune(configuration, { out })).rejects.toMatchObject(refusal)
+      if (mode === 'full') await expect(finetune(configuration, { out, resume: true })).rejects.toMatchObject(refusal)
+    },
+  )
 
-  it.each(['ridge', 'linear', 'attentive', 'full'] as const)(
+  test.each(['ridge', 'linear', 'attentive', 'full'] as const)(
     'in mode %s keeps the classifier where no test video can be read, and says that it is not tested',
     async (mode) => {
       const { files, labels } = await generateMotionDataset(inFolder(`untested-${mode}`), {
@@ -133,24 +136,24 @@ describe('a fine-tuning run', () => {
     },
   )
 
-  it('leaves a configuration that is a recipe of the same run', () => {
+  test('leaves a configuration that is a recipe of the same run', () => {
     const written = JSON.parse(readFileSync(inFolder('head', 'config.json'), 'utf8')) as FinetuneInput
     expect(finetuneConfiguration(written)).toEqual(finetuneConfiguration(input('linear')))
   })
 
-  it.each(['head', 'full'])('is an encoder with the sampling of its training: %s', async (name) => {
+  test.each(['head', 'full'])('is an encoder with the sampling of its training: %s', async (name) => {
     const { kind, sampling } = await readEncoder(inFolder(name))
     expect(kind).toBe('classify')
     expect(sampling).toEqual({ kind: 'dense', stride: 2, fps: null })
   })
 
-  it('keeps the sampling in every checkpoint and its averages', async () => {
+  test('keeps the sampling in every checkpoint and its averages', async () => {
     for (const part of ['step-00000002', 'step-00000002/ema', 'best']) {
       expect((await openClassifier(inFolder('full', part))).sampling.stride).toBe(2)
     }
   })
 
-  it('can be stopped before training and in the test, and says how to continue', async () => {
+  test('can be stopped before training and in the test, and says how to continue', async () => {
     const configuration = finetuneConfiguration(input('full'))
     const seen: string[] = []
     const stopAt = (when: 'digests' | 'test', resume = false) => {

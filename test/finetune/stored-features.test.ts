@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { appendFile, copyFile, readFile, truncate } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openDataset } from '../../src/dataset/dataset.ts'
 import { readNpy } from '../../src/format/npy.ts'
 import { readSafetensors } from '../../src/format/safetensors.ts'
@@ -35,7 +35,7 @@ describe('features', () => {
   const source = freshEncoder(configuration, { kind: 'dense', stride: 1, fps: null }, 1)
   const options = { engine: 'onnx', threads: 1, workers: 1, batch: 4, processes: decoding } as const
 
-  it('are computed once per content, also after a kill in the middle of a write', async () => {
+  test('are computed once per content, also after a kill in the middle of a write', async () => {
     const cache = out('store')
     const { videos } = await openDataset(path.join(data, 'split.csv'))
     const first = await computeFeatures(source, videos, { ...options, cache, clips: 2 })
@@ -57,7 +57,7 @@ describe('features', () => {
     expect(await repaired.store.read(first.videos[47].digest)).toEqual(last)
   })
 
-  it('name every copy of a file that cannot be read', async () => {
+  test('name every copy of a file that cannot be read', async () => {
     const { videos } = await openDataset(path.join(data, 'split.csv'))
     const broken = videos.find(({ id }) => path.basename(id) === 'broken.mp4')!
     const copies = ['one', 'two'].map((id) => ({ ...broken, id }))
@@ -66,7 +66,7 @@ describe('features', () => {
     expect(read).toEqual([])
   })
 
-  it('come in shards that make up the whole, as .npy and safetensors', async () => {
+  test('come in shards that make up the whole, as .npy and safetensors', async () => {
     const { videos, classes } = await openDataset(path.join(data, 'split.csv'))
     const readable = videos.slice(0, 12)
     const whole = await computeFeatures(source, readable, { ...options, cache: out('one') })
@@ -95,7 +95,7 @@ describe('features', () => {
     expect(index.rows.map(({ label }) => label)).toEqual(readable.map(({ label }) => label))
   })
 
-  it('are kept apart by everything that changes them', async () => {
+  test('are kept apart by everything that changes them', async () => {
     const keyOf = async (changes: Partial<ModelConfiguration> = {}, more: Partial<FeatureOptions> = {}) => {
       const other = { ...source, configuration: { ...configuration, ...changes } }
       return (await computeFeatures(other, [], { ...options, cache: out('keys'), ...more })).store.id
@@ -118,7 +118,7 @@ describe('features', () => {
     expect(await keyOf({}, same)).toBe(all[0])
   })
 
-  it('of sliding windows by time have frames 1 / fps seconds apart', async () => {
+  test('of sliding windows by time have frames 1 / fps seconds apart', async () => {
     const { videos } = await openDataset(path.join(data, 'split.csv'))
     const [{ info }] = (await inspectVideos(videos[0].path)).videos
     const bySeconds = { ...source, sampling: { kind: 'dense', stride: 1, fps: info!.fps / 2 } as const }
@@ -131,7 +131,7 @@ describe('features', () => {
     expect([first.firstFrame, first.lastFrame]).toEqual([0, 6])
   })
 
-  it('of sliding windows cover the video', async () => {
+  test('of sliding windows cover the video', async () => {
     const { videos } = await openDataset(path.join(data, 'split.csv'))
     const windows = await computeFeatures(source, videos.slice(0, 3), {
       ...options,
@@ -151,14 +151,14 @@ describe('features', () => {
 })
 
 describe('openDataset', () => {
-  it('finds equal contents under several names', async () => {
+  test('finds equal contents under several names', async () => {
     await copyFile(generated.files[0], path.join(data, 'right', 'copy.mp4'))
     const { duplicates, videos } = await openDataset(data)
     expect(duplicates).toEqual([[path.relative(data, generated.files[0]), 'right/copy.mp4']])
     expect(videos).toHaveLength(50)
   })
 
-  it('says what is wrong with labels', async () => {
+  test('says what is wrong with labels', async () => {
     const list = path.join(folder, 'list.csv')
     writeFileSync(list, `path,label\n${generated.files[0]},a\n${generated.files[1]},a\n`)
     await expect(openDataset(list)).rejects.toMatchObject({ code: 'CLASSES_TOO_FEW' })

@@ -5,7 +5,7 @@
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { lethalDoseTable } from '../../src/certify/dose/lethal-dose-report.ts'
 import { planCertification } from '../../src/certify/videos/plan.ts'
 import { seenRemarks } from '../../src/certify/videos/seen-inputs.ts'
@@ -97,7 +97,7 @@ async function evaluate(data: string, from: string): Promise<Evaluation> {
 const numbers = (ids: readonly string[]): number[] => ids.map((id) => Number(path.parse(id).name)).sort((a, b) => a - b)
 
 describe('evaluate', () => {
-  it('counts by content the videos that trained or chose the classifier, and scores the others apart', async () => {
+  test('counts by content the videos that trained or chose the classifier, and scores the others apart', async () => {
     const all = await evaluate(list('all.csv'), inFolder('head'))
     expect(all.scores.videos).toBe(18)
     expect(all.trainedOn).toMatchObject({ known: true, why: null, withoutLabels: [] })
@@ -116,7 +116,7 @@ describe('evaluate', () => {
     expect(text).toMatch(/^warning: 12 of the 18 videos/m)
   })
 
-  it('says it where all of them were, and where nothing is known', async () => {
+  test('says it where all of them were, and where nothing is known', async () => {
     const seen = await evaluate(
       list('seen.csv', undefined, (k) => k < 12),
       inFolder('head'),
@@ -138,7 +138,7 @@ describe('evaluate', () => {
 })
 
 describe('fine-tuning', () => {
-  it.each(['full', 'linear'] as const)('in mode %s tests on videos that its training knows as new', async (mode) => {
+  test.each(['full', 'linear'] as const)('in mode %s tests on videos that its training knows as new', async (mode) => {
     const { test, warnings } = await tune(list('parts.csv', parts), mode, `new-${mode}`)
     expect(test!.trainedOn).toEqual({ known: true, why: null, withLabels: [], withoutLabels: [], others: null })
     expect(warnings.join()).not.toMatch(/used, with their labels/)
@@ -146,7 +146,7 @@ describe('fine-tuning', () => {
     expect(numbers(trainedOn.withLabels)).toEqual(Array.from({ length: 12 }, (_, k) => k))
   })
 
-  it('says which test videos its encoder has seen with their labels', async () => {
+  test('says which test videos its encoder has seen with their labels', async () => {
     const turned = list('turned.csv', (k) => (k >= 10 ? 'train' : k < 3 ? 'val' : 'test'))
     const { test, warnings } = await tune(turned, 'ridge', 'turned', inFolder('head'))
     expect(warnings.join('\n')).toMatch(
@@ -159,7 +159,7 @@ describe('fine-tuning', () => {
     expect(trainedOn.withLabels).toHaveLength(18)
   })
 
-  it('tells what its encoder has seen without labels from what it has learned the labels of', async () => {
+  test('tells what its encoder has seen without labels from what it has learned the labels of', async () => {
     const { decoder, ...encoder } = { ...size, decoder: { width: 16, depth: 1, heads: 2 } }
     await pretrain(
       runConfiguration({
@@ -177,7 +177,7 @@ describe('fine-tuning', () => {
 })
 
 describe('export --evaluate', () => {
-  it('says what the checkpoint was trained on, and which videos the integers were calibrated on', async () => {
+  test('says what the checkpoint was trained on, and which videos the integers were calibrated on', async () => {
     const data = list('all.csv')
     const result = await shown(() =>
       exportClassifierCommand(inFolder('head'), {
@@ -197,7 +197,7 @@ describe('export --evaluate', () => {
 })
 
 describe('certification', () => {
-  it('counts the inputs that are protected videos, and those whose labels the encoder has seen', async () => {
+  test('counts the inputs that are protected videos, and those whose labels the encoder has seen', async () => {
     const data = list('certify.csv', (k) => (k < 9 ? 'train' : 'test'))
     const again = inFolder('again.csv')
     writeFileSync(again, `path,label\n${[0, 1, 10, 13].map((k) => `${copies[k]},${labels[k]}`).join('\n')}\n`)
@@ -221,7 +221,7 @@ describe('certification', () => {
     expect(seenRemarks(plan.seen)[1]).toMatch(/^3 of the 4 videos to predict were used, with labels, to train/)
   })
 
-  it('of a lethal dose says it above its numbers', async () => {
+  test('of a lethal dose says it above its numbers', async () => {
     const data = list('certify.csv', (k) => (k < 9 ? 'train' : 'test'))
     const result = await shown(() =>
       lethalDoseCommand(

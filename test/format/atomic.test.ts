@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { lstat, mkdir, mkdtemp, open, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { compiledEntry } from '../../src/core/entry.ts'
 import { systemError } from '../../src/core/system-error.ts'
 import {
@@ -32,7 +32,7 @@ const deadPid = 2 ** 31 - 1
 const tail = `${deadPid}-0123456789ab`
 
 describe('files', () => {
-  it('are replaced whole', async () => {
+  test('are replaced whole', async () => {
     const path = join(folder, 'a.json')
     await writeFileAtomic(path, 'first ü')
     await writeFileAtomic(path, Uint8Array.of(104, 105))
@@ -40,7 +40,7 @@ describe('files', () => {
     expect(await readdir(folder)).toEqual(['a.json'])
   })
 
-  it('stay as they were when writing fails, and nothing is left over', async () => {
+  test('stay as they were when writing fails, and nothing is left over', async () => {
     const path = join(folder, 'a.json')
     await writeFileAtomic(path, 'old')
     const failing = replaceFile(path, async (temporary) => {
@@ -55,10 +55,10 @@ describe('files', () => {
 })
 
 /** For tests of links, which on Windows only an administrator may make. */
-const onPosix = it.skipIf(process.platform === 'win32')
+const onPosix = test.skipIf(process.platform === 'win32')
 
 describe.skipIf(!existsSync('/dev/full'))('a full disk', () => {
-  it('is said with the file that was to be written, for files alone and together', async () => {
+  test('is said with the file that was to be written, for files alone and together', async () => {
     const path = join(folder, 'a.json')
     const full = async (): Promise<never> => {
       const handle = await open('/dev/full', 'w')
@@ -119,7 +119,7 @@ describe('files that belong together', () => {
     return found
   }
 
-  it('are replaced together, and what a kill left of them is removed', async () => {
+  test('are replaced together, and what a kill left of them is removed', async () => {
     const path = join(folder, 'a.json')
     await writeFile(path, 'old')
     await mkdir(join(folder, `.a.json.new-${tail}`))
@@ -129,7 +129,7 @@ describe('files that belong together', () => {
     expect(await readFile(path, 'utf8')).toBe('new')
   })
 
-  it('stay as they were when writing fails, and nothing is left over', async () => {
+  test('stay as they were when writing fails, and nothing is left over', async () => {
     const path = join(folder, 'a.json')
     await writeFile(path, 'old')
     const failing = replaceFiles(path, async (temporary) => {
@@ -142,7 +142,7 @@ describe('files that belong together', () => {
     await expect(replaceFiles(join(folder, 'nowhere', 'a'), async () => [])).rejects.toThrow('ENOENT')
   })
 
-  it.each([
+  test.each([
     ['the first part', 'a.json.data'],
     ['a later part', 'a.json.more'],
     ['the file itself', 'a.json'],
@@ -159,7 +159,7 @@ describe('files that belong together', () => {
     expect(await contents()).toEqual(before)
   })
 
-  it.each([
+  test.each([
     ['the file was moved aside', [], {}],
     ['all were', ['a.json.data'], {}],
     ['the parts had come', ['a.json.data'], { 'a.json.data': 'new' }],
@@ -177,7 +177,7 @@ describe('files that belong together', () => {
     expect(await contents()).toEqual({ ...other, ...old })
   })
 
-  it('are the new ones after a kill when all had come', async () => {
+  test('are the new ones after a kill when all had come', async () => {
     for (const name of ['a.json', 'a.json.data']) {
       await writeFile(join(folder, name), 'new')
       await writeFile(join(folder, `.${name}.old-${tail}`), 'old')
@@ -195,14 +195,14 @@ describe('directories', () => {
     await commitDirectory(temporary, join(folder, name))
   }
 
-  it('appear and are replaced whole', async () => {
+  test('appear and are replaced whole', async () => {
     await commit('step', 'one')
     await commit('step', 'two')
     expect(await readFile(join(folder, 'step', 'inner', 'x'), 'utf8')).toBe('two')
     expect(await readdir(folder)).toEqual(['step'])
   })
 
-  it('stay as they were when filling the new one fails, and nothing is left over', async () => {
+  test('stay as they were when filling the new one fails, and nothing is left over', async () => {
     await commit('step', 'one')
     const failing = replaceDirectory(join(folder, 'step'), async (temporary) => {
       await writeFile(join(temporary, 'y'), 'half')
@@ -213,14 +213,14 @@ describe('directories', () => {
     expect(await readdir(join(folder, 'step'))).toEqual(['inner'])
   })
 
-  it('are removed whole', async () => {
+  test('are removed whole', async () => {
     await commit('step', 'one')
     await removeDirectory(join(folder, 'step'))
     expect(await readdir(folder)).toEqual([])
     await expect(removeDirectory(join(folder, 'step'))).rejects.toThrow('ENOENT')
   })
 
-  it('keep the old content when the new cannot be put in place', async () => {
+  test('keep the old content when the new cannot be put in place', async () => {
     await commit('step', 'one')
     const gone = join(folder, '.step.new-1-0123456789ab')
     await expect(commitDirectory(gone, join(folder, 'step'))).rejects.toThrow('ENOENT')
@@ -229,7 +229,7 @@ describe('directories', () => {
 })
 
 describe('leftovers', () => {
-  it('of dead processes are deleted or restored, all else stays', async () => {
+  test('of dead processes are deleted or restored, all else stays', async () => {
     await mkdir(join(folder, `.a.old-${tail}`))
     await writeFile(join(folder, `.a.old-${tail}`, 'whole'), '1')
     await mkdir(join(folder, `.a.new-${tail}`))
@@ -253,7 +253,7 @@ describe('leftovers', () => {
   })
 })
 
-it('leftovers that bear our own process number but are older than we are go too, as in a restarted container', async () => {
+test('leftovers that bear our own process number but are older than we are go too, as in a restarted container', async () => {
   await mkdir(join(folder, `.a.old-${process.pid}-0123456789ab`))
   await mkdir(join(folder, `.b.new-${process.pid}-0123456789ab`))
   expect(await cleanLeftovers(folder)).toEqual({ restored: [], deleted: [] })
@@ -286,7 +286,7 @@ describe('kill -9', () => {
       process.send?.(generation)
     }`
 
-  it('at random moments leaves the old or the new, never half', async () => {
+  test('at random moments leaves the old or the new, never half', async () => {
     const scripts = await mkdtemp(join(tmpdir(), 'atomic-writer-'))
     await writeFile(
       join(scripts, 'writer.mjs'),

@@ -5,14 +5,14 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, expect, it } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { formats } from '../../scripts/support/fuzzing/formats.ts'
 import { fuzz } from '../../scripts/support/fuzzing/run.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-fuzz-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-it.each(formats.map((format) => [format.name, format] as const))('%s', async (_name, format) => {
+test.each(formats.map((format) => [format.name, format] as const))('%s', async (_name, format) => {
   const { codes } = await fuzz(format, { folder, cases: 30, seed: 20_261_128 })
   expect(Object.keys(codes)).not.toEqual([]) // Some changes were noticed.
 })

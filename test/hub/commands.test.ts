@@ -2,7 +2,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import { knownWeights, parseReference } from '../../src/hub/reference.ts'
 import { hubSettings } from '../../src/hub/settings.ts'
 import { resolveConfiguration } from '../../src/model/configuration.ts'
@@ -36,7 +36,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-it('get downloads weights that load, and says under which license', async () => {
+test('get downloads weights that load, and says under which license', async () => {
   const { code, text } = await runAsText('get some/encoder', inFolder('weights'))
   expect(code, text).toBe(0)
   expect(text).toContain('license: cc-by-nc-4.0 (no commercial use')
@@ -45,7 +45,7 @@ it('get downloads weights that load, and says under which license', async () => 
   expect((await runHere('export', inFolder('weights'), ...line)).document.error).toBeUndefined()
 })
 
-it('hf: is downloaded before the command begins, and used offline later', async () => {
+test('hf: is downloaded before the command begins, and used offline later', async () => {
   const exported = async (name: string) =>
     runHere('export', 'hf:some/encoder', '--out', inFolder(name), '--engine', 'reference')
   expect((await exported('online.onnx')).document.error).toBeUndefined()
@@ -58,7 +58,7 @@ it('hf: is downloaded before the command begins, and used offline later', async 
   vi.stubEnv('HF_HUB_OFFLINE', '')
 })
 
-it('hf: stands for a checkpoint in --from and --set, too', async () => {
+test('hf: stands for a checkpoint in --from and --set, too', async () => {
   for (const line of [
     ['--from', 'hf:some/encoder'],
     ['--from', 'scratch', '--set', 'model.like=hf:some/encoder'],
@@ -68,14 +68,14 @@ it('hf: stands for a checkpoint in --from and --set, too', async () => {
   }
 })
 
-it('without a name, the list', async () => {
+test('without a name, the list', async () => {
   const { text } = await runAsText('get')
   expect(text).toMatch(/^videomae-base +encoder and decoder +377 MB +cc-by-nc-4\.0 +Kinetics-400/m)
   for (const line of ['get videomae-bse x', 'get videomae-base'])
     expect((await runHere(line)).document.error?.code, line).toBe('INVALID_ARGUMENT')
 })
 
-it('the list has the sizes that these models have here', () => {
+test('the list has the sizes that these models have here', () => {
   const counts = new Map<string, number>()
   const kinds = { pretrained: 'pretrain', encoder: 'encoder', classifier: 'classify' } as const
   for (const { name, size, kind, parameters, data } of knownWeights()) {
@@ -88,14 +88,14 @@ it('the list has the sizes that these models have here', () => {
   }
 })
 
-it.each(['../x', 'a/../b', 'a/b/c', 'https://huggingface.co/a/b', 'a/b@../main', 'a b', '@main'])(
+test.each(['../x', 'a/../b', 'a/b/c', 'https://huggingface.co/a/b', 'a/b@../main', 'a b', '@main'])(
   '%s names nothing',
   (name) => {
     expect(() => parseReference(name)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
   },
 )
 
-it('the variables of the Hugging Face tools are read', () => {
+test('the variables of the Hugging Face tools are read', () => {
   const of = (environment: Record<string, string>) => hubSettings(environment)
   expect(of({ HF_HOME: '/h' }).cache).toBe(path.join('/h', 'hub'))
   expect(of({ HF_HOME: '/h', HF_HUB_CACHE: '/c' }).cache).toBe('/c')

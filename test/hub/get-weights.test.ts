@@ -4,7 +4,7 @@ import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { gottenLines } from '../../src/cli/get.ts'
 import { type GetOptions, getWeights, weightsInCache } from '../../src/hub/get-weights.ts'
 import { type KnownWeights, parseReference } from '../../src/hub/reference.ts'
@@ -56,7 +56,7 @@ const atStorage = ({ url }: Received): boolean => url === '/some/model/model.saf
 const there = (): string[] => readdirSync(inFolder('weights')).sort()
 
 describe('get', () => {
-  it('asks for nothing that does not fit on the disk; what has arrived does not count again', async () => {
+  test('asks for nothing that does not fit on the disk; what has arrived does not count again', async () => {
     const sizes = config.length + weights.length
     const full = get('some/model', { freeBytes: async () => sizes - 1 })
     await expect(full).rejects.toMatchObject({ code: 'DISK_TOO_SMALL', message: expect.stringContaining('0.1 MB') })
@@ -70,7 +70,7 @@ describe('get', () => {
     expect((await get('some/model', { freeBytes: async () => null })).received).toBe(weights.length)
   })
 
-  it('downloads what is needed to load the weights, and a record of where it comes from', async () => {
+  test('downloads what is needed to load the weights, and a record of where it comes from', async () => {
     const gotten = await get('some/model')
     expect(gotten).toMatchObject({ repository: 'some/model', commit, license: 'cc-by-nc-4.0' })
     expect(gotten.received).toBe(config.length + weights.length)
@@ -83,7 +83,7 @@ describe('get', () => {
     })
   })
 
-  it('downloads nothing that is there', async () => {
+  test('downloads nothing that is there', async () => {
     await get('some/model')
     const before = server.received.length
     expect((await get('some/model')).received).toBe(0)
@@ -94,7 +94,7 @@ describe('get', () => {
     ])
   })
 
-  it.each([
+  test.each([
     ['some/part', '1 of 2 shards'],
     ['some/index', 'no shards'],
   ])('refuses %s, which has a part of its weights', async (name, found) => {
@@ -105,14 +105,14 @@ describe('get', () => {
     await expect(weightsInCache(parseReference(name), options)).rejects.toMatchObject(error)
   })
 
-  it('downloads shards with their index', async () => {
+  test('downloads shards with their index', async () => {
     await get('some/shards')
     expect(there()).toEqual(
       [...Object.keys(shards).filter((name) => name !== 'pytorch_model.bin'), 'download.json'].sort(),
     )
   })
 
-  it('continues where the connection broke, however often', async () => {
+  test('continues where the connection broke, however often', async () => {
     server.fault.cuts = [1000, 2000, 3000, 100, 100, 100, 100, 100]
     await get('some/model')
     expect(readFileSync(inFolder('weights', 'model.safetensors')).equals(weights)).toBe(true)
@@ -120,7 +120,7 @@ describe('get', () => {
     expect(ranges.slice(0, 3)).toEqual(['bytes=1000-', 'bytes=3000-', 'bytes=6000-'])
   })
 
-  it('keeps what has arrived for the next command', async () => {
+  test('keeps what has arrived for the next command', async () => {
     server.fault.cuts = [1000, 0, 0, 0, 0, 0]
     await expect(get('some/model')).rejects.toMatchObject({ code: 'HUB_UNREACHABLE', exit: 'environment' })
     expect(there()).toContain(`.model.safetensors.${sha256(weights).slice(0, 16)}.part`)
@@ -129,26 +129,26 @@ describe('get', () => {
     expect(there()).toEqual(['config.json', 'download.json', 'model.safetensors'])
   })
 
-  it('begins again where the storage knows no ranges', async () => {
+  test('begins again where the storage knows no ranges', async () => {
     Object.assign(server.fault, { cuts: [1000], noRanges: true })
     await get('some/model')
     expect(readFileSync(inFolder('weights', 'model.safetensors')).equals(weights)).toBe(true)
   })
 
-  it('never continues the beginning of another content', async () => {
+  test('never continues the beginning of another content', async () => {
     mkdirSync(inFolder('weights'))
     writeFileSync(inFolder('weights', '.model.safetensors.0123456789abcdef.part'), 'other')
     expect((await get('some/model')).received).toBe(config.length + weights.length)
     expect(there()).toEqual(['config.json', 'download.json', 'model.safetensors'])
   })
 
-  it('keeps nothing of a wrong content', async () => {
+  test('keeps nothing of a wrong content', async () => {
     server.fault.corrupt = true
     await expect(get('some/model')).rejects.toMatchObject({ code: 'DOWNLOAD_DIFFERS', exit: 'data' })
     expect(there()).toEqual(['config.json'])
   })
 
-  it('refuses weights that are not those of the list, before they are downloaded', async () => {
+  test('refuses weights that are not those of the list, before they are downloaded', async () => {
     const known = { name: 'model', repository: 'some/model', sha256: 'f'.repeat(64) } as KnownWeights
     const got = getWeights({ repository: 'some/model', revision: 'main', known }, inFolder('weights'), {
       settings: settings(),
@@ -157,7 +157,7 @@ describe('get', () => {
     expect(existsSync(inFolder('weights', 'model.safetensors'))).toBe(false)
   })
 
-  it('says whether the digest is known, or the hub alone names it', async () => {
+  test('says whether the digest is known, or the hub alone names it', async () => {
     const reference = { repository: 'some/model', revision: 'main' }
     const known = { name: 'model', repository: 'some/model', sha256: sha256(weights) } as KnownWeights
     const options = { settings: settings() }
@@ -176,7 +176,7 @@ describe('get', () => {
     }
   })
 
-  it('refuses weights that have changed since they were downloaded into the folder, also where they were removed', async () => {
+  test('refuses weights that have changed since they were downloaded into the folder, also where they were removed', async () => {
     await get('some/model')
     rmSync(inFolder('weights', 'model.safetensors'))
     await server.stop()
@@ -193,7 +193,7 @@ describe('get', () => {
     expect((await get('some/model')).received).toBe(weights.length - 1)
   })
 
-  it('replaces no file of others', async () => {
+  test('replaces no file of others', async () => {
     mkdirSync(inFolder('weights'))
     writeFileSync(inFolder('weights', 'config.json'), 'mine')
     await expect(get('some/model')).rejects.toMatchObject({ code: 'OUTPUT_TAKEN', exit: 'usage' })
@@ -201,7 +201,7 @@ describe('get', () => {
     expect(readFileSync(inFolder('weights', 'config.json'), 'utf8')).toBe('mine')
   })
 
-  it('waits for a hub that is busy, and gives up in the end', async () => {
+  test('waits for a hub that is busy, and gives up in the end', async () => {
     server.fault.statuses = [503, 429]
     await get('some/model')
     rmSync(inFolder('weights'), { recursive: true })
@@ -209,7 +209,7 @@ describe('get', () => {
     await expect(get('some/model')).rejects.toMatchObject({ code: 'HUB_ANSWER_INVALID' })
   })
 
-  it.each([
+  test.each([
     ['some/missing', 'HUB_NOT_FOUND'],
     ['some/model@other', 'HUB_NOT_FOUND'],
     ['some/pickle', 'PYTORCH_FILE'],
@@ -219,12 +219,12 @@ describe('get', () => {
     expect(existsSync(inFolder('weights'))).toBe(false)
   })
 
-  it('refuses files without a digest', async () => {
+  test('refuses files without a digest', async () => {
     server.fault.noDigests = true
     await expect(get('some/model')).rejects.toMatchObject({ code: 'HUB_ANSWER_INVALID' })
   })
 
-  it('says what to fetch by hand where there is no connection', async () => {
+  test('says what to fetch by hand where there is no connection', async () => {
     const alone = settings({ HF_HUB_OFFLINE: '1' })
     const error = await get('some/model', { settings: alone }).catch((thrown: unknown) => thrown)
     expect(error).toMatchObject({ code: 'HUB_OFFLINE', hint: expect.stringContaining('hf download some/model') })
@@ -233,7 +233,7 @@ describe('get', () => {
     await expect(get('some/model', { settings: nowhere })).rejects.toMatchObject({ code: 'HUB_UNREACHABLE' })
   })
 
-  it('stops at once on request', async () => {
+  test('stops at once on request', async () => {
     const stop = new AbortController()
     server.fault.cuts = [1000, 0, 0, 0, 0, 0]
     const reason = new Error('enough')
@@ -247,7 +247,7 @@ describe('get', () => {
 })
 
 describe('the token', () => {
-  it('goes to the hub and not to its storage', async () => {
+  test('goes to the hub and not to its storage', async () => {
     server.fault.token = 'secret'
     await expect(get('some/model')).rejects.toMatchObject({ code: 'HUB_DENIED', exit: 'data' })
     await get('some/model', { settings: settings({ HF_TOKEN: 'secret' }) })
@@ -258,7 +258,7 @@ describe('the token', () => {
 })
 
 describe('a proxy', () => {
-  it('gets every request for http, and none for hosts that are excepted', async () => {
+  test('gets every request for http, and none for hosts that are excepted', async () => {
     const asked: string[] = []
     const proxy = http.createServer((request, response) => {
       asked.push(request.url ?? '')
@@ -281,7 +281,7 @@ describe('a proxy', () => {
     }
   })
 
-  it('opens a tunnel for https, and its refusal is told', async () => {
+  test('opens a tunnel for https, and its refusal is told', async () => {
     const asked: string[] = []
     const proxy = http.createServer()
     proxy.on('connect', ({ url, headers }, socket) => {
@@ -307,7 +307,7 @@ describe('hf: in the place of a checkpoint', () => {
   const open = (name: string, options: GetOptions = {}) =>
     weightsInCache(parseReference(name), { settings: settings(), delay: 1, ...options })
 
-  it('is downloaded into the cache of the Hugging Face tools, once', async () => {
+  test('is downloaded into the cache of the Hugging Face tools, once', async () => {
     const snapshot = await open('hf:some/model')
     expect(snapshot).toBe(inFolder('home/hub/models--some--model/snapshots', commit))
     expect(readFileSync(path.join(snapshot, 'model.safetensors')).equals(weights)).toBe(true)
@@ -319,13 +319,13 @@ describe('hf: in the place of a checkpoint', () => {
     expect(server.received.length).toBe(before)
   })
 
-  it('is downloaded by one of several processes', async () => {
+  test('is downloaded by one of several processes', async () => {
     const [one, other] = await Promise.all([open('some/shards'), open('some/shards')])
     expect(one).toBe(other)
     expect(server.received.filter(({ url }) => url === '/some/shards/model-00001-of-00002.safetensors').length).toBe(1)
   })
 
-  it('is not taken from a cache that lacks a shard', async () => {
+  test('is not taken from a cache that lacks a shard', async () => {
     const snapshot = await open('some/shards')
     rmSync(path.join(snapshot, 'model-00002-of-00002.safetensors'))
     const alone = settings({ HF_HUB_OFFLINE: '1' })

@@ -2,7 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { predict } from '../../src/inference/predict.ts'
 import type { ClipClassifier } from '../../src/inference/predict-videos.ts'
 import { encodeVideo } from '../../src/synthetic/encode.ts'
@@ -39,7 +39,7 @@ const classifier: ClipClassifier = {
 }
 
 describe('predict', () => {
-  it('gives a time line in windows, and says which answers are below the threshold', async () => {
+  test('gives a time line in windows, and says which answers are below the threshold', async () => {
     const given = [video, path.join(folder, 'broken.mp4')]
     const options = { from: classifier, windowSeconds: 1, threshold: 0.6, top: 1, workers: 1 }
     const predictions = await predict(given, options)
@@ -61,7 +61,7 @@ describe('predict', () => {
     expect(closed).toEqual([])
   })
 
-  it('refuses a threshold that is no probability, and windows without a length', async () => {
+  test('refuses a threshold that is no probability, and windows without a length', async () => {
     for (const wrong of [{ threshold: 1.5 }, { threshold: Number.NaN }, { windowSeconds: 0 }])
       await expect(predict([video], { from: classifier, ...wrong })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
   })

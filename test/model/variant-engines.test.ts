@@ -4,7 +4,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, describe, expect, test, vi } from 'vitest'
 import type { EngineSession, InputValue } from '../../src/engine/engine.ts'
 import { inThreadNativeEngine } from '../../src/engine/native/index.ts'
 import { onnxEngine } from '../../src/engine/onnx/index.ts'
@@ -69,7 +69,7 @@ const engines: readonly (readonly [string, Open])[] = [
 ]
 
 describe.each(engines)('on the %s engine', (_, open) => {
-  it.each(['pretrain', 'finetune'] as const)('three AdamW steps follow the reference (%s)', async (kind) => {
+  test.each(['pretrain', 'finetune'] as const)('three AdamW steps follow the reference (%s)', async (kind) => {
     const { visible, masked, counts } = randomMasks(configuration, 2)
     const optimizer = { learningRateScale: layerWiseScale(2, 0.75) }
     const training =
@@ -112,7 +112,7 @@ describe('a classifier with LayerScale and learned positions', () => {
   const save = () =>
     saveClassifier(location, { configuration, head: { kind: 'linear' }, state: classifierState, labels, sampling })
 
-  it.each(['float32', 'float16', 'int8'] as const)(
+  test.each(['float32', 'float16', 'int8'] as const)(
     'is exported in %s as what the reference computes',
     async (precision) => {
       await save()
@@ -141,7 +141,7 @@ describe('a classifier with LayerScale and learned positions', () => {
     },
   )
 
-  it('is trained on at another resolution from an interpolated table', async () => {
+  test('is trained on at another resolution from an interpolated table', async () => {
     await save()
     const source = await openSource(finetuneConfiguration({ model: { from: location, resolution: [16, 16] } }))
     expect(source.configuration).toMatchObject({ imageSize: [16, 16], positions: 'learned' })
@@ -152,7 +152,7 @@ describe('a classifier with LayerScale and learned positions', () => {
       if (name !== 'encoder.pos_embed') expect(values).toEqual(classifierState.get(name))
   })
 
-  it('whose exported weights are not finite is refused by the name of the tensor', async () => {
+  test('whose exported weights are not finite is refused by the name of the tensor', async () => {
     await save()
     const out = path.join(folder, 'damaged.onnx')
     await exportClassifier(location, { out, clips: frames })
@@ -171,7 +171,7 @@ describe('a classifier with LayerScale and learned positions', () => {
     })
   })
 
-  it('that gives NaN from finite weights answers with an error, not with NaN', async () => {
+  test('that gives NaN from finite weights answers with an error, not with NaN', async () => {
     const wild = new Map(classifierState)
     // Products beyond the range of float32.
     wild.set(

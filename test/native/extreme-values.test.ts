@@ -5,7 +5,7 @@
  * src/engine/reference.
  */
 import fc from 'fast-check'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { ReferenceSession } from '../../src/engine/reference/session.ts'
 import { Graph } from '../../src/graph/graph.ts'
 import { scale } from '../../src/graph/operations/elementwise.ts'
@@ -89,7 +89,7 @@ function updating(clipNorm: number | null): Program {
 describe.skipIf(missing !== null)(
   `extreme values on the native engine${missing === null ? '' : ` (${missing})`}`,
   () => {
-    it.each(Object.keys(extremeCases))('%s', async (operation) => {
+    test.each(Object.keys(extremeCases))('%s', async (operation) => {
       for (const made of fc.sample(extremeCases[operation], { seed: 20261129, numRuns: Number(samples ?? 1) })) {
         for (const precision of ['float32', 'bfloat16'] as const) {
           expect(await check(operation, made, precision)).toEqual([])
@@ -97,7 +97,7 @@ describe.skipIf(missing !== null)(
       }
     })
 
-    it.each([null, 1])('updates with gradients clipped to %s', async (clipNorm) => {
+    test.each([null, 1])('updates with gradients clipped to %s', async (clipNorm) => {
       const program = updating(clipNorm)
       const scalars = { weight: 0.5, learningRate: 0.1, weightDecay: 0.1, step: 1, decay: 0.75 }
       const rates = Object.fromEntries(Object.entries(scalars).map(([name, value]) => [name, Float32Array.of(value)]))

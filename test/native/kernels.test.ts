@@ -10,7 +10,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { findCompiler } from '../../src/engine/native/build/compiler.ts'
 import { NativeSession } from '../../src/engine/native/session.ts'
 import type { EmulatedLibrary } from '../support/kernels/emulated-library.ts'
@@ -43,7 +43,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }))
 
 /** @param objects compiles the whole library, once. Undefined: only what is checked is compiled. */
 function checkVariant(variant: Variant, objects: (() => Promise<string>) | undefined): void {
-  it.each(families)(`${variant.name}: %s`, async (family) => {
+  test.each(families)(`${variant.name}: %s`, async (family) => {
     expect(await checkFamily(variant, family, folder, await objects?.())).toBe('ok\n')
   })
 }
@@ -66,13 +66,13 @@ describe.skipIf(missing !== null)(`kernels of the native engine${missing === nul
 
 describe('kernels of the native engine under the address sanitizer', () => {
   const variant = slowMissing === null ? sanitizedVariant() : { name: 'sanitized', missing: slowMissing }
-  if ('missing' in variant) it.skip.each([...families])(`${variant.name} (${variant.missing}): %s`, () => undefined)
+  if ('missing' in variant) test.skip.each([...families])(`${variant.name} (${variant.missing}): %s`, () => undefined)
   else checkVariant(variant, objectsOnce(variant))
 })
 
 describe('kernels of the native engine for another processor', () => {
   if ('missing' in arm) {
-    it.skip.each([...families, 'operations', 'training'])(`${arm.name} (${arm.missing}): %s`, () => undefined)
+    test.skip.each([...families, 'operations', 'training'])(`${arm.name} (${arm.missing}): %s`, () => undefined)
     return
   }
   const objects = objectsOnce(arm)
@@ -86,14 +86,14 @@ describe('kernels of the native engine for another processor', () => {
     return new Comparison(async (programs, options) => new NativeSession(library, programs, options))
   }
 
-  it(`${arm.name}: every operation, in float32 and bfloat16`, async () => {
+  test(`${arm.name}: every operation, in float32 and bfloat16`, async () => {
     const compared = await comparison()
     await compared.operations()
     expect(compared.differences).toEqual([])
     expect(compared.comparisons).toBeGreaterThan(500)
   })
 
-  it(`${arm.name}: five training steps`, async () => {
+  test(`${arm.name}: five training steps`, async () => {
     const compared = await comparison()
     await compared.training()
     expect(compared.differences).toEqual([])

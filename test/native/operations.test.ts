@@ -3,7 +3,7 @@
  * processor: float32 to 1e-4 and bfloat16 to 2e-2 by norm. Oracle: src/engine/reference.
  */
 import fc from 'fast-check'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { Level } from '../../src/engine/native/build/levels.ts'
 import { type OperationName, operations } from '../../src/graph/operations/index.ts'
 import { type OperationCase, operationCases, relativeError } from '../support/operation-cases.ts'
@@ -39,12 +39,12 @@ async function check(made: OperationCase, level: Level, precision: 'float32' | '
 const title = `operations on the native engine${missing === null ? '' : ` (${missing})`}`
 describe.skipIf(missing !== null)(title, () => {
   describe.each(testedLevels)('%s', (level) => {
-    it.each(names)('%s in float32', async (name) => {
+    test.each(names)('%s in float32', async (name) => {
       const property = fc.asyncProperty(operationCases[name], (made) => check(made, level, 'float32'))
       await fc.assert(property, { seed: 20261128, numRuns: runs })
     })
 
-    it.each(names)('%s in bfloat16', async (name) => {
+    test.each(names)('%s in bfloat16', async (name) => {
       const property = fc.asyncProperty(operationCases[name], (made) => check(made, level, 'bfloat16'))
       await fc.assert(property, { seed: 20261129, numRuns: runs })
     })

@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs'
 import path from 'node:path'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { inThreadNativeEngine } from '../../src/engine/native/index.ts'
 import { runParity } from '../../src/train/parity.ts'
 import { nativeMissing, nativeTimeouts } from './native-cases.ts'
@@ -14,7 +14,7 @@ const directory = path.join(import.meta.dirname, '..', '..', '..', 'shared', 're
 const missing = nativeMissing() ?? (existsSync(directory) ? null : 'the parity set is not there')
 
 describe.skipIf(missing !== null)(`parity of the native engine${missing === null ? '' : ` (${missing})`}`, () => {
-  it('with the original implementation', async () => {
+  test('with the original implementation', async () => {
     const { lines } = await runParity(directory, inThreadNativeEngine)
     expect(lines.length).toBeGreaterThan(3)
     for (const { quantity, difference, tolerance, worst } of lines) {

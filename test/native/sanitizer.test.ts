@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { findCompiler } from '../../src/engine/native/build/compiler.ts'
 import { operations } from '../../src/graph/operations/index.ts'
 import { slowMissing } from '../support/slow.ts'
@@ -39,13 +39,13 @@ function sanitize(...names: readonly string[]) {
 describe.skipIf(missing !== null)(
   `native kernels under the address sanitizer${missing === null ? '' : ` (${missing})`}`,
   () => {
-    it('a planted bad access is found', () => {
+    test('a planted bad access is found', () => {
       const { status, stderr } = sanitize('planted')
       expect(status).not.toBe(0)
       expect(stderr).toContain('heap-buffer-overflow')
     })
 
-    it('access nothing but their arguments', () => {
+    test('access nothing but their arguments', () => {
       const { stdout, stderr, status } = sanitize(...Object.keys(operations))
       expect(stderr).not.toContain('AddressSanitizer')
       expect(stdout).toMatch(/\d+ runs without a bad access/)

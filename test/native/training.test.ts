@@ -3,7 +3,7 @@
  * a session promises beyond that: the same bits for any number of threads, with and without recomputation, and runs that
  * can be canceled. Oracle: src/engine/reference.
  */
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
 import type { RunInputs } from '../../src/engine/engine.ts'
 import { nativeEngine, openNativeSession } from '../../src/engine/native/index.ts'
@@ -61,7 +61,7 @@ async function bits(options: Partial<NativeSessionOptions>): Promise<Float32Arra
 }
 
 describe.skipIf(missing !== null)(`training on the native engine${missing === null ? '' : ` (${missing})`}`, () => {
-  it.each(testedLevels.flatMap((one) => [[one, 'float32', 1e-4] as const, [one, 'bfloat16', 2e-2] as const]))(
+  test.each(testedLevels.flatMap((one) => [[one, 'float32', 1e-4] as const, [one, 'bfloat16', 2e-2] as const]))(
     'at %s, pretraining in %s follows the reference over 4 AdamW steps',
     async (one, precision, tolerance) => {
       const built = pretraining()
@@ -82,7 +82,7 @@ describe.skipIf(missing !== null)(`training on the native engine${missing === nu
     },
   )
 
-  it('fine-tuning with drop path, layer-wise rates and accumulation follows the reference', async () => {
+  test('fine-tuning with drop path, layer-wise rates and accumulation follows the reference', async () => {
     const built = buildFinetuneProgram({
       configuration,
       batch,
@@ -115,13 +115,16 @@ describe.skipIf(missing !== null)(`training on the native engine${missing === nu
     await native.close()
   })
 
-  it.each(['float32', 'bfloat16'] as const)('in %s has the same bits with any number of threads', async (precision) => {
-    const one = await bits({ precision, threads: 1 })
-    for (const threads of [2, 3, 5]) expect(await bits({ precision, threads }), `${threads} threads`).toEqual(one)
-    expect(await bits({ precision, threads: 2 }), 'a second session').toEqual(one)
-  })
+  test.each(['float32', 'bfloat16'] as const)(
+    'in %s has the same bits with any number of threads',
+    async (precision) => {
+      const one = await bits({ precision, threads: 1 })
+      for (const threads of [2, 3, 5]) expect(await bits({ precision, threads }), `${threads} threads`).toEqual(one)
+      expect(await bits({ precision, threads: 2 }), 'a second session').toEqual(one)
+    },
+  )
 
-  it.each([
+  test.each([
     ['float32', 'cheap'],
     ['float32', 'blocks'],
     ['bfloat16', 'blocks'],
@@ -129,7 +132,7 @@ describe.skipIf(missing !== null)(`training on the native engine${missing === nu
     expect(await bits({ precision, recompute })).toEqual(await bits({ precision }))
   })
 
-  it('a canceled run changes nothing, says so, and the next run is whole', async () => {
+  test('a canceled run changes nothing, says so, and the next run is whole', async () => {
     const built = pretraining()
     const session = await openNative(built.programs, level, {})
     await session.writeState(state)
@@ -150,7 +153,7 @@ describe.skipIf(missing !== null)(`training on the native engine${missing === nu
     await session.close()
   })
 
-  it.each([
+  test.each([
     ['in this thread', openNativeSession],
     ['in a thread of its own', nativeEngine.open],
   ])('cancels a run of many minutes %s, also before it has begun', async (_, open) => {
@@ -170,7 +173,7 @@ describe.skipIf(missing !== null)(`training on the native engine${missing === nu
     await session.close()
   })
 
-  it('names the steps of a profile by their operations', async () => {
+  test('names the steps of a profile by their operations', async () => {
     const built = pretraining()
     const session = await openNative(built.programs, level, {})
     const times = await session.profile(built.step, { frames, visible, masked, ...schedule(1) })

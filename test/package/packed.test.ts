@@ -17,7 +17,7 @@ import {
 } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { findCompiler } from '../../src/engine/native/build/compiler.ts'
 import { processorLevels } from '../../src/engine/native/build/levels.ts'
 
@@ -85,12 +85,12 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe('the packed package', () => {
-  it('is built and bundled by npm pack', () => {
+  test('is built and bundled by npm pack', () => {
     expect(manifest.scripts.prepack).toContain('bundle-dependencies')
     expect(manifest.scripts.prepack).toContain('npm run build')
   })
 
-  it('holds what a user needs and nothing else', () => {
+  test('holds what a user needs and nothing else', () => {
     for (const needed of [
       'dist/index.js',
       'dist/cli/main.js',
@@ -109,20 +109,20 @@ describe('the packed package', () => {
     expect(runtimes[0]).toContain(`/${process.platform}/${process.arch}/`)
   })
 
-  it('has no script that npm would run for a consumer', () => {
+  test('has no script that npm would run for a consumer', () => {
     for (const file of files.filter((name) => /(^|\/)package\.json$/.test(name))) {
       const { scripts = {} } = JSON.parse(readFileSync(path.join(installed, file), 'utf8')) as typeof manifest
       for (const name of ['preinstall', 'install', 'postinstall']) expect(scripts, file).not.toHaveProperty(name)
     }
   })
 
-  it('runs its command line with its own ONNX Runtime, decoder and foreign functions', () => {
+  test('runs its command line with its own ONNX Runtime, decoder and foreign functions', () => {
     const report = run(process.execPath, [path.join(installed, 'dist/cli/main.js'), 'doctor'], consumer)
     expect(report).toMatch(/onnx/)
     expect(report).toMatch(/node-av/)
   })
 
-  it('on a platform that it was not packed for takes the ONNX Runtime installed next to it, or says how to get it', () => {
+  test('on a platform that it was not packed for takes the ONNX Runtime installed next to it, or says how to get it', () => {
     const bundled = path.join(installed, 'dist/node_modules/onnxruntime-node/bin')
     renameSync(bundled, `${bundled}.away`)
     const beside = path.join(consumer, 'node_modules/onnxruntime-node')
@@ -142,7 +142,7 @@ console.log(available, detail)`
     }
   })
 
-  it.skipIf(kernelsMissing !== null)(
+  test.skipIf(kernelsMissing !== null)(
     `runs the native engine on a machine without a compiler${kernelsMissing === null ? '' : ` (${kernelsMissing})`}`,
     () => {
       writeFileSync(
@@ -163,7 +163,7 @@ console.log((await engine.probe()).detail, [...y].join(' '))
     },
   )
 
-  it.skipIf(kernelsMissing !== null)('uses kernels of the package only with the sources they are made from', () => {
+  test.skipIf(kernelsMissing !== null)('uses kernels of the package only with the sources they are made from', () => {
     const source = path.join(installed, 'dist/engine/native/kernels/reductions.c')
     const text = readFileSync(source, 'utf8')
     try {
@@ -175,7 +175,7 @@ console.log((await engine.probe()).detail, [...y].join(' '))
     }
   })
 
-  it('says in one line why onnx runs where there is neither a compiler nor kernels', () => {
+  test('says in one line why onnx runs where there is neither a compiler nor kernels', () => {
     const kernels = path.join(installed, 'dist/engine/native/prebuilt')
     const aside = path.join(folder, 'prebuilt')
     if (existsSync(kernels)) renameSync(kernels, aside)
@@ -196,7 +196,7 @@ console.log((await chooseEngine(null)).name)
     }
   })
 
-  it('is a library for programs and for the type checker', () => {
+  test('is a library for programs and for the type checker', () => {
     const program = `import { pretrain, type RunConfiguration } from 'videomae'
 import { engineNamed } from 'videomae/graph'
 const engine = await engineNamed('onnx')

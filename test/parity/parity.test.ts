@@ -7,7 +7,7 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { engineNamed, listEngines } from '../../src/engine/index.ts'
 import { runParity } from '../../src/train/parity.ts'
 
@@ -19,7 +19,7 @@ const present = existsSync(join(directory, 'pretrain_expected.json'))
 describe('parity with the original implementation', async () => {
   for (const { name, available, detail } of await listEngines()) {
     const reason = present ? (available ? null : detail) : `no parity set at ${directory}`
-    it.skipIf(reason !== null)(
+    test.skipIf(reason !== null)(
       `holds on the engine ${name}${reason === null ? '' : ` (skipped: ${reason})`}`,
       async () => {
         const report = await runParity(directory, await engineNamed(name))
@@ -32,7 +32,7 @@ describe('parity with the original implementation', async () => {
     )
   }
 
-  it.skipIf(!present)('notices a wrong expectation', async () => {
+  test.skipIf(!present)('notices a wrong expectation', async () => {
     const copy = await mkdtemp(join(tmpdir(), 'parity-'))
     try {
       await cp(directory, copy, { recursive: true, filter: (path) => !path.endsWith('pretrain_expected.json') })

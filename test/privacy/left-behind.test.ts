@@ -16,7 +16,7 @@ import {
 } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { findLibrary, obtainLibrary } from '../../src/engine/native/build/library-file.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { startVideomaeIn } from '../support/run-program.ts'
@@ -87,13 +87,13 @@ beforeEach(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe('a command leaves only what was asked for', () => {
-  it('doctor and inspect', async () => {
+  test('doctor and inspect', async () => {
     await run('doctor')
     await run('inspect', inFolder('videos'))
     expect(leftBehind()).toEqual([])
   })
 
-  it('pretrain, reconstruct and export', async () => {
+  test('pretrain, reconstruct and export', async () => {
     const decoder = ['decoder.width=8', 'decoder.depth=1', 'decoder.heads=1'].map((each) => `model.${each}`)
     const schedule = ['schedule.duration=2 steps', 'schedule.warmup=1 step', 'batch.size=8', 'batch.perRun=8']
     await run('pretrain', inFolder('videos'), '--out', inFolder('run'), ...settings(...decoder, ...schedule))
@@ -103,7 +103,7 @@ describe('a command leaves only what was asked for', () => {
     expect(leftBehind()).toEqual([])
   })
 
-  it('finetune, evaluate, export of a classifier and predict with both', async () => {
+  test('finetune, evaluate, export of a classifier and predict with both', async () => {
     const tuned = inFolder('classifier')
     const ridge = ['mode=ridge', 'model.from=scratch', 'evaluation.clips=1', 'evaluation.crops=1']
     await run('finetune', inFolder('videos'), '--out', tuned, ...settings(...ridge))
@@ -114,7 +114,7 @@ describe('a command leaves only what was asked for', () => {
     expect(leftBehind()).toEqual([])
   })
 
-  it('certify', async () => {
+  test('certify', async () => {
     await run('certify', '--votes', inFolder('votes.csv'), '--classes', '2', '--out', inFolder('certificate'))
     expect(leftBehind()).toEqual([])
   })
@@ -139,14 +139,14 @@ describe('a program that imports the library leaves only what it asked for', () 
     expect(leftBehind()).toEqual([])
   }
 
-  it('in the main thread', () => imports("import './job.mjs'"))
+  test('in the main thread', () => imports("import './job.mjs'"))
 
-  it('in a worker thread, whose process.env native code does not see', () =>
+  test('in a worker thread, whose process.env native code does not see', () =>
     imports(`import { Worker } from 'node:worker_threads'
 const worker = new Worker(new URL('./job.mjs', import.meta.url))
 worker.on('error', (error) => { console.error(error); process.exit(1) })`))
 
-  it('since one file alone loads ONNX Runtime', () => {
+  test('since one file alone loads ONNX Runtime', () => {
     const loading = (readdirSync(path.join(root, 'src'), { recursive: true }) as string[])
       .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
       .filter((file) => /(import|require)\(?\s*'onnxruntime-node|from 'onnxruntime-node/.test(sourceOf(file)))
@@ -157,7 +157,7 @@ worker.on('error', (error) => { console.error(error); process.exit(1) })`))
 const strace = spawnSync('strace', ['-V']).status === 0
 
 describe.skipIf(!strace)('no connection is attempted (skipped where there is no strace)', () => {
-  it.each([
+  test.each([
     ['predict with an exported classifier', () => ['predict', someVideo(), '--from', inFolder('classifier.onnx')]],
     ['predict with a checkpoint', () => ['predict', someVideo(), '--from', inFolder('classifier')]],
     ['doctor', () => ['doctor']],

@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { CertificateFile } from '../../src/certify/files/certificate-file.ts'
 import { writeReport } from '../../src/report/results/write-report.ts'
 import { writeAllCertificates } from '../support/all-certificates.ts'
@@ -24,7 +24,7 @@ const pageOf = async (certificate: string, name: string): Promise<string> => {
 }
 
 describe('pages', () => {
-  it('are well-formed, load nothing, and are the same each time', async () => {
+  test('are well-formed, load nothing, and are the same each time', async () => {
     expect(Object.keys(certificates).length).toBeGreaterThan(10)
     for (const [name, certificate] of Object.entries(certificates)) {
       const page = await pageOf(certificate, `${name}.html`)
@@ -39,7 +39,7 @@ describe('pages', () => {
     }
   })
 
-  it('state claim, unit and every condition before any radius', async () => {
+  test('state claim, unit and every condition before any radius', async () => {
     for (const [name, certificate] of Object.entries(certificates)) {
       const { text } = checkPage(await pageOf(certificate, 'claim.html'))
       const { threat, conditions } = JSON.parse(readFileSync(certificate, 'utf8')) as Partial<CertificateFile> & {
@@ -59,7 +59,7 @@ describe('pages', () => {
     }
   })
 
-  it('show the shares of the certificate', async () => {
+  test('show the shares of the certificate', async () => {
     const { text } = checkPage(await pageOf(certificates.empty, 'shares.html'))
     const { runs, mostFrequentClass } = JSON.parse(readFileSync(certificates.empty, 'utf8')) as CertificateFile
     const shown = (share: number) => `${(100 * share).toFixed(1)} %`
@@ -73,7 +73,7 @@ describe('pages', () => {
         if (share > 0 && share < 1) expect(text).toContain(shown(share))
   })
 
-  it('have what rules certify besides the radius', async () => {
+  test('have what rules certify besides the radius', async () => {
     for (const [name, title, other] of [
       ['groups', 'radius in changed labels', 'earliness'],
       ['temporal', 'earliness', 'radius in changed labels'],
@@ -85,7 +85,7 @@ describe('pages', () => {
     }
   })
 
-  it('stay small with many predictors, classes and inputs', async () => {
+  test('stay small with many predictors, classes and inputs', async () => {
     const certificate = JSON.parse(readFileSync(certificates.general, 'utf8'))
     certificate.classNames = Array.from({ length: 400 }, (_, c) => `a class with a name of some length, number ${c}`)
     const runs = certificate.runs.map((run: object) => ({
@@ -115,7 +115,7 @@ describe('pages', () => {
     }
   })
 
-  it('of names that are meant to break them are as well-formed, and show the names', async () => {
+  test('of names that are meant to break them are as well-formed, and show the names', async () => {
     const certificate = JSON.parse(readFileSync(certificates.general, 'utf8')) as {
       classNames: string[]
       threat: CertificateFile['threat']
@@ -146,7 +146,7 @@ describe('pages', () => {
 })
 
 describe('videomae report', () => {
-  it('writes a page next to a certificate, and replaces its own only', async () => {
+  test('writes a page next to a certificate, and replaces its own only', async () => {
     const location = path.dirname(certificates.general)
     const page = path.join(location, 'report.html')
     for (let time = 0; time < 2; time++) {
@@ -164,7 +164,7 @@ describe('videomae report', () => {
     })
   })
 
-  it('names the rule in the page of votes of other systems, and asks which of several', async () => {
+  test('names the rule in the page of votes of other systems, and asks which of several', async () => {
     const imported = certificates['imported dpa']
     expect((await runHere('report', imported)).document).toMatchObject({
       file: path.join(path.dirname(imported), 'report-dpa.html'),
@@ -174,7 +174,7 @@ describe('videomae report', () => {
     expect(several.document.error?.message).toContain('imported-certificate-roe.json')
   })
 
-  it('says so where files next to a certificate are not those that it names', async () => {
+  test('says so where files next to a certificate are not those that it names', async () => {
     const location = path.dirname(certificates.votesOnly)
     const { runs } = JSON.parse(readFileSync(certificates.votesOnly, 'utf8')) as CertificateFile
     const ballots = path.join(location, runs[0].ballots?.file ?? '')
@@ -193,13 +193,13 @@ describe('videomae report', () => {
     )
   })
 
-  it('--no-pictures is refused for a certificate', async () => {
+  test('--no-pictures is refused for a certificate', async () => {
     const outcome = await runHere('report --no-pictures', certificates.general)
     expect(outcome).toMatchObject({ code: 2, document: { error: { code: 'INVALID_ARGUMENT' } } })
     expect(outcome.document.error?.message).toContain('--no-pictures')
   })
 
-  it('is what --report of certify does, too', async () => {
+  test('is what --report of certify does, too', async () => {
     const out = path.join(folder, 'with page')
     const votes = path.join(folder, 'imported', 'votes.csv')
     const line = `certify --votes ${votes} --classes 4 --rule dpa --quiet --report --out`
@@ -210,7 +210,7 @@ describe('videomae report', () => {
     expect(await runHere(line, out)).toMatchObject({ code: 2, document: { error: { code: 'OUTPUT_TAKEN' } } })
   })
 
-  it('refuses what is no result', async () => {
+  test('refuses what is no result', async () => {
     for (const location of [path.join(folder, 'nowhere'), os.tmpdir()])
       expect((await runHere('report', location)).document.error?.code).toBe('REPORT_NOTHING_FOUND')
     const text = path.join(folder, 'text.json')

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { writeReport } from '../../src/report/results/write-report.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runHere } from '../support/run-here.ts'
@@ -23,7 +23,7 @@ const pageOf = async (location: string, options: { readonly pictures?: boolean }
 }
 
 describe('the page of a classifier', () => {
-  it('is well-formed, the same each time, and has the numbers of the evaluation', async () => {
+  test('is well-formed, the same each time, and has the numbers of the evaluation', async () => {
     const run = path.join(folder, 'run')
     await makeClassifierRun(run)
     await makeEvaluation(path.join(run, 'evaluation'))
@@ -45,7 +45,7 @@ describe('the page of a classifier', () => {
     expect(text).toContain('were not available')
   })
 
-  it('sorts mistakes by confidence, and shows the clips that are at hand', async () => {
+  test('sorts mistakes by confidence, and shows the clips that are at hand', async () => {
     const run = path.join(folder, 'with clips')
     const made = {
       videos: 24,
@@ -68,7 +68,7 @@ describe('the page of a classifier', () => {
     expect(without.problems).toEqual([])
   })
 
-  it('shows no frames of files that the run names and that were not evaluated', async () => {
+  test('shows no frames of files that the run names and that were not evaluated', async () => {
     const run = path.join(folder, 'of somebody else')
     const made = { videos: 6, pathOf: (i: number) => files[i % files.length], mistakeOf: () => 0.99 }
     await makeClassifierRun(run, made)
@@ -85,7 +85,7 @@ describe('the page of a classifier', () => {
     expect(checkPage(await pageOf(run)).elements).toContain('img')
   })
 
-  it('of names that are meant to break it is as well-formed', async () => {
+  test('of names that are meant to break it is as well-formed', async () => {
     for (const [i, name] of hostileNames.entries()) {
       const run = path.join(folder, `hostile ${i}`)
       const made = { labels: [`${name}0`, `${name}1`, `${name}2`], pathOf: (k: number) => `/gone/${name}${k}` }
@@ -97,7 +97,7 @@ describe('the page of a classifier', () => {
     }
   })
 
-  it('stays small and readable with hundreds of classes', async () => {
+  test('stays small and readable with hundreds of classes', async () => {
     const out = path.join(folder, 'many')
     await makeEvaluation(out, { labels: Array.from({ length: 400 }, (_, c) => `class number ${c}`), videos: 4000 })
     const page = await pageOf(out)
@@ -105,7 +105,7 @@ describe('the page of a classifier', () => {
     expect(page.length).toBeLessThan(600_000)
   })
 
-  it('says what is missing of a run that was cut short', async () => {
+  test('says what is missing of a run that was cut short', async () => {
     const run = path.join(folder, 'short')
     await makeClassifierRun(run)
     const untested = checkPage(await pageOf(run))
@@ -123,7 +123,7 @@ describe('the page of a classifier', () => {
     expect(bare.text).toContain('stopped before its videos were split')
   })
 
-  it('of an evaluation alone says that the training is not there, and leaves out files that are missing', async () => {
+  test('of an evaluation alone says that the training is not there, and leaves out files that are missing', async () => {
     const out = path.join(folder, 'alone')
     await makeEvaluation(out)
     for (const name of ['confusion.json', 'predictions.jsonl']) {
@@ -135,7 +135,7 @@ describe('the page of a classifier', () => {
     }
   })
 
-  it('is refused for files of different evaluations', async () => {
+  test('is refused for files of different evaluations', async () => {
     const [out, other] = [path.join(folder, 'mixed'), path.join(folder, 'other')]
     await makeEvaluation(out)
     await makeEvaluation(other, { mistakeOf: (i) => (i === 3 ? 0.9 : null) })
@@ -162,7 +162,7 @@ describe('the page of a classifier', () => {
     }
   })
 
-  it('is not written about the configuration of another program', async () => {
+  test('is not written about the configuration of another program', async () => {
     const run = path.join(folder, 'foreign')
     await makeClassifierRun(run, {}, { mode: 'dark' })
     await expect(writeReport(run)).rejects.toMatchObject({ code: 'REPORT_NOTHING_FOUND' })
@@ -171,7 +171,7 @@ describe('the page of a classifier', () => {
     await expect(writeReport(run)).rejects.toMatchObject({ code: 'RESULTS_INVALID' })
   })
 
-  it('is refused for results that are damaged', async () => {
+  test('is refused for results that are damaged', async () => {
     const out = path.join(folder, 'damaged')
     await makeEvaluation(out)
     const file = path.join(out, 'evaluation.json')
@@ -189,7 +189,7 @@ describe('the page of a classifier', () => {
   })
 })
 
-it('videomae report says that it is a classifier', async () => {
+test('videomae report says that it is a classifier', async () => {
   const out = path.join(folder, 'command')
   await makeEvaluation(out)
   const { code, document } = await runHere('report', out)

@@ -3,7 +3,7 @@ import { appendFileSync, mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { openLivePage } from '../../src/report/live/server.ts'
 import { writeReport } from '../../src/report/results/write-report.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
@@ -65,7 +65,7 @@ describe.skipIf(chromium === null)(
     })
 
     describe.each(views)('reports on %s', (_, view) => {
-      it('have text that can be read, and nothing cut off or covered', async () => {
+      test('have text that can be read, and nothing cut off or covered', async () => {
         await tab.show(view)
         for (const [name, address] of Object.entries(pages)) {
           await tab.go(address)
@@ -77,7 +77,7 @@ describe.skipIf(chromium === null)(
       })
     })
 
-    it('reports can be read with the keyboard alone, on a screen and on a phone', async () => {
+    test('reports can be read with the keyboard alone, on a screen and on a phone', async () => {
       for (const [, view] of [views[0], views[2]]) {
         await tab.show(view)
         for (const [name, address] of Object.entries(pages)) {
@@ -89,7 +89,7 @@ describe.skipIf(chromium === null)(
       }
     })
 
-    it('readers who want less motion get still pictures', async () => {
+    test('readers who want less motion get still pictures', async () => {
       const isStill = `(() => {
         const { src, currentSrc } = document.querySelector('.pictures img')
         return currentSrc !== src
@@ -101,7 +101,7 @@ describe.skipIf(chromium === null)(
       }
     })
 
-    it('a live page follows its run, and its buttons save and stop it', async () => {
+    test('a live page follows its run, and its buttons save and stop it', async () => {
       const run = inFolder('live')
       makePretrainingRun(run)
       const controls = { save: vi.fn(), stop: vi.fn() }
@@ -141,7 +141,7 @@ describe.skipIf(chromium === null)(
       }
     })
 
-    it('live pages of one run and of several can be read and used everywhere', async () => {
+    test('live pages of one run and of several can be read and used everywhere', async () => {
       const runs = ['first', 'a second run with a longer name'].map((name) => ({ name, folder: inFolder(name) }))
       for (const [i, { folder: run }] of runs.entries()) makePretrainingRun(run, { lines: 20 + i, name: `videos-${i}` })
       for (const some of [runs.slice(0, 1), runs]) {

@@ -3,7 +3,7 @@ import { appendFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileS
 import http from 'node:http'
 import os from 'node:os'
 import path from 'node:path'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { liveSections } from '../../src/report/live/live-run.ts'
 import { type LivePage, openLivePage } from '../../src/report/live/server.ts'
 import { renderHtml } from '../../src/report/page/html.ts'
@@ -64,7 +64,7 @@ const origin = (): string => new URL(page.address).origin
 const secret = (): string => new URL(page.address).pathname
 
 describe('the server', () => {
-  it('serves the document with a policy that lets its own script run alone', async () => {
+  test('serves the document with a policy that lets its own script run alone', async () => {
     const { status, headers, body } = await ask('')
     expect(status).toBe(200)
     const nonce = /script-src 'nonce-([^']+)'/.exec(String(headers['content-security-policy']))?.[1]
@@ -74,7 +74,7 @@ describe('the server', () => {
     expect(page.address).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/[0-9a-f]{32}\/$/)
   })
 
-  it('serves nothing without the secret, and no file of the run or next to it', async () => {
+  test('serves nothing without the secret, and no file of the run or next to it', async () => {
     const paths = ['/', '/events', `/${'0'.repeat(32)}/`, `${secret()}config.json`, `${secret()}../mine/config.json`]
     for (const location of [
       ...paths,
@@ -85,7 +85,7 @@ describe('the server', () => {
       expect((await ask(location)).status, location).toBe(404)
   })
 
-  it.each([
+  test.each([
     ['another name of the host', () => ({ host: 'evil.example' })],
     ['the name without its port', () => ({ host: '127.0.0.1' })],
     ['another origin', () => ({ origin: 'https://evil.example' })],
@@ -98,7 +98,7 @@ describe('the server', () => {
     expect(controls.stop).not.toHaveBeenCalled()
   })
 
-  it('saves and stops for the page itself alone', async () => {
+  test('saves and stops for the page itself alone', async () => {
     for (const action of ['save', 'stop'] as const) {
       expect((await ask(action)).status, 'a link').toBe(404)
       expect((await ask(action, {}, 'POST')).status, 'a program').toBe(403)
@@ -108,14 +108,14 @@ describe('the server', () => {
     }
   })
 
-  it('lets nobody do anything to runs that it only watches', async () => {
+  test('lets nobody do anything to runs that it only watches', async () => {
     await page.close()
     page = await openLivePage([{ name: 'mine', folder: path.join(folder, 'mine') }])
     expect((await ask('')).body).not.toContain('<button')
     for (const action of ['save', 'stop']) expect((await ask(action, { origin: origin() }, 'POST')).status).toBe(404)
   })
 
-  it('says that a port is taken', async () => {
+  test('says that a port is taken', async () => {
     const port = Number(new URL(page.address).port)
     await expect(openLivePage([], { port })).rejects.toMatchObject({ code: 'PORT_TAKEN', exit: 'environment' })
   })
@@ -147,7 +147,7 @@ async function eventsUntil(fits: (event: string, data: string) => boolean, then?
 }
 
 describe('the page', () => {
-  it('gets every section, and then those that change', async () => {
+  test('gets every section, and then those that change', async () => {
     const metrics = path.join(folder, 'mine', 'metrics.jsonl')
     const seen = await eventsUntil(
       (event, data) => event === 'section' && data.includes('0.1234'),
@@ -157,7 +157,7 @@ describe('the page', () => {
     expect(seen.length - seen.indexOf('order')).toBeLessThan(6)
   })
 
-  it('is told of the end', async () => {
+  test('is told of the end', async () => {
     const closing: Promise<void>[] = []
     const seen = await eventsUntil(
       (event) => event === 'end',
@@ -175,7 +175,7 @@ describe('sections', () => {
     return sections.map(({ heading, blocks }) => `## ${heading} ${renderHtml(renderBlocks(blocks))}`).join('\n')
   }
 
-  it('of a run say how far it is', async () => {
+  test('of a run say how far it is', async () => {
     const text = await textOf(['mine'])
     expect(text).toContain('<dt>step</dt><dd>20<small>of 100</small></dd>')
     expect(text).toContain('1 min 20 s')
@@ -189,14 +189,14 @@ describe('sections', () => {
     ])
   })
 
-  it('of a run in which a picture is a link that leads nowhere are there', async () => {
+  test('of a run in which a picture is a link that leads nowhere are there', async () => {
     const run = makeRun('linked', 20)
     for (const name of ['gone.webp', 'gone.png']) symlinkSync(path.join(folder, 'nowhere'), path.join(run, name))
     const sections = await liveSections([{ name: 'linked', folder: run }])
     expect(sections.map(({ id }) => id)).toContain('loss')
   })
 
-  it('of several runs compare them, and name what differs', async () => {
+  test('of several runs compare them, and name what differs', async () => {
     makeRun('other', 50, 7)
     const text = await textOf(['mine', 'other'])
     expect(text).toMatch(/loss over the steps[^<]*mine: 0\.99 at step 20; other: 0\.96 at step 50/)
@@ -204,19 +204,19 @@ describe('sections', () => {
     expect(text).not.toMatch(/<bdi>native</)
   })
 
-  it('of a run that has just begun are there, too', async () => {
+  test('of a run that has just begun are there, too', async () => {
     mkdirSync(path.join(folder, 'empty'))
     expect(await textOf(['empty', 'missing'])).toContain('has not finished a log interval yet')
   })
 
-  it.each(hostileNames)('show the name %j as text', async (name) => {
+  test.each(hostileNames)('show the name %j as text', async (name) => {
     const [state] = await liveSections([{ name, folder: path.join(folder, 'mine') }])
     const text = renderHtml(renderBlocks(state.blocks))
     expect(text).not.toMatch(/<(script|img|iframe)|\u202e/)
   })
 })
 
-it('watch refuses what is no run', async () => {
+test('watch refuses what is no run', async () => {
   mkdirSync(path.join(folder, 'empty'))
   const { document, code } = await runHere('watch', path.join(folder, 'empty'))
   expect(document.error?.code).toBe('REPORT_NOTHING_FOUND')

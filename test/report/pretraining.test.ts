@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { writeReport } from '../../src/report/results/write-report.ts'
 import { runHere } from '../support/run-here.ts'
 import { checkPage, hostileNames } from './check-page.ts'
@@ -21,7 +21,7 @@ const pageOf = async (location: string, options: { readonly pictures?: boolean }
 }
 
 describe('the page of a pretraining run', () => {
-  it('is well-formed, the same each time, and sets the loss next to that of predicting the mean', async () => {
+  test('is well-formed, the same each time, and sets the loss next to that of predicting the mean', async () => {
     const run = path.join(folder, 'run')
     makePretrainingRun(run, { bad: 2 })
     await makeReconstruction(path.join(run, 'reconstruction'))
@@ -50,7 +50,7 @@ describe('the page of a pretraining run', () => {
     expect(without.problems).toEqual([])
   })
 
-  it('has numbers and no curve where signs of learning were measured once', async () => {
+  test('has numbers and no curve where signs of learning were measured once', async () => {
     const run = path.join(folder, 'begun')
     makePretrainingRun(run)
     const signs = '{"step":0,"arrowOfTime":0.51,"flowDirection":0.6,"effectiveRank":24.6,"videos":100}\n'
@@ -62,7 +62,7 @@ describe('the page of a pretraining run', () => {
     expect(page).not.toContain('Signs of learning over the steps')
   })
 
-  it('says so where the model has learned nothing beyond the mean', async () => {
+  test('says so where the model has learned nothing beyond the mean', async () => {
     const run = path.join(folder, 'flat')
     makePretrainingRun(run, { loss: () => 0.995 })
     const { text } = checkPage(await pageOf(run))
@@ -70,7 +70,7 @@ describe('the page of a pretraining run', () => {
     expect(text).toContain('is less than 2 % below the loss of predicting the mean')
   })
 
-  it('of a run without a finished log interval, or with a line that was cut short, says what there is', async () => {
+  test('of a run without a finished log interval, or with a line that was cut short, says what there is', async () => {
     const run = path.join(folder, 'short')
     makePretrainingRun(run, { lines: 0 })
     const empty = checkPage(await pageOf(run))
@@ -87,7 +87,7 @@ describe('the page of a pretraining run', () => {
     await expect(writeReport(run)).rejects.toMatchObject({ code: 'HISTORY_UNREADABLE' })
   })
 
-  it('of names that are meant to break it is as well-formed', async () => {
+  test('of names that are meant to break it is as well-formed', async () => {
     for (const [i, name] of hostileNames.entries()) {
       const run = path.join(folder, `hostile ${i}`)
       makePretrainingRun(run, { name, bad: 1 })
@@ -97,7 +97,7 @@ describe('the page of a pretraining run', () => {
     }
   })
 
-  it('stays small with many lines, bad files and pictures', async () => {
+  test('stays small with many lines, bad files and pictures', async () => {
     const run = path.join(folder, 'long')
     makePretrainingRun(run, { lines: 30_000, bad: 5000, loss: (step) => 1 + Math.sin(step) / 10 })
     await makeReconstruction(path.join(run, 'reconstruction-0'))
@@ -115,7 +115,7 @@ describe('the page of a pretraining run', () => {
 })
 
 describe('videomae report', () => {
-  it('finds the run of a demo, with the reconstructions next to it', async () => {
+  test('finds the run of a demo, with the reconstructions next to it', async () => {
     const demo = path.join(folder, 'demo')
     makePretrainingRun(path.join(demo, 'run'))
     await makeReconstruction(path.join(demo, 'reconstruction-1'))
@@ -128,7 +128,7 @@ describe('videomae report', () => {
     expect(checkPage(readFileSync(path.join(demo, 'report.html'), 'utf8')).elements).toContain('img')
   })
 
-  it('refuses a checkpoint, and says what to name', async () => {
+  test('refuses a checkpoint, and says what to name', async () => {
     const run = path.join(folder, 'checkpoint')
     makePretrainingRun(run)
     const step = path.join(run, 'step-00000100')

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { fileDigest } from '../../src/format/file-digest.ts'
 import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../../src/format/safetensors.ts'
 import { meanPredictionLoss } from '../../src/model/mean-loss.ts'
@@ -40,7 +40,7 @@ const input = (decoder: boolean) => ({
   engine: { name: 'reference' },
 })
 
-it.each([false, true])(
+test.each([false, true])(
   'gives one batch of every step the mean loss of its first clip (dual masking %s)',
   async (dual) => {
     const run = await planPretraining(runConfiguration(input(dual)))
@@ -68,7 +68,7 @@ it.each([false, true])(
   120_000,
 )
 
-it('writes it next to the loss, and says so where a run is still there', async () => {
+test('writes it next to the loss, and says so where a run is still there', async () => {
   const result = await pretrain(input(false), { out: path.join(folder, 'run') })
   const lines = (await readFile(path.join(result.run, 'metrics.jsonl'), 'utf8')).trimEnd().split('\n')
   const values = lines.map((line) => (JSON.parse(line) as { meanLoss: number }).meanLoss)
@@ -79,7 +79,7 @@ it('writes it next to the loss, and says so where a run is still there', async (
   expect(result.warnings).toEqual([expect.stringContaining('predicting the mean')])
 }, 120_000)
 
-it('warns of a loss within 2 % of predicting the mean, or above', () => {
+test('warns of a loss within 2 % of predicting the mean, or above', () => {
   expect(lossWarnings({ loss: 0.979, meanLoss: 1 })).toEqual([])
   expect(lossWarnings({ loss: 0.981, meanLoss: 1 })).toHaveLength(1)
   expect(lossWarnings({ loss: 1.4, meanLoss: 1 })).toHaveLength(1)
@@ -87,7 +87,7 @@ it('warns of a loss within 2 % of predicting the mean, or above', () => {
   expect(lossWarnings({ loss: null, meanLoss: 1 })).toEqual([])
 })
 
-it.each(['first', 'second', 'ema'] as const)(
+test.each(['first', 'second', 'ema'] as const)(
   'does not continue from a checkpoint with a NaN among its %s moments, and names it',
   async (kind) => {
     const out = path.join(folder, `not-finite-${kind}`)

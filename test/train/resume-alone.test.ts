@@ -6,7 +6,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'nod
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startVideomae, startVideomaeFrom, videomae } from '../support/run-program.ts'
 import { brokenVideo, createTinyRun, curve, type TinyRun, untilStep } from '../support/tiny-run.ts'
 
@@ -40,7 +40,7 @@ async function stopAt(started: ReturnType<typeof startVideomae>, step: number, s
 }
 
 describe('videomae pretrain --resume --out RUN', () => {
-  it(
+  test(
     'continues with the values of the run, to the same losses',
     async () => {
       const run = path.join(folder, 'stopped')
@@ -53,7 +53,7 @@ describe('videomae pretrain --resume --out RUN', () => {
     slow,
   )
 
-  it(
+  test(
     'continues from another working folder, though its data and its start were named by relative paths',
     async () => {
       const elsewhere = path.join(folder, 'elsewhere')
@@ -92,7 +92,7 @@ describe('videomae pretrain --resume --out RUN', () => {
     slow,
   )
 
-  it(
+  test(
     'names what was given besides and differs, and takes what may',
     async () => {
       const before = readFileSync(path.join(whole, 'config.json'), 'utf8')
@@ -113,7 +113,7 @@ describe('videomae pretrain --resume --out RUN', () => {
     slow,
   )
 
-  it(
+  test(
     'makes a run longer: the same up to there, and bit-identical however it is stopped from there on',
     async () => {
       const [longer, again] = ['longer', 'longer-stopped'].map((name) => path.join(folder, name))
@@ -140,7 +140,7 @@ describe('videomae pretrain --resume --out RUN', () => {
     slow,
   )
 
-  it(
+  test(
     'says what is missing where there is nothing to continue from',
     async () => {
       const { code, stderr } = await resumeHere(path.join(folder, 'nothing'))
@@ -160,7 +160,7 @@ describe('as a recipe', () => {
     return stdout
   }
 
-  it.each([
+  test.each([
     [
       'pretrain',
       ['--recipe', 'k400-b', '--set', 'clip.stride=null', '--set', 'clip.fps=8', '--set', 'schedule.warmup=3 steps'],
@@ -183,7 +183,7 @@ describe('as a recipe', () => {
     slow,
   )
 
-  it(
+  test(
     'config.json of a run gives the configuration of the run',
     async () => {
       const first = await printed('pretrain', tiny.videos, '--recipe', tiny.recipe, ...own)

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm, truncate } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
 import { listEngines } from '../../src/engine/index.ts'
 import { shownSteps } from '../support/read-events.ts'
@@ -45,7 +45,7 @@ describe.each(engines)('a run on the engine %s', (engine) => {
     expect(code, stderr).toBe(0)
   })
 
-  it('learns, notes the video that cannot be read once, and keeps the newest checkpoints', () => {
+  test('learns, notes the video that cannot be read once, and keeps the newest checkpoints', () => {
     const losses = curve(whole).map(({ loss }) => loss)
     expect(losses).toHaveLength(40)
     expect(losses.at(-1)!).toBeLessThan(losses[0]!)
@@ -65,7 +65,7 @@ describe.each(engines)('a run on the engine %s', (engine) => {
     ])
   })
 
-  it('gives bit-identical losses and weights after kill -9 at random moments and --resume', async () => {
+  test('gives bit-identical losses and weights after kill -9 at random moments and --resume', async () => {
     const run = path.join(folder, `${engine}-killed`)
     const random = new RandomStream(20_221_122, engine)
     let started = startVideomae(...arguments_(run, engine))
@@ -90,7 +90,7 @@ describe.each(engines)('a run on the engine %s', (engine) => {
     expect(shown).toEqual(curve(whole).map(({ step, loss }) => [step, Math.fround(loss)]))
   })
 
-  it('saves and ends with 130 at Ctrl-C, and continues to the same losses', async () => {
+  test('saves and ends with 130 at Ctrl-C, and continues to the same losses', async () => {
     const run = path.join(folder, `${engine}-interrupted`)
     const started = startVideomae(...arguments_(run, engine))
     await untilStep(started, 10)
@@ -121,7 +121,7 @@ describe.each(engines)('a run on the engine %s', (engine) => {
   // The engine has no part in the following.
   if (engine !== engines[0]) return
 
-  it.skipIf(process.platform !== 'linux')('gives the same losses when decoding children are killed', async () => {
+  test.skipIf(process.platform !== 'linux')('gives the same losses when decoding children are killed', async () => {
     const run = path.join(folder, `${engine}-orphaned`)
     const started = startVideomae(...arguments_(run, engine))
     const random = new RandomStream(7, engine)
@@ -139,7 +139,7 @@ describe.each(engines)('a run on the engine %s', (engine) => {
     expect(curve(run)).toEqual(curve(whole))
   })
 
-  it('falls back to the newest whole checkpoint when a newer one is damaged', async () => {
+  test('falls back to the newest whole checkpoint when a newer one is damaged', async () => {
     const run = path.join(folder, `${engine}-killed`)
     await truncate(path.join(run, 'step-00000040', 'optimizer.safetensors'), 100)
     const { code, stderr } = await videomae(...arguments_(run, engine, '--resume'))
@@ -158,7 +158,7 @@ describe.each(engines)('a run on the engine %s', (engine) => {
 describe('a run that goes wrong', () => {
   const engine = 'reference'
 
-  it('stops with 5 when the loss is not finite, names the files and leaves the last checkpoint', async () => {
+  test('stops with 5 when the loss is not finite, names the files and leaves the last checkpoint', async () => {
     const run = path.join(folder, 'diverged')
     const args = [
       '--set',
@@ -174,7 +174,7 @@ describe('a run that goes wrong', () => {
     expect(readdirSync(run).some((name) => name.startsWith('step-'))).toBe(true)
   })
 
-  it('stops with 5 when the weights are not finite, and saves nothing', async () => {
+  test('stops with 5 when the weights are not finite, and saves nothing', async () => {
     const run = path.join(folder, 'overflowed')
     const sets = ['optimizer.baseLearningRate=1e300', 'schedule.duration=1 step', 'schedule.warmup=0 steps']
     const { code, stderr } = await videomae(...arguments_(run, engine, ...sets.flatMap((set) => ['--set', set])))
@@ -183,7 +183,7 @@ describe('a run that goes wrong', () => {
     expect(readdirSync(run).filter((name) => name.includes('step-'))).toEqual([])
   })
 
-  it('names the key of a wrong recipe and ends with 2', async () => {
+  test('names the key of a wrong recipe and ends with 2', async () => {
     const { code, stderr } = await videomae(...arguments_('unused', engine, '--set', 'model.dept=3'))
     expect(code).toBe(2)
     expect(stderr).toContain('did you mean "depth"?')

@@ -3,7 +3,7 @@ import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:f
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startVideomae } from '../support/run-program.ts'
 import { createTinyRun, curve, type TinyRun, untilStep } from '../support/tiny-run.ts'
 
@@ -21,7 +21,7 @@ const start = (run: string, ...more: string[]) =>
 describe('the folder of a run', () => {
   const steps = ['--set', 'schedule.duration=400 steps']
 
-  it('is refused to a second run while the first one lives, and taken over when that was killed', async () => {
+  test('is refused to a second run while the first one lives, and taken over when that was killed', async () => {
     const run = path.join(folder, 'shared')
     const first = start(run, ...steps)
     await untilStep(first, 5)
@@ -47,7 +47,7 @@ describe('the folder of a run', () => {
     expect(curve(run).map(({ step }) => step)).toEqual(curve(run).map((_, i) => i + 1))
   })
 
-  it('keeps its history: a torn last line is written again, a damaged one ends before anything is changed', async () => {
+  test('keeps its history: a torn last line is written again, a damaged one ends before anything is changed', async () => {
     const run = path.join(folder, 'history')
     const first = start(run)
     await untilStep(first, 10)

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:f
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { compiledEntry } from '../../src/core/entry.ts'
 import { thisProcess } from '../../src/train/process-identity.ts'
 import { lockRun } from '../../src/train/run-lock.ts'
@@ -26,11 +26,11 @@ async function lockedFolder(change: Record<string, unknown>): Promise<string> {
 const endedPid = 2 ** 22 + 1 // above the largest number that Linux gives out
 
 describe('lockRun', () => {
-  it.each(['', ' '])('refuses %j, which would be the working folder', async (blank) => {
+  test.each(['', ' '])('refuses %j, which would be the working folder', async (blank) => {
     await expect(lockRun(blank)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
   })
 
-  it('refuses a second run until the first one has released the folder', async () => {
+  test('refuses a second run until the first one has released the folder', async () => {
     const folder = path.join(root, 'new', 'run')
     const lock = await lockRun(folder)
     await expect(lockRun(folder)).rejects.toMatchObject({ code: 'RUN_LOCKED', exit: 'usage' })
@@ -42,7 +42,7 @@ describe('lockRun', () => {
     await (await lockRun(folder)).release()
   })
 
-  it('takes away the folder that it has made where nothing is in it', async () => {
+  test('takes away the folder that it has made where nothing is in it', async () => {
     const folder = path.join(root, 'made')
     await (await lockRun(folder)).release()
     expect(existsSync(folder)).toBe(false)
@@ -51,7 +51,7 @@ describe('lockRun', () => {
     expect(existsSync(folder)).toBe(true)
   })
 
-  it.each<[string, Partial<ReturnType<typeof thisProcess>>]>([
+  test.each<[string, Partial<ReturnType<typeof thisProcess>>]>([
     ['a process that has ended', { pid: endedPid }],
     ['a process whose number another one has now', { started: '1' }],
     ['a process from before the machine was started again', { boot: 'another start' }],
@@ -67,7 +67,7 @@ describe('lockRun', () => {
     expect(await readdir(folder)).toEqual([])
   })
 
-  it('refuses the lock of another machine and says what to do', async () => {
+  test('refuses the lock of another machine and says what to do', async () => {
     const folder = await lockedFolder({ host: 'node17 pid:[1]', pid: endedPid })
     await expect(lockRun(folder)).rejects.toMatchObject({
       code: 'RUN_LOCKED',
@@ -77,7 +77,7 @@ describe('lockRun', () => {
     expect(await readdir(folder)).toEqual(['run-1.lock'])
   })
 
-  it('never takes over a lock with keys that it does not know, and names them', async () => {
+  test('never takes over a lock with keys that it does not know, and names them', async () => {
     const folder = await lockedFolder({ pid: endedPid, container: 'abc' })
     await expect(lockRun(folder)).rejects.toMatchObject({
       code: 'RUN_LOCKED',
@@ -86,7 +86,7 @@ describe('lockRun', () => {
     expect(await readdir(folder)).toEqual(['run-1.lock'])
   })
 
-  it('takes a lock that is not whole for one that is being made, but not for ever', async () => {
+  test('takes a lock that is not whole for one that is being made, but not for ever', async () => {
     const folder = await lockedFolder({})
     const file = path.join(folder, 'run-1.lock')
     await writeFile(file, '')
@@ -130,7 +130,7 @@ describe('processes that start at the same moment', () => {
     return lines.map((text) => text.split('\n')[1]).sort()
   }
 
-  it.each([
+  test.each([
     ['an empty folder', async () => mkdtemp(path.join(root, 'race-'))],
     ['a folder with a lock that is left behind', () => lockedFolder({ pid: endedPid })],
   ])(

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { compiledEntry } from '../../src/core/entry.ts'
 import { listEngines } from '../../src/engine/index.ts'
 import { startVideomae } from '../support/run-program.ts'
@@ -28,7 +28,7 @@ const saved = (run: string): boolean =>
   existsSync(path.join(run, `step-${String(curve(run).at(-1)!.step).padStart(8, '0')}`))
 
 describe.skipIf(process.platform === 'win32')('a run saves and ends with 130', () => {
-  it.each(['SIGTERM', 'SIGHUP'] as const)('at %s', async (signal) => {
+  test.each(['SIGTERM', 'SIGHUP'] as const)('at %s', async (signal) => {
     const run = path.join(folder, signal)
     const started = start(run)
     await untilStep(started, 3)
@@ -39,7 +39,7 @@ describe.skipIf(process.platform === 'win32')('a run saves and ends with 130', (
     expect(saved(run)).toBe(true)
   })
 
-  it('at SIGHUP when the terminal is gone', async () => {
+  test('at SIGHUP when the terminal is gone', async () => {
     const run = path.join(folder, 'no-terminal')
     const started = start(run)
     await untilStep(started, 3)
@@ -51,7 +51,7 @@ describe.skipIf(process.platform === 'win32')('a run saves and ends with 130', (
   })
 })
 
-it.skipIf(process.platform === 'win32')('a run continues when nobody reads its progress any more', async () => {
+test.skipIf(process.platform === 'win32')('a run continues when nobody reads its progress any more', async () => {
   const run = path.join(folder, 'unread')
   const started = start(run)
   await untilStep(started, 3)
@@ -92,7 +92,7 @@ describe.skipIf(process.platform === 'win32')(
   async () => {
     const engines = (await listEngines()).filter(({ name, available }) => available && /^(native|onnx)$/.test(name))
 
-    it.each(engines)('on the engine $name', async ({ name }) => {
+    test.each(engines)('on the engine $name', async ({ name }) => {
       const script = path.join(folder, `${name}.mjs`)
       await writeFile(script, longStep(name))
       const child = spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'inherit'] })

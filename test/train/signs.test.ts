@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import type { RunInput } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
@@ -40,7 +40,7 @@ const linesOf = (out: string): SignsLine[] =>
     .split('\n')
     .map((line) => JSON.parse(line) as SignsLine)
 
-it('are measured at the start, at checkpoints and at the end, also by a run that is stopped in a look; losses stay the same', async () => {
+test('are measured at the start, at checkpoints and at the end, also by a run that is stopped in a look; losses stay the same', async () => {
   const [whole, stopped, without] = ['whole', 'stopped', 'without'].map((name) => path.join(folder, name))
   const notes: string[] = []
   const { signs } = await pretrain(run(16), { out: whole, onNote: (note) => notes.push(note) })

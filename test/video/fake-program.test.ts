@@ -2,7 +2,7 @@
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { misleading } from '../../scripts/support/torture/hostile-files.ts'
 import { createFfmpegDecoder } from '../../src/video/ffmpeg/decoder.ts'
 
@@ -48,7 +48,7 @@ afterAll(() => {
 })
 
 describe.skipIf(process.platform === 'win32')('the ffmpeg program', () => {
-  it('reads the open file and no other, as a format that holds its pictures itself, whenever it runs', async () => {
+  test('reads the open file and no other, as a format that holds its pictures itself, whenever it runs', async () => {
     const video = await open()
     const geometry = { crop: { x: 0, y: 0, width, height }, scale: { width, height }, flip: false }
     const [frame, output] = [width * height * 3, { width, height }]
@@ -71,7 +71,7 @@ describe.skipIf(process.platform === 'win32')('the ffmpeg program', () => {
     expect(readFileSync(inFolder('input'), 'utf8')).toBe('content of a')
   })
 
-  it('tells frames in its records, and none in its messages', async () => {
+  test('tells frames in its records, and none in its messages', async () => {
     const said = [
       'frame:0 pts:0 pts_time:0',
       'frame:7 pts:9 pts_time:9',
@@ -89,7 +89,7 @@ describe.skipIf(process.platform === 'win32')('the ffmpeg program', () => {
     await expect(open()).rejects.toMatchObject({ code: 'VIDEO_FILTER_FAILED' })
   })
 
-  it.each([
+  test.each([
     ['VIDEO_UNREADABLE', 'fd:: Invalid data: \u001b[31m\u0007\u202e\r found'],
     ['VIDEO_CONTAINER_REFUSED', '[ha\u001b[31mls @ 0x7f00] Format not on whitelist\n'],
   ])('makes no message that a terminal obeys: %s', async (code, messages) => {

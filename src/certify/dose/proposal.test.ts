@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { gaussians } from '../../../test/support/gaussians.ts'
 import { headLearners } from '../ensemble/heads/family.ts'
 import { parseRequirements } from '../rules/requirement.ts'
@@ -24,7 +24,7 @@ beforeAll(async () => {
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-it('at the size of the study, expects of dpa what was measured', async () => {
+test('at the size of the study, expects of dpa what was measured', async () => {
   const { candidates, samples, studySamples } = proposeFromDose(await readDoseStudy(file), 180)
   expect([samples, studySamples]).toEqual([180, 180])
   const dpa = candidates.filter(({ rule }) => rule === 'dpa')
@@ -36,7 +36,7 @@ it('at the size of the study, expects of dpa what was measured', async () => {
   }
 })
 
-it('with more data the same base learners are more, and radii grow with their number', async () => {
+test('with more data the same base learners are more, and radii grow with their number', async () => {
   const study = await readDoseStudy(file)
   const [once, fourfold] = [180, 720].map((samples) => proposeFromDose(study, samples))
   for (const [i, { partitions, rule, samples, expected }] of fourfold.candidates.entries()) {
@@ -54,7 +54,7 @@ it('with more data the same base learners are more, and radii grow with their nu
   expect(mean('fa', 4)).toBeGreaterThanOrEqual(mean('dpa', 1))
 })
 
-it('proposes what meets a requirement, or what keeps the accuracy, or nothing', async () => {
+test('proposes what meets a requirement, or what keeps the accuracy, or nothing', async () => {
   const study = await readDoseStudy(file)
   const free = proposeFromDose(study, 720)
   const most = Math.max(...free.candidates.map(({ expected }) => expected.cleanAccuracy))
@@ -74,7 +74,7 @@ it('proposes what meets a requirement, or what keeps the accuracy, or nothing', 
   expect(proposalTable(met)).toContain(`proposed  --partitions ${met.best?.partitions}`)
 })
 
-it('refuses another file, and a study of another learner', async () => {
+test('refuses another file, and a study of another learner', async () => {
   const other = path.join(folder, 'other.json')
   writeFileSync(other, JSON.stringify({ ...report, learners: [] }))
   await expect(readDoseStudy(other)).rejects.toMatchObject({ code: 'DOSE_INVALID' })
@@ -84,7 +84,7 @@ it('refuses another file, and a study of another learner', async () => {
   )
 })
 
-it('refuses a study of another kind of base learner, and says what else is not the same', async () => {
+test('refuses a study of another kind of base learner, and says what else is not the same', async () => {
   const study = await readDoseStudy(file)
   const options = { learner: 'elsewhere/run, nearest_mean', kind: 'nearest_mean' }
   expect(proposeFromDose(study, 100, options).learner).toBe('pixels, nearest_mean')
@@ -104,7 +104,7 @@ it('refuses a study of another kind of base learner, and says what else is not t
   expect(proposalTable(proposal)).toContain('warning   the study does not say which encoder it used')
 })
 
-it('counts inputs and does not list them, and refuses numbers that no study has', async () => {
+test('counts inputs and does not list them, and refuses numbers that no study has', async () => {
   const other = path.join(folder, 'large.json')
   const study = (change: object) => {
     const rows = [

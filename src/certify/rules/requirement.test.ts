@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { summarizeRadii } from './metrics.ts'
 import { checkRequirements, parseRequirements, requirementError, requirementLines } from './requirement.ts'
 
@@ -8,7 +8,7 @@ const all = (...texts: string[]) =>
   checkRequirements([{ run: 'DPA K=9', inputs: 5, summary }], parseRequirements(texts))!
 
 describe('requirements', () => {
-  it.each([
+  test.each([
     ['accuracy>=0.8', true],
     ['accuracy>=0.81', false],
     ['certified@0>=0.8', true],
@@ -29,7 +29,7 @@ describe('requirements', () => {
     expect(requirementError(report)?.code).toBe(met ? undefined : 'REQUIREMENT_NOT_MET')
   })
 
-  it('shows a value that is below by little with the digits that say so', () => {
+  test('shows a value that is below by little with the digits that say so', () => {
     const thirds = [{ run: 'thirds', inputs: 3, summary: summarizeRadii([-1, 0, 0]) }]
     const [below, above] = ['accuracy>=0.66667', 'accuracy>=0.6666'].map(
       (text) => requirementLines(checkRequirements(thirds, parseRequirements([text]))!)[0],
@@ -38,7 +38,7 @@ describe('requirements', () => {
     expect(above).toBe('met        accuracy>=0.6666  thirds: 0.6667')
   })
 
-  it('are met by one run together, not by two runs together', () => {
+  test('are met by one run together, not by two runs together', () => {
     const runs = [
       { run: 'accurate', inputs: 4, summary: summarizeRadii([0, 0, 0, 0]) },
       { run: 'robust', inputs: 4, summary: summarizeRadii([9, 9, -1, -1]) },
@@ -48,20 +48,20 @@ describe('requirements', () => {
     expect(checkRequirements(runs, parseRequirements([both[1]]))?.metBy).toEqual(['robust'])
   })
 
-  it('take a median that does not exist for too small', () => {
+  test('take a median that does not exist for too small', () => {
     const half = { run: 'weak', inputs: 3, summary: summarizeRadii([-1, -1, 4]) }
     const report = checkRequirements([half], parseRequirements(['median-radius>=0']))
     expect(report).toMatchObject({ metBy: [], runs: [{ values: [{ value: null }] }] })
   })
 
-  it('that are not there are met by anything, and those of no run by nothing', () => {
+  test('that are not there are met by anything, and those of no run by nothing', () => {
     expect(requirementError(checkRequirements([], []))).toBeNull()
     expect(requirementError(checkRequirements([], parseRequirements(['accuracy>=0'])))?.message).toContain(
       'accuracy>=0',
     )
   })
 
-  it.each([
+  test.each([
     ...[
       '',
       'certified>=0.5',
@@ -82,7 +82,7 @@ describe('requirements', () => {
     expect(() => parseRequirements([text])).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
   })
 
-  it('refuses the same one twice, and runs without true classes', () => {
+  test('refuses the same one twice, and runs without true classes', () => {
     expect(() => parseRequirements(['accuracy>=0.5', 'accuracy>=0.5'])).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
     )
@@ -92,7 +92,7 @@ describe('requirements', () => {
     )
   })
 
-  it('refuse inputs without a true class: those that are wrong could be among them', () => {
+  test('refuse inputs without a true class: those that are wrong could be among them', () => {
     const partly = [{ run: 'imported', inputs: 6, summary }]
     const error = expect.objectContaining({
       code: 'NO_TRUE_CLASSES',

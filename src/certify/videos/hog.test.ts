@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest'
+import { expect, test } from 'vitest'
 import { RandomStream } from '../../core/random.ts'
 import { hogRow, hogWidth } from './hog.ts'
 
@@ -18,7 +18,7 @@ const noise = Array.from({ length: size * size }, () => stream.integer(256))
 const noisy = picture((x, y) => noise[y * size + x])
 const at = (row: Float32Array, y: number, x: number, direction: number) => row[(y * cells + x) * 8 + direction]
 
-it('an edge from dark to light is in the cells around it, in its direction only', () => {
+test('an edge from dark to light is in the cells around it, in its direction only', () => {
   const row = hogRow(
     'hog',
     picture((x) => (x < 8 ? 10 : 200)),
@@ -32,7 +32,7 @@ it('an edge from dark to light is in the cells around it, in its direction only'
   expect(at(row, 0, 1, 0)).toBeCloseTo(at(row, 0, 2, 0), 6)
 })
 
-it('turning the picture by 90 degrees turns cells and directions, and nothing else', () => {
+test('turning the picture by 90 degrees turns cells and directions, and nothing else', () => {
   const row = hogRow('hog', noisy, size)
   const turned = hogRow(
     'hog',
@@ -45,7 +45,7 @@ it('turning the picture by 90 degrees turns cells and directions, and nothing el
         expect(at(turned, cells - 1 - x, y, (direction + 6) % 8)).toBeCloseTo(at(row, y, x, direction), 5)
 })
 
-it('has length 1, whatever the contrast, and nothing for a picture of one color', () => {
+test('has length 1, whatever the contrast, and nothing for a picture of one color', () => {
   const row = hogRow('hog', noisy, size)
   expect(row.reduce((sum, value) => sum + value * value, 0)).toBeCloseTo(1, 5)
   const fainter = hogRow(
@@ -68,7 +68,7 @@ it('has length 1, whatever the contrast, and nothing for a picture of one color'
   ).toBe(true)
 })
 
-it('frames count alike: repeated ones change nothing, and their order does not matter', () => {
+test('frames count alike: repeated ones change nothing, and their order does not matter', () => {
   const other = picture((x, y) => 255 - noise[x * size + y])
   const clip = (...frames: Uint8Array[]) => hogRow('hog-color', new Uint8Array(Buffer.concat(frames)), size)
   expect(clip(noisy, noisy, noisy)).toEqual(clip(noisy))
@@ -77,7 +77,7 @@ it('frames count alike: repeated ones change nothing, and their order does not m
   expect(mixed).not.toEqual(clip(noisy))
 })
 
-it('colors are those of the cells, in a part of their own', () => {
+test('colors are those of the cells, in a part of their own', () => {
   const red = new Uint8Array(size * size * 3)
   for (let i = 0; i < red.length; i += 3) red[i] = i < red.length / 2 ? 255 : 0
   const row = hogRow('hog-color', red, size)

@@ -1,4 +1,4 @@
-import { expect, it, vi } from 'vitest'
+import { expect, test, vi } from 'vitest'
 
 const digestFile = vi.hoisted(() => vi.fn())
 vi.mock('../../format/file-digest.ts', () => ({ digestFile }))
@@ -10,10 +10,13 @@ const failing = (code: string) => {
 }
 
 // Otherwise a machine with too many open files, or a network drive that is gone, would choose the protected set.
-it.each(['EMFILE', 'ENOMEM', 'EIO', 'ESTALE'])('a row is not left out for a fault of the machine: %s', async (code) => {
-  await expect(failing(code)).rejects.toMatchObject({ code })
-})
+test.each(['EMFILE', 'ENOMEM', 'EIO', 'ESTALE'])(
+  'a row is not left out for a fault of the machine: %s',
+  async (code) => {
+    await expect(failing(code)).rejects.toMatchObject({ code })
+  },
+)
 
-it.each(['ENOENT', 'EACCES', 'ELOOP'])('a row is left out for what is wrong with its file: %s', async (code) => {
+test.each(['ENOENT', 'EACCES', 'ELOOP'])('a row is left out for what is wrong with its file: %s', async (code) => {
   expect(await failing(code)).toMatchObject({ code })
 })

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { type ImportOptions, importBallots } from '../import-votes.ts'
 import { votesOfInput } from '../rules/ballot.ts'
 import { describeReading } from './reading.ts'
@@ -20,7 +20,7 @@ async function read(content: string, options: Partial<ImportOptions> = {}) {
 }
 
 describe('names that are numbers', () => {
-  it.each([
+  test.each([
     [
       ['1', '2', '3'],
       'l0,l1\n1,2\n2,2\n',
@@ -65,7 +65,7 @@ describe('names that are numbers', () => {
     expect(found.reading?.notes.join()).not.toContain('--first-class')
   })
 
-  it('are not counted from anything', async () => {
+  test('are not counted from anything', async () => {
     for (const [classNames, firstClass] of [
       [['2', '1'], 1],
       [['1', '2', '3'], 0],
@@ -81,7 +81,7 @@ describe('names that are numbers', () => {
     expect(own.text).toContain('3 classes counted from 1')
   })
 
-  it('of true classes are those of votes', async () => {
+  test('of true classes are those of votes', async () => {
     const scores = { kind: 'scores', classes: 2, classNames: ['1', '0'] } as const
     const found = await read('label,l0_c0,l0_c1\n1,0.25,0.5\n', scores)
     expect(found.labels).toEqual([0])

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, expect, it } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { emptyBallots } from '../rules/ballot.ts'
 import { certifyBallots } from '../rules/certify-ballots.ts'
 import { KeptCertificates } from './kept-certificates.ts'
@@ -22,12 +22,12 @@ async function kept(name: string): Promise<string> {
   return file
 }
 
-it('certificates that were kept are known again', async () => {
+test('certificates that were kept are known again', async () => {
   const file = await kept('whole')
   expect((await KeptCertificates.open(file, ballots, rule)).known).toEqual(certificates)
 })
 
-it('a certificate with another digit is dropped, with all behind it', async () => {
+test('a certificate with another digit is dropped, with all behind it', async () => {
   const file = await kept('digit')
   const lines = readFileSync(file, 'utf8').split('\n')
   lines[2] = lines[2].replace(/"radius":\d+/, '"radius":5')
@@ -36,20 +36,20 @@ it('a certificate with another digit is dropped, with all behind it', async () =
   expect(readFileSync(file, 'utf8')).toBe(`${lines.slice(0, 2).join('\n')}\n`)
 })
 
-it('a line that is missing gives no input the certificate of another', async () => {
+test('a line that is missing gives no input the certificate of another', async () => {
   const file = await kept('missing')
   const lines = readFileSync(file, 'utf8').split('\n')
   writeFileSync(file, lines.filter((_, i) => i !== 1).join('\n'))
   expect((await KeptCertificates.open(file, ballots, rule)).known).toEqual([])
 })
 
-it('a file that is cut short gives what is whole', async () => {
+test('a file that is cut short gives what is whole', async () => {
   const file = await kept('cut')
   writeFileSync(file, readFileSync(file, 'utf8').slice(0, -3))
   expect((await KeptCertificates.open(file, ballots, rule)).known).toEqual(certificates.slice(0, 2))
 })
 
-it('a file of other origin stays', async () => {
+test('a file of other origin stays', async () => {
   const file = path.join(folder, 'foreign')
   writeFileSync(file, '{"mine":1}\n')
   await expect(KeptCertificates.open(file, ballots, rule)).rejects.toMatchObject({ code: 'OUTPUT_TAKEN' })

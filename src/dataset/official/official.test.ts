@@ -2,7 +2,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readVideos } from '../../video/source.ts'
 import { type OfficialName, officialNames, writeOfficialDataset } from './official.ts'
 
@@ -45,7 +45,7 @@ const ucf = {
 }
 
 describe('ucf101', () => {
-  it('has its splits, groups and order of classes', async () => {
+  test('has its splits, groups and order of classes', async () => {
     const root = await lay('ucf', {
       ...ucf,
       ...videos('JumpingJack/v_JumpingJack_g01_c01.avi', 'JumpingJack/v_JumpingJack_g02_c01.mp4'),
@@ -66,7 +66,7 @@ describe('ucf101', () => {
     expect(await readFile(`${root}-lists/missing.txt`, 'utf8')).toBe('v_YoYo_g01_c01\n')
   })
 
-  it('names the line that is not as it should be', async () => {
+  test('names the line that is not as it should be', async () => {
     const wrong = { ...ucf, 'lists/testlist02.txt': '\nWalking/v_Walking_g01_c01.avi\n' }
     const root = await lay('ucf-wrong', { ...wrong, ...videos('a/v_JumpRope_g01_c01.avi') })
     await expect(made('ucf101', root)).rejects.toMatchObject({
@@ -75,7 +75,7 @@ describe('ucf101', () => {
   })
 })
 
-it('hmdb51 leaves out clips that are in no part, and tells files of one name by their folders', async () => {
+test('hmdb51 leaves out clips that are in no part, and tells files of one name by their folders', async () => {
   const split = (n: number) => ({
     [`splits/run_test_split${n}.txt`]: 'a (1).avi 1 \nb.avi 2 \nc.avi 0 \n',
     [`splits/sit_up_test_split${n}.txt`]: 'b.avi 1 \nd.avi 2 \n',
@@ -96,7 +96,7 @@ it('hmdb51 leaves out clips that are in no part, and tells files of one name by 
   expect(dataset.missing).toEqual(['d'])
 })
 
-it('ssv2 takes classes from templates, in the order of their numbers', async () => {
+test('ssv2 takes classes from templates, in the order of their numbers', async () => {
   const item = (id: string, template: string) => ({ id, label: 'x', template, placeholders: [] })
   const root = await lay('ssv2', {
     'labels/labels.json': JSON.stringify({ 'Turning something': '1', 'Moving something, up': '0' }),
@@ -115,7 +115,7 @@ it('ssv2 takes classes from templates, in the order of their numbers', async () 
   ])
 })
 
-it('kinetics names files by their seconds, and groups them by the video they are cut from', async () => {
+test('kinetics names files by their seconds, and groups them by the video they are cut from', async () => {
   const header = 'label,youtube_id,time_start,time_end,split\n'
   const root = await lay('kinetics', {
     'kinetics400_train.csv': `${header}"air drumming",-0abc_x,5,15,train\nzumba,-0abc_x,20,30,train\nzumba,gone,0,10,train\n`,
@@ -136,7 +136,7 @@ it('kinetics names files by their seconds, and groups them by the video they are
 })
 
 describe('a data set', () => {
-  it('without annotation files says which are missing; without its videos, so', async () => {
+  test('without annotation files says which are missing; without its videos, so', async () => {
     const empty = await lay('empty', videos('a.avi'))
     for (const name of officialNames)
       await expect(made(name, empty), name).rejects.toMatchObject({ code: 'DATASET_INCOMPLETE', exit: 'data' })
@@ -146,13 +146,13 @@ describe('a data set', () => {
     })
   })
 
-  it('with two files that could be meant is refused', async () => {
+  test('with two files that could be meant is refused', async () => {
     const root = await lay('two', { ...ucf, 'old/classInd.txt': '1 A\n', ...videos('v_JumpRope_g01_c01.avi') })
     await expect(made('ucf101', root)).rejects.toMatchObject({ code: 'DATASET_INVALID' })
     expect((await made('ucf101', root, path.join(root, 'lists'))).dataset.lists).toHaveLength(3)
   })
 
-  it('does not take the file of another class for a video that is missing', async () => {
+  test('does not take the file of another class for a video that is missing', async () => {
     const lists = (n: number) => ({
       [`run_test_split${n}.txt`]: 'a.avi 1\nb.avi 0\n',
       [`sit_test_split${n}.txt`]: 'b.avi 2\nc.avi 1\nc.avi 1\n',
@@ -164,7 +164,7 @@ describe('a data set', () => {
     expect(dataset.missing).toEqual(['b'])
   })
 
-  it.each([
+  test.each([
     ['two parts', 'a.avi 1\na.avi 2\n', 'run (train) and run (test)'],
     ['two classes', 'c.avi 1\n', 'run (train) and sit (train)'],
   ])('with a video of %s is refused: no command reads such a list', async (name, run, told) => {
@@ -175,7 +175,7 @@ describe('a data set', () => {
     })
   })
 
-  it('replaces its own lists and no others', async () => {
+  test('replaces its own lists and no others', async () => {
     const root = await lay('own', { ...ucf, ...videos('v_JumpRope_g01_c01.avi') })
     await made('ucf101', root)
     const { out } = await made('ucf101', root)

@@ -1,7 +1,7 @@
 /** Ranks meet in one process, over real sockets of this machine. */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { VideoMaeError } from '../../core/errors.ts'
 import { freePort } from '../free-port.ts'
 import { type Meeting, type MeetingOptions, meet } from './meeting.ts'
@@ -40,7 +40,7 @@ async function stranger(port: number, says: string | Uint8Array): Promise<Socket
 }
 
 describe('ranks that meet', () => {
-  it('all have the id of rank 0, in whatever order they come, and nothing foreign is taken for a rank or an id', async () => {
+  test('all have the id of rank 0, in whatever order they come, and nothing foreign is taken for a rank or an id', async () => {
     const port = await freePort()
     const others = [2, 1].map((rank) => comes(port, rank))
     const first = comes(port, 0)
@@ -57,7 +57,7 @@ describe('ranks that meet', () => {
     await Promise.all(strangers.map((socket) => socket.closed || once(socket.resume(), 'close')))
   })
 
-  it('that do not come are named, on every rank that is there', async () => {
+  test('that do not come are named, on every rank that is there', async () => {
     const port = await freePort()
     const both = await Promise.allSettled([comes(port, 0, { timeoutSeconds: 1 }), comes(port, 2)])
     for (const each of both)
@@ -69,13 +69,13 @@ describe('ranks that meet', () => {
       })
   })
 
-  it('wait for rank 0 no longer than that, and say where they looked', async () => {
+  test('wait for rank 0 no longer than that, and say where they looked', async () => {
     const port = await freePort()
     const message = expect.stringMatching(/rank 1 of 3 on \S+ did not reach it: connect ECONNREFUSED/)
     await expect(comes(port, 1, { timeoutSeconds: 0.5 })).rejects.toMatchObject({ code: 'RANKS_MISSING', message })
   })
 
-  it('do not take the answer of another program for an id', async () => {
+  test('do not take the answer of another program for an id', async () => {
     const server = createServer((socket) => socket.write(Buffer.alloc(512, 7))).listen(0, '127.0.0.1')
     await once(server, 'listening')
     const { port } = server.address() as AddressInfo
@@ -84,7 +84,7 @@ describe('ranks that meet', () => {
     server.close()
   })
 
-  it('end together where one of them cannot join, with its name', async () => {
+  test('end together where one of them cannot join, with its name', async () => {
     const port = await freePort()
     const error = new VideoMaeError('Expected NCCL.', {
       code: 'NCCL_UNAVAILABLE',
@@ -100,7 +100,7 @@ describe('ranks that meet', () => {
     expect(second).toMatchObject({ reason: error })
   })
 
-  it('need a free port', async () => {
+  test('need a free port', async () => {
     const server = createServer().listen(0, '127.0.0.1')
     await once(server, 'listening')
     const { port } = server.address() as AddressInfo
@@ -120,7 +120,7 @@ describe('ranks that have met', () => {
     return { ended, lines: met.map(({ line }) => line) }
   }
 
-  it('end with the code of the one that fails', async () => {
+  test('end with the code of the one that fails', async () => {
     const { ended, lines } = await three()
     await lines[1].end(3)
     await vi.waitFor(() => {
@@ -129,7 +129,7 @@ describe('ranks that have met', () => {
     expect(ended[1]).not.toHaveBeenCalled()
   })
 
-  it('end where one is gone without a word, and say which', async () => {
+  test('end where one is gone without a word, and say which', async () => {
     const port = await freePort()
     const [first, second] = [vi.fn(), vi.fn()]
     const met = [comes(port, 0, { onEnd: first }), comes(port, 1, { onEnd: second })]
@@ -144,7 +144,7 @@ describe('ranks that have met', () => {
     })
   })
 
-  it('leave one after the other, which ends none', async () => {
+  test('leave one after the other, which ends none', async () => {
     const { ended, lines } = await three()
     for (const rank of [1, 0, 2]) {
       lines[rank].leave()
@@ -154,7 +154,7 @@ describe('ranks that have met', () => {
   })
 })
 
-it('messages are read in whatever pieces they come', () => {
+test('messages are read in whatever pieces they come', () => {
   const all = Buffer.concat([encodeMessage('id', id), encodeMessage('end', '', 130)])
   const reader = new MessageReader()
   const expected = [

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { presetConfiguration } from '../../model/presets.ts'
 import { buildPretrainProgram } from '../../model/pretrain.ts'
 import { collectStates } from '../check.ts'
@@ -13,7 +13,7 @@ const { programs } = buildPretrainProgram({
 })
 
 describe('the memory of a ViT-S pretraining step', () => {
-  it.each(['float32', 'bfloat16'] as const)('in %s shrinks with what is recomputed', (precision) => {
+  test.each(['float32', 'bfloat16'] as const)('in %s shrinks with what is recomputed', (precision) => {
     const context = { precision, multiprocessors: 132, sharedMemoryPerBlock: 227 << 10, supportsMatmul: () => true }
     const [none, cheap, blocks] = (['none', 'cheap', 'blocks'] as const).map(
       (mode) => planSession(programs, collectStates(programs), context, mode).need,

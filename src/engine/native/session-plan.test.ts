@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest'
+import { expect, test } from 'vitest'
 import { presetConfiguration } from '../../model/presets.ts'
 import { buildPretrainProgram } from '../../model/pretrain.ts'
 import { planSession } from './session-plan.ts'
@@ -11,7 +11,7 @@ const { programs } = buildPretrainProgram({
   optimizer: {},
 })
 
-it.each([
+test.each([
   ['float32', ['panels']],
   ['bfloat16', ['panels', 'transposedPanels']],
 ] as const)(

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { resolveConfiguration } from '../../model/configuration.ts'
 import { buildPretrainProgram } from '../../model/pretrain.ts'
 import { lowerProgram } from '../cuda/lowering/lower-program.ts'
@@ -38,16 +38,16 @@ function peak(list: readonly Lifetime[]): number {
 }
 
 describe('memory plan', () => {
-  it('never lets values that live at the same time overlap', () => {
+  test('never lets values that live at the same time overlap', () => {
     fc.assert(fc.property(lives, expectNoOverlap), { seed: 1, numRuns: 300 })
   })
 
-  it('gives memory that is free again to later values', () => {
+  test('gives memory that is free again to later values', () => {
     const chain = Array.from({ length: 50 }, (_, i): Lifetime => ({ value: i, first: i, last: i + 1, bytes: 4096 }))
     expect(planMemory(chain).bytes).toBe(2 * 4096)
   })
 
-  it.each(['float32', 'bfloat16'] as const)(
+  test.each(['float32', 'bfloat16'] as const)(
     'of a whole ViT-S pretraining step in %s stays near the peak',
     (precision) => {
       const configuration = resolveConfiguration({

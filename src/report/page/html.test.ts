@@ -1,36 +1,36 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { digest, html, isolated, renderHtml, shortened, shortenedApart, visible } from './html.ts'
 
 describe('html', () => {
-  it('escapes every value, in content and in attributes', () => {
+  test('escapes every value, in content and in attributes', () => {
     const value = `<a href="x" title='y'>&amp;</a>`
     const escaped = '&lt;a href=&quot;x&quot; title=&#39;y&#39;&gt;&amp;amp;&lt;/a&gt;'
     expect(renderHtml(html`<p title="${value}">${value}</p>`)).toBe(`<p title="${escaped}">${escaped}</p>`)
     expect(renderHtml(html`${[value, [html`<b>${value}</b>`]]}`)).toBe(`${escaped}<b>${escaped}</b>`)
   })
 
-  it('keeps templates as they are, prints numbers, and nothing for what is absent', () => {
+  test('keeps templates as they are, prints numbers, and nothing for what is absent', () => {
     expect(renderHtml(html`<p>${html`<b>1</b>`}${2}${null}${undefined}${false}${''}</p>`)).toBe('<p><b>1</b>2</p>')
   })
 
-  it('does not take an object that looks like markup for markup', () => {
+  test('does not take an object that looks like markup for markup', () => {
     const forged = JSON.parse('{"markup": "<b>", "text": "<b>"}')
     expect(() => renderHtml(html`${forged}`)).toThrow()
   })
 })
 
 describe('text', () => {
-  it('shows what cannot be seen', () => {
+  test('shows what cannot be seen', () => {
     expect(visible('a\u202eb\nc\0d\ud800e\ufefff')).toBe('a\\u202eb\\nc\\u0000d\\ud800e\\ufefff')
     expect(visible('naïve 日本 😀 ع')).toBe('naïve 日本 😀 ع')
   })
 
-  it('is cut between characters', () => {
+  test('is cut between characters', () => {
     expect(shortened('😀😀😀😀', 3)).toBe('😀😀…')
     expect(shortened('abc', 3)).toBe('abc')
   })
 
-  it('that has to be cut stays different', () => {
+  test('that has to be cut stays different', () => {
     expect(shortenedApart(['abcdefghijkl', 'x'], 8)).toEqual(['abcdefg…', 'x'])
     expect(shortenedApart(['runs/first-1', 'runs/first-2', 'a'], 8)).toEqual(['…1', '…2', 'a'])
     const sweep = ['ratio-0.75-rate-1e-4-seed-1', 'ratio-0.75-rate-1e-4-seed-2', 'ratio-0.9-rate-1e-4-seed-1']
@@ -40,11 +40,11 @@ describe('text', () => {
     expect(shortenedApart(['same', 'same'], 8)).toEqual(['same', 'same'])
   })
 
-  it('from right to left does not reorder what stands next to it', () => {
+  test('from right to left does not reorder what stands next to it', () => {
     expect(renderHtml(isolated('חתול'))).toBe('<bdi>חתול</bdi>')
   })
 
-  it('of a digest stays the same when it is copied', () => {
+  test('of a digest stays the same when it is copied', () => {
     const text = '0123456789abcdef'.repeat(4)
     expect(renderHtml(digest(text)).replaceAll(/<[^>]+>/g, '')).toBe(text)
   })

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { renderHtml } from './html.ts'
 import { stylesheet } from './stylesheet.ts'
 
@@ -46,7 +46,7 @@ describe.each([
   ['dark', dark],
   ['print', { ...light, ...print }],
 ])('colors: %s', (_, scheme) => {
-  it('text can be read on what it stands on', () => {
+  test('text can be read on what it stands on', () => {
     const pairs = [
       ...['ink', 'ink-2', 'link'].map((name) => [name, 'paper']),
       ...['ink', 'ink-2'].map((name) => [name, 'soft']),
@@ -56,7 +56,7 @@ describe.each([
       expect(contrast(scheme[ink], scheme[ground]), `${ink} on ${ground}`).toBeGreaterThanOrEqual(4.5)
   })
 
-  it('numbers can be read on every shade of their cell', () => {
+  test('numbers can be read on every shade of their cell', () => {
     const [, strongest] = /rgb\(var\(--heat\) \/ calc\(([\d.]+) \* var\(--shade\)\)\)/.exec(text) ?? []
     for (let shade = 0; shade <= 1; shade += 0.05)
       expect(
@@ -65,12 +65,12 @@ describe.each([
       ).toBeGreaterThanOrEqual(4.5)
   })
 
-  it('curves and axes can be seen', () => {
+  test('curves and axes can be seen', () => {
     for (const name of ['s0', 's1', 's2', 's3', 's4', 's5', 'ink-2'])
       expect(contrast(scheme[name], scheme.paper), name).toBeGreaterThanOrEqual(3)
   })
 })
 
-it('nothing is loaded', () => {
+test('nothing is loaded', () => {
   expect(text).not.toMatch(/url\(|@import|https?:|@font-face/)
 })

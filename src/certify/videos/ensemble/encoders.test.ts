@@ -1,7 +1,7 @@
 import { appendFileSync, mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, expect, it } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { sampleEnsemble } from '../../../../scripts/support/fuzzing/ensemble-format.ts'
 import { resolveConfiguration } from '../../../model/configuration.ts'
 import { initialize } from '../../../model/initialize.ts'
@@ -15,7 +15,7 @@ import { openSources } from './encoders.ts'
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-ensemble-encoders-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-it('an older checkpoint in the place of a damaged one is no other encoder without a word: the damaged file is named', async () => {
+test('an older checkpoint in the place of a damaged one is no other encoder without a word: the damaged file is named', async () => {
   const run = new RunDirectory(folder)
   const size = { width: 8, depth: 1, heads: 1 }
   const configuration = resolveConfiguration({ imageSize: 16, frames: 2, patch: 8, encoder: size, decoder: size })

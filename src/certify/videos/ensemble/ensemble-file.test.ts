@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { sampleEnsemble } from '../../../../scripts/support/fuzzing/ensemble-format.ts'
 import type { EnsembleDescription } from './description.ts'
 import { readEnsemble, type StoredEnsemble, writeEnsemble } from './ensemble-file.ts'
@@ -27,7 +27,7 @@ function voting(votes: readonly number[], change: Partial<EnsembleDescription> =
 }
 
 describe('an ensemble file', () => {
-  it('gives back what was written, and the same bytes for the same ensemble', async () => {
+  test('gives back what was written, and the same bytes for the same ensemble', async () => {
     const written = sampleEnsemble()
     const digest = await writeEnsemble(file, written)
     const bytes = readFileSync(file)
@@ -41,7 +41,7 @@ describe('an ensemble file', () => {
     expect(readFileSync(file).equals(bytes)).toBe(true)
   })
 
-  it('is refused where any byte of its numbers or its claim has changed', async () => {
+  test('is refused where any byte of its numbers or its claim has changed', async () => {
     await writeEnsemble(file, sampleEnsemble())
     const whole = readFileSync(file)
     const claim = whole.indexOf('any r units')
@@ -56,7 +56,7 @@ describe('an ensemble file', () => {
   const { encoder } = sampleEnsemble().description.threat
   const perGroup = { ...encoder, trust: 'per_group' } as const
   const spread = { rules: ['fa'], partitions: 3, spread: 2, offsets: [1, 4] } as Partial<EnsembleDescription>
-  it.each<[field: string, change: Partial<EnsembleDescription>]>([
+  test.each<[field: string, change: Partial<EnsembleDescription>]>([
     ['schema', { schema: 'videomae.ensemble/2' as 'videomae.ensemble/1' }],
     ['partitions', { partitions: 5 }],
     ['rules', { rules: ['dpa', 'fa'] }],
@@ -87,7 +87,7 @@ describe('an ensemble file', () => {
     })
   })
 
-  it('is refused where a number is none', async () => {
+  test('is refused where a number is none', async () => {
     const ensemble = sampleEnsemble()
     const refused = (what: RegExp) => expect(readEnsemble(file)).rejects.toThrow(what)
     ensemble.heads.weights[4] = Number.NaN
@@ -114,7 +114,7 @@ describe('an ensemble file', () => {
 
 describe('votes', () => {
   const row = [Float32Array.of(1)]
-  it('go to the smaller class where they are equal, and learners without samples abstain', async () => {
+  test('go to the smaller class where they are equal, and learners without samples abstain', async () => {
     const [voted] = await voteOnRows(voting([1, 1, 0, 0, -1, -1]), 'dpa', [row])
     expect(voted.certificate).toEqual({ prediction: 0, radius: 0, rivals: [1], abstentions: 2 })
     expect([...voted.counts]).toEqual([2, 2, 0])
@@ -123,21 +123,24 @@ describe('votes', () => {
     expect(led.certificate).toEqual({ prediction: 2, radius: 1, rivals: [0], abstentions: 1 })
   })
 
-  it.each(['dpa', 'roe'] as const)('that are no numbers name the file, the learner and the class: %s', async (rule) => {
-    const ensemble = sampleEnsemble()
-    // Class 1 of learner 2, which has no samples of it: features add up to infinity, the bias takes it away again.
-    ensemble.heads.weights.set([3e38, 3e38, Number.NEGATIVE_INFINITY], (2 * 3 + 1) * 3)
-    ensemble.heads.knows[2 * 3 + 1] = 0
-    await writeEnsemble(file, ensemble)
-    const read = await readEnsemble(file)
-    await expect(voteOnRows(read, rule, [[Float32Array.of(3, 3)]])).rejects.toMatchObject({
-      code: 'OUTPUT_NOT_FINITE',
-      message: expect.stringMatching(/ensemble\.safetensors.* class 1 by base classifier 2 is NaN.*tensor heads/),
-    })
-    expect(await voteOnRows(read, rule, [[Float32Array.of(-3, -3)]])).toHaveLength(1)
-  })
+  test.each(['dpa', 'roe'] as const)(
+    'that are no numbers name the file, the learner and the class: %s',
+    async (rule) => {
+      const ensemble = sampleEnsemble()
+      // Class 1 of learner 2, which has no samples of it: features add up to infinity, the bias takes it away again.
+      ensemble.heads.weights.set([3e38, 3e38, Number.NEGATIVE_INFINITY], (2 * 3 + 1) * 3)
+      ensemble.heads.knows[2 * 3 + 1] = 0
+      await writeEnsemble(file, ensemble)
+      const read = await readEnsemble(file)
+      await expect(voteOnRows(read, rule, [[Float32Array.of(3, 3)]])).rejects.toMatchObject({
+        code: 'OUTPUT_NOT_FINITE',
+        message: expect.stringMatching(/ensemble\.safetensors.* class 1 by base classifier 2 is NaN.*tensor heads/),
+      })
+      expect(await voteOnRows(read, rule, [[Float32Array.of(-3, -3)]])).toHaveLength(1)
+    },
+  )
 
-  it('are counted by the rule: a poison of two learners weighs more', async () => {
+  test('are counted by the rule: a poison of two learners weighs more', async () => {
     const finite = { rules: ['fa'], partitions: 3, spread: 2, offsets: [0, 1] } as Partial<EnsembleDescription>
     const [voted] = await voteOnRows(voting([2, 2, 2, 2, 2, 2], finite), 'fa', [row])
     // A lead of 6 over class 0, with ties for it: one partition takes 4 of it away, two take all.
@@ -146,7 +149,7 @@ describe('votes', () => {
     expect(disjoint.certificate).toMatchObject({ prediction: 2, radius: 2 })
   })
 
-  it('of each encoder group are on the features of its own encoder', async () => {
+  test('of each encoder group are on the features of its own encoder', async () => {
     const grouped = { rules: ['groups'], groups: 2 } as Partial<EnsembleDescription>
     const { description, heads } = voting([0, 0, 0, 0, 0, 0], grouped)
     // By the sign of the feature: class 2 above 0, class 1 below.

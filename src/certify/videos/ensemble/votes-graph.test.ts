@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { RandomStream } from '../../../core/random.ts'
 import { loadRuntime } from '../../../engine/onnx/runtime.ts'
 import { writeModel } from '../../../format/onnx.ts'
@@ -43,14 +43,14 @@ describe('votes of the graph', () => {
     ...{ head: { kind: 'ridge', lambda: 1, scaling }, classes, width, learners, weights, knows },
   })
 
-  it('follow the program where scores tie, a class is not known, or a learner knows none', async () => {
+  test('follow the program where scores tie, a class is not known, or a learner knows none', async () => {
     const { found, expected } = await both(heads('none'), null, features)
     expect(found).toEqual(expected)
     expect(found.filter((vote) => vote === classes).length).toBeGreaterThanOrEqual(2 * rows)
     expect(new Set(found).size).toBe(classes + 1)
   })
 
-  it('follow the program on rows of unit length, a zero row too, and on scaled ones', async () => {
+  test('follow the program on rows of unit length, a zero row too, and on scaled ones', async () => {
     const unit = await both(
       heads('unit'),
       null,

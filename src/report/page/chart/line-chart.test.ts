@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { renderHtml } from '../html.ts'
 import { drawIntervals } from './interval-chart.ts'
 import { spread } from './labels.ts'
@@ -31,7 +31,7 @@ const chart = (more: Partial<LineChart> = {}): LineChart => ({
 const textsOf = (svg: string): string[] => [...svg.matchAll(/<text[^>]*>([^<]*)<\/text>/g)].map(([, text]) => text)
 
 describe('line charts', () => {
-  it('have axes with names and round marks, and label every curve', () => {
+  test('have axes with names and round marks, and label every curve', () => {
     for (const layout of ['wide', 'narrow'] as const) {
       const texts = textsOf(renderHtml(drawLineChart(chart(), 'what it shows', layout)))
       for (const text of ['step', 'share', '0 %', '100 %', '0', '1', '4', 'a', 'b']) expect(texts).toContain(text)
@@ -39,7 +39,7 @@ describe('line charts', () => {
     }
   })
 
-  it('mark the end of a curve that ends before the others, and of no other', () => {
+  test('mark the end of a curve that ends before the others, and of no other', () => {
     const ends = (length: number) => {
       const curves = [length, 100].map((to, i) => ({ name: `${i}`, points: [[0, 1] as const, [to, 0.5] as const] }))
       return renderHtml(drawLineChart(chart({ curves }), 'text', 'wide')).match(/class="dot s\d"/g)
@@ -48,7 +48,7 @@ describe('line charts', () => {
     expect(ends(100)).toBeNull()
   })
 
-  it('place values where the axes say', () => {
+  test('place values where the axes say', () => {
     const svg = renderHtml(
       drawLineChart(
         chart({
@@ -74,7 +74,7 @@ describe('line charts', () => {
     expect([x0, x1]).toEqual(marks)
   })
 
-  it('of many points keep the highest and the lowest', () => {
+  test('of many points keep the highest and the lowest', () => {
     const points = Array.from(
       { length: 50_000 },
       (_, i) => [i, i === 20_123 ? 0.99 : i === 30_001 ? 0.01 : 0.5] as const,
@@ -89,7 +89,7 @@ describe('line charts', () => {
     expect(Math.max(...spiked)).toBeGreaterThan(Math.max(...flat) + 50)
   })
 
-  it('draw one point, equal values, and nothing that is not a number', () => {
+  test('draw one point, equal values, and nothing that is not a number', () => {
     for (const points of [
       [[3, 7]],
       [
@@ -112,7 +112,7 @@ describe('line charts', () => {
   })
 })
 
-it('labels keep their distance, their order and the bounds', () => {
+test('labels keep their distance, their order and the bounds', () => {
   const heights = spread([50, 50, 52, 10, 99], 17, [0, 100])
   const sorted = [...heights].sort((a, b) => a - b)
   for (let i = 1; i < sorted.length; i++) expect(sorted[i] - sorted[i - 1]).toBeGreaterThanOrEqual(17)
@@ -122,13 +122,13 @@ it('labels keep their distance, their order and the bounds', () => {
   expect(heights[0]).toBeLessThan(heights[1])
 })
 
-it('scales begin at zero unless they are to be tight', () => {
+test('scales begin at zero unless they are to be tight', () => {
   expect(scaleOf([3, 9], { label: '' }, 0, 100).pixelsOf(0)).toBe(0)
   expect(scaleOf([3, 9], { label: '', tight: true }, 0, 100).low).toBeGreaterThan(0)
   expect(scaleOf([0.00004], { label: '' }, 0, 1).ticks.map(({ text }) => text)).toContain('1e-5')
 })
 
-it('intervals are between the marks of their axis', () => {
+test('intervals are between the marks of their axis', () => {
   const row = { name: 'top-1', value: 0.5, low: 0.25, high: 0.75, text: '50 %' }
   const svg = renderHtml(drawIntervals([row], [{ name: 'chance', value: 0.25 }], 'text', 'wide'))
   const mark = (share: number) => new RegExp(`<text x="([\\d.]+)"[^>]*>${share} %<`).exec(svg)?.[1]
