@@ -1,5 +1,5 @@
 /** Which samples each learner of an ensemble is trained on. All that a learner ever hears of is in its row of this. */
-import { bucketsOfLearner } from '../rules/spread.ts'
+import { bucketsOfLearner, learnersOn } from '../rules/spread.ts'
 import { assignBuckets, type BucketAssignment } from './buckets.ts'
 import type { SampleSet } from './feature-set.ts'
 import { checkEnsemblePlan, type EnsemblePlan, spreadOfPlan } from './learners.ts'
@@ -47,15 +47,20 @@ function withKnown<Set extends SampleSet>(layout: Omit<EnsembleLayout<Set>, 'kno
   const { buckets, order, starts } = assignment
   const classes = set.classNames.length
   const knows = new Uint8Array(learners * classes)
-  for (let learner = 0; learner < learners; learner++) {
-    for (const bucket of bucketsOfLearner(learner, buckets, offsets))
-      for (let at = starts[bucket]; at < starts[bucket + 1]; at++) knows[learner * classes + set.labels[order[at]]] = 1
+  for (let bucket = 0; bucket < buckets; bucket++) {
+    const labels = new Set(Array.from(order.subarray(starts[bucket], starts[bucket + 1]), (row) => set.labels[row]))
+    if (labels.size === 0) continue
+    for (const learner of learnersOn(bucket, buckets, learners, offsets))
+      for (const label of labels) knows[learner * classes + label] = 1
   }
   return { ...layout, knows }
 }
 
 /** Rows of a learner, bucket by bucket, in canonical order. */
-export function rowsOfLearner({ assignment, offsets }: EnsembleLayout<SampleSet>, learner: number): number[] {
+export function rowsOfLearner(
+  { assignment, offsets }: Pick<EnsembleLayout<SampleSet>, 'assignment' | 'offsets'>,
+  learner: number,
+): number[] {
   const { buckets, order, starts } = assignment
   return bucketsOfLearner(learner, buckets, offsets).flatMap((bucket) => [
     ...order.subarray(starts[bucket], starts[bucket + 1]),

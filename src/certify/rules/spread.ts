@@ -36,6 +36,26 @@ export function bucketsOfLearner(learner: number, buckets: number, offsets: read
   return offsets.map((offset) => (learner - offset + buckets) % buckets).sort((a, b) => a - b)
 }
 
+/**
+ * Learners that are trained on a bucket: the inverse of `bucketsOfLearner`, in no order. What asks this of the buckets that have a
+ * sample is done in time, also where learners are millions and nearly all of them have none.
+ */
+export function learnersOn(bucket: number, buckets: number, learners: number, offsets: readonly number[]): number[] {
+  const found: number[] = []
+  for (const offset of offsets)
+    for (let learner = (bucket + offset) % buckets; learner < learners; learner += buckets) found.push(learner)
+  return found
+}
+
+/** @returns [learners] samples of each learner, from those of each bucket */
+export function learnerSizes(sizes: ArrayLike<number>, learners: number, offsets: readonly number[]): Float64Array {
+  const sums = new Float64Array(learners)
+  for (let bucket = 0; bucket < sizes.length; bucket++)
+    if (sizes[bucket] !== 0)
+      for (const learner of learnersOn(bucket, sizes.length, learners, offsets)) sums[learner] += sizes[bucket]
+  return sums
+}
+
 /** Learners that bucket j reaches, ascending: (j + offset) mod kd. */
 export function learnersOfBucket(bucket: number, learners: number, offsets: readonly number[]): number[] {
   return offsets.map((offset) => (bucket + offset) % learners).sort((a, b) => a - b)

@@ -3,7 +3,7 @@ import { bucketRule, poisonUnit } from '../ensemble/buckets.ts'
 import { ensembleWarnings } from '../ensemble/ensemble-facts.ts'
 import { bucketOfDigest, sha256 } from '../ensemble/hash.ts'
 import { looksIntoHeads, needsGroups, needsPeriods } from '../rules/list.ts'
-import { bucketsOfLearner, spreadOffsets } from '../rules/spread.ts'
+import { learnerSizes, spreadOffsets } from '../rules/spread.ts'
 import type { Differences } from './differences.ts'
 import type { Recount } from './recount.ts'
 import type { ReadBuckets, ReadCertificate, ReadRun } from './schema.ts'
@@ -127,10 +127,8 @@ function compareSizes(
     periods === undefined
       ? run.offsets
       : Array.from({ length: periods.coverage }, (_, i) => (sizes.length - i) % sizes.length)
-  const rows = Array.from({ length: learners }, (_, learner) =>
-    bucketsOfLearner(learner, sizes.length, offsets).reduce((sum, bucket) => sum + sizes[bucket], 0),
-  )
-  const sorted = rows.toSorted((a, b) => a - b)
+  const rows = learnerSizes(sizes, learners, offsets)
+  const sorted = rows.toSorted()
   const empty = rows.filter((count) => count === 0).length
   differences.compare(`${at}emptyLearners`, run.emptyLearners, empty, about)
   differences.compare(

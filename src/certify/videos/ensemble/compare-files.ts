@@ -6,7 +6,7 @@ import { sha256 } from '../../ensemble/hash.ts'
 import { digestOfHead } from '../../ensemble/heads/head-digest.ts'
 import { runName } from '../../files/certificate-file.ts'
 import { looksIntoHeads } from '../../rules/list.ts'
-import { bucketsOfLearner } from '../../rules/spread.ts'
+import { learnerSizes } from '../../rules/spread.ts'
 import { bucketCount } from '../../verify/buckets.ts'
 import type { Differences } from '../../verify/differences.ts'
 import { readBuckets } from '../../verify/read-files.ts'
@@ -104,9 +104,13 @@ function compareHeads(
       : Array.from({ length: periods.coverage }, (_, i) => (sizes.length - i) % sizes.length)
   const job = { ...heads, classNames: description.classNames }
   const length = classes * (width + 1)
+  const samplesOf = learnerSizes(sizes, learners, offsets)
   const digests = Array.from({ length: learners }, (_, learner) => {
-    const samples = bucketsOfLearner(learner, sizes.length, offsets).reduce((sum, bucket) => sum + sizes[bucket], 0)
-    return digestOfHead(job, { learner, samples }, weights.subarray(learner * length, (learner + 1) * length))
+    return digestOfHead(
+      job,
+      { learner, samples: samplesOf[learner] },
+      weights.subarray(learner * length, (learner + 1) * length),
+    )
   })
   differences.compare(`${ensemble?.file}: digest of its weights`, sha256(digests.join('\n')), learnersDigest, {
     run: runName(run),

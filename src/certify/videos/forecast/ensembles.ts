@@ -1,13 +1,13 @@
 /** The base learners that a certification would train: how many, on how much, and what radius they can give at most. */
 import type { Ensemble } from '../../certify-plan.ts'
 import { assignBuckets, type BucketAssignment } from '../../ensemble/buckets.ts'
-import { ensembleFacts, ensembleWarnings } from '../../ensemble/ensemble-facts.ts'
+import { ensembleFacts, ensembleWarnings, samplesOver } from '../../ensemble/ensemble-facts.ts'
 import type { SampleSet } from '../../ensemble/feature-set.ts'
 import { spreadOfPlan } from '../../ensemble/learners.ts'
 import { emptyBallots } from '../../rules/ballot.ts'
 import { certifyBallots, ruleOptions } from '../../rules/certify-ballots.ts'
 import { needsRankings, type Rule } from '../../rules/list.ts'
-import { bucketsOfLearner } from '../../rules/spread.ts'
+import { learnerSizes } from '../../rules/spread.ts'
 import { otherClasses } from '../../threat/class-names.ts'
 
 /** Counts of training videos over the base learners of an ensemble. */
@@ -51,19 +51,22 @@ export function plannedEnsemble(set: SampleSet, ensemble: Ensemble): PlannedEnse
   const { buckets, offsets } = spreadOfPlan(plan)
   const assignment = assignBuckets(set, { by, buckets, periods, groups })
   const facts = ensembleFacts(set, { assignment, offsets, learners })
-  const counts = countsOf(set, assignment, learners, offsets)
-  const silent = counts.map((of) => of.every((count) => count === 0))
-  const perClass = set.classNames.flatMap((label, c) =>
-    otherClasses.includes(label) ? [] : [[label, spreadOf(counts.map((of) => of[c]))] as const],
+  const { starts } = assignment
+  const sizes = learnerSizes(
+    Int32Array.from({ length: buckets }, (_, bucket) => starts[bucket + 1] - starts[bucket]),
+    ...([learners, offsets] as const),
   )
-  const radii = rules.map((rule) => [rule, largestRadius(rule, set.classNames, silent, { offsets, groups, periods })])
+  const perClass = set.classNames.flatMap((label, c) =>
+    otherClasses.includes(label) ? [] : [[label, countsOf(set, assignment, { learners, offsets, label: c })] as const],
+  )
+  const radii = rules.map((rule) => [rule, largestRadius(rule, set.classNames, sizes, { offsets, groups, periods })])
   return {
     ensemble,
     assignment,
     offsets,
     forecast: {
       ...{ name, partitions: k, spread: d, learners, models: learners * seeds },
-      samples: spreadOf(counts.map((of) => of.reduce((sum, count) => sum + count, 0))),
+      samples: facts.samples,
       perClass: Object.fromEntries(perClass),
       emptyLearners: facts.emptyLearners,
       singleClassLearners: facts.singleClassLearners,
@@ -73,48 +76,36 @@ export function plannedEnsemble(set: SampleSet, ensemble: Ensemble): PlannedEnse
   }
 }
 
-/** [learners][classes] training videos. */
+/** Training videos of a class in each learner. */
 function countsOf(
   set: SampleSet,
   { buckets, bucketOf }: BucketAssignment,
-  learners: number,
-  offsets: readonly number[],
-): number[][] {
-  const classes = set.classNames.length
-  const inBucket = Array.from({ length: buckets }, () => new Array<number>(classes).fill(0))
-  for (const [row, bucket] of bucketOf.entries()) if (bucket >= 0) inBucket[bucket][set.labels[row]]++
-  return Array.from({ length: learners }, (_, learner) => {
-    const sum = new Array<number>(classes).fill(0)
-    for (const bucket of bucketsOfLearner(learner, buckets, offsets))
-      for (let c = 0; c < classes; c++) sum[c] += inBucket[bucket][c]
-    return sum
-  })
-}
-
-function spreadOf(values: readonly number[]): SampleCounts {
-  const sorted = values.toSorted((a, b) => a - b)
-  return {
-    fewest: sorted[0],
-    median: sorted[Math.floor((sorted.length - 1) / 2)],
-    most: sorted[sorted.length - 1],
-  }
+  {
+    learners,
+    offsets,
+    label,
+  }: { readonly learners: number; readonly offsets: readonly number[]; readonly label: number },
+): SampleCounts {
+  const inBucket = new Int32Array(buckets)
+  for (const [row, bucket] of bucketOf.entries()) if (bucket >= 0 && set.labels[row] === label) inBucket[bucket]++
+  return samplesOver(learnerSizes(inBucket, learners, offsets))
 }
 
 /** By the rule itself, on ballots that agree: for the first class, which wins ties against all that are not placeholders. */
 function largestRadius(
   rule: Rule,
   classNames: readonly string[],
-  silent: readonly boolean[],
+  sizes: ArrayLike<number>,
   ensemble: Omit<Parameters<typeof ruleOptions>[1], 'groups'> & { readonly groups?: number },
 ): number {
   const classes = classNames.length
   const winner = classNames.findIndex((name) => !otherClasses.includes(name))
   const ranking = [winner, ...Array.from({ length: classes }, (_, c) => c).filter((c) => c !== winner)]
   const places = needsRankings(rule) ? classes : 1
-  const ballots = emptyBallots(1, silent.length, classes, places)
-  for (const [learner, none] of silent.entries())
+  const ballots = emptyBallots(1, sizes.length, classes, places)
+  for (let learner = 0; learner < sizes.length; learner++)
     for (let place = 0; place < places; place++)
-      ballots.ranks[learner * places + place] = none ? classes : ranking[place]
+      ballots.ranks[learner * places + place] = sizes[learner] === 0 ? classes : ranking[place]
   const [certificate] = certifyBallots(ballots, ruleOptions(rule, ensemble))
   return certificate.radius
 }

@@ -84,10 +84,15 @@ export async function forecastCertification(job: CertifyVideosJob): Promise<Cert
   requireFilledLearners(split.train.length, learners, reach)
   const set = videoSetOf(split.train, classes)
   const statement = threatOfVideos(checkThreat(set, by, rules, { threat, encoder }), plan, videos)
-  const planned = ensemblesOf({
+  const planned: PlannedEnsemble[] = []
+  for (const ensemble of ensemblesOf({
     ...{ by, partitions, rules, spread, groups, seed: job.seed, seeds: seedsPerPartition, periods: plan.periods },
     threat: { threat, encoder },
-  }).map((ensemble) => plannedEnsemble(set, ensemble))
+  })) {
+    await new Promise(setImmediate) // lets signals through
+    job.signal?.throwIfAborted()
+    planned.push(plannedEnsemble(set, ensemble))
+  }
   const ensembles: CertificationForecast['ensembles'][number][] = []
   for (const each of planned) ensembles.push({ ...each.forecast, ...(await timesOf(each, plan, job)) })
   const width = isHeadKind(learner.kind) ? Math.max(...plan.sources.map(widthOf)) : null

@@ -4,8 +4,9 @@ import { makeTemporaryFolder } from '../../../core/make-folder.ts'
 import { RandomStream } from '../../../core/random.ts'
 import type { LabeledVideo } from '../../../dataset/dataset.ts'
 import type { FeatureSet, SampleSet, TestSet } from '../../ensemble/feature-set.ts'
+import { rowsOfLearner } from '../../ensemble/layout.ts'
 import type { LearnerFamily } from '../../ensemble/learners.ts'
-import { bucketsOfLearner } from '../../rules/spread.ts'
+import { learnerSizes } from '../../rules/spread.ts'
 import { storeFeatures } from '../feature-sets.ts'
 import type { FeatureSource } from '../feature-source.ts'
 import type { CertifyVideosOptions } from '../plan.ts'
@@ -76,16 +77,14 @@ export async function measureHeads(
   { assignment, offsets, forecast }: Pick<PlannedEnsemble, 'assignment' | 'offsets' | 'forecast'>,
   of: { readonly width: number; readonly clips: number; readonly inputs: number; readonly signal?: AbortSignal },
 ): Promise<{ readonly training: MeasuredWork; readonly votes: MeasuredWork }> {
-  const { buckets, starts, order } = assignment
+  const { buckets, starts } = assignment
   const { learners } = forecast
-  const rowsOf = (learner: number) =>
-    bucketsOfLearner(learner, buckets, offsets).flatMap((bucket) => [
-      ...order.subarray(starts[bucket], starts[bucket + 1]),
-    ])
-  const bySize = Array.from({ length: learners }, (_, learner) => rowsOf(learner))
-    .filter((rows) => rows.length > 0)
-    .sort((a, b) => a.length - b.length)
-  const chosen = evenly(bySize, sampleLearners)
+  const inBucket = Int32Array.from({ length: buckets }, (_, bucket) => starts[bucket + 1] - starts[bucket])
+  const sizes = learnerSizes(inBucket, learners, offsets)
+  const bySize = Int32Array.from(sizes.keys())
+    .filter((learner) => sizes[learner] > 0)
+    .sort((a, b) => sizes[a] - sizes[b] || a - b)
+  const chosen = evenly([...bySize], sampleLearners).map((learner) => rowsOfLearner({ assignment, offsets }, learner))
   const tests = Math.min(sampleInputs, of.inputs)
   const { samples, lists, test } = randomFeatures(set, chosen, { ...of, tests })
   const options = { threads: 1, signal: of.signal }
