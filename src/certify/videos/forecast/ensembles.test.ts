@@ -9,12 +9,13 @@ import { plannedEnsemble } from './ensembles.ts'
 import { measureHeads } from './measure.ts'
 
 const set = gaussians({ rows: 12, seed: 1 })
+const encoder = { digest: '0'.repeat(64), trust: 'fixed', labelsUsed: false, trainedOn: null } as const
 
 /** The only ensemble of K = 512 and d = 64, and how often a number of its spread is read. */
 function counted() {
   const [ensemble] = ensemblesOf({
     ...{ by: 'content', partitions: 512, rules: ['fa'], spread: 64 },
-    threat: { threat: 'label_flip', encoder: { trust: 'fixed' } },
+    threat: { threat: 'label_flip', encoder },
   })
   let reads = 0
   const offsets = new Proxy([...(ensemble.plan.offsets ?? [])], {
@@ -55,7 +56,7 @@ test('samples and classes of base learners are those of their buckets', () => {
   const rows = gaussians({ rows: 30, seed: 2 })
   const [{ plan }] = ensemblesOf({
     ...{ by: 'content', partitions: 10, rules: ['fa'], spread: 3 },
-    threat: { threat: 'label_flip', encoder: { trust: 'fixed' } },
+    threat: { threat: 'label_flip', encoder },
   })
   const { assignment, offsets, learners, knows } = layOut(rows, plan)
   const mine = Array.from({ length: learners }, (_, learner) =>
