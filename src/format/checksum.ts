@@ -3,6 +3,9 @@
 /** Key of the metadata with the SHA-256: 64 hexadecimal digits. docs/formats.md says of which bytes. */
 export const checksumKey = 'videomae.sha256'
 
+/** Key of the metadata of safetensors with the SHA-256 of the header: names, types, shapes and offsets of tensors, and the metadata. */
+export const headerChecksumKey = 'videomae.header_sha256'
+
 /** Digits in the place of a checksum while it is taken. */
 export const noChecksum = '0'.repeat(64)
 

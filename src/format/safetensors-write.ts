@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
-import { checksumKey } from './checksum.ts'
+import { checksumKey, headerChecksumKey, noChecksum } from './checksum.ts'
 import { bytesOf, elementCount, GatheringWriter, writeFully } from './file-bytes.ts'
 import { type SafetensorsDtype, safetensorsWidths, type TensorArray, type TensorInfo } from './safetensors-header.ts'
 
@@ -38,7 +38,10 @@ export async function writeSafetensors(
     for (const [key, value] of Object.entries(metadata)) {
       if (typeof value !== 'string') throw invalidArgument(`metadata.${key}`, 'a string', value)
     }
-    header[reservedName] = metadata
+    header[reservedName] =
+      metadata[checksumKey] === undefined
+        ? metadata
+        : { ...metadata, [checksumKey]: noChecksum, [headerChecksumKey]: noChecksum }
   }
   let offset = 0
   for (const { name, dtype, shape } of entries) {
@@ -60,8 +63,12 @@ export async function writeSafetensors(
     }
     await writer.flush()
     if (hash !== null) {
-      // As long as the one in its place, so that nothing moves.
-      header[reservedName] = { ...metadata, [checksumKey]: hash.digest('hex') }
+      // As long as the zeros in their place, so that nothing moves.
+      const checksums = {
+        [checksumKey]: hash.digest('hex'),
+        [headerChecksumKey]: createHash('sha256').update(head).digest('hex'),
+      }
+      header[reservedName] = { ...metadata, ...checksums }
       await writeFully(file, headOf(header), 0)
     }
     await file.sync()

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { VideoMaeError } from '../core/errors.ts'
-import { withChecksum } from './checksum.ts'
+import { headerChecksumKey, withChecksum } from './checksum.ts'
 import { readSafetensors, type SafetensorsTensor, writeSafetensors } from './safetensors.ts'
 import { parseHeader } from './safetensors-header.ts'
 
@@ -112,7 +112,7 @@ describe('round trip', () => {
     )
   })
 
-  test('with a checksum notices every changed byte of the tensors', async () => {
+  test('with checksums notices every changed byte, but those of the name of one of them', async () => {
     const path = join(folder, 'checksum.safetensors')
     const intact = async () => {
       const opened = await readSafetensors(path)
@@ -121,8 +121,10 @@ describe('round trip', () => {
     await writeSafetensors(path, tensors, { format: 'pt', ...withChecksum })
     await intact()
     const bytes = await readFile(path)
-    const begin = 8 + Number(bytes.readBigUInt64LE(0))
-    for (let at = begin; at < bytes.length; at++) {
+    const name = bytes.indexOf(headerChecksumKey)
+    expect(name).toBeGreaterThan(8)
+    for (let at = 0; at < bytes.length; at++) {
+      if (at >= name && at < name + headerChecksumKey.length) continue
       bytes[at] ^= 1
       await writeFile(path, bytes)
       bytes[at] ^= 1
@@ -132,6 +134,27 @@ describe('round trip', () => {
     // A file of another program has none.
     await writeSafetensors(path, tensors)
     await intact()
+  })
+
+  test('with checksums notices tensors that changed places, and without that of the header reads what an earlier version wrote', async () => {
+    const path = join(folder, 'swapped.safetensors')
+    const same = { shape: [2], dtype: 'F32' } as const
+    const two = new Map([
+      ['a', { ...same, data: Float32Array.of(1, 2) }],
+      ['b', { ...same, data: Float32Array.of(3, 4) }],
+    ])
+    await writeSafetensors(path, two, withChecksum)
+    const bytes = await readFile(path)
+    const intact = async (change: (text: string) => string) => {
+      await writeFile(path, Buffer.from(change(bytes.toString('latin1')), 'latin1'))
+      const opened = await readSafetensors(path)
+      await opened.requireIntact().finally(() => opened.close())
+    }
+    const swapped = (text: string) => text.replace('"a":', '"c":').replace('"b":', '"a":').replace('"c":', '"b":')
+    expect((await errorOf(intact(swapped))).message).toMatch(
+      /^Expected a header in .*swapped\.safetensors with the SHA-256 /,
+    )
+    await intact((text) => text.replace(headerChecksumKey, 'an.earlier.version.had'))
   })
 
   test('refuses data that does not fit', async () => {

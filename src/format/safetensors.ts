@@ -3,7 +3,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
-import { checksumKey, shownChecksum } from './checksum.ts'
+import { checksumKey, headerChecksumKey, noChecksum, shownChecksum } from './checksum.ts'
 import { readFully } from './file-bytes.ts'
 import { nothingAt, nothingIn, notSafetensors, otherFormat } from './foreign-weights.ts'
 import { bfloat16ToFloat32, float16ToFloat32 } from './half.ts'
@@ -42,7 +42,8 @@ export interface SafetensorsFile {
    */
   readFloat32(name: string): Promise<Float32Array>
   /**
-   * Compares the tensors with the checksum that this program has written into the metadata. A file of another program has none.
+   * Compares tensors and header with the checksums that this program has written into the metadata. A file of another program has
+   * none; one of an earlier version has that of the tensors alone.
    *
    * @throws VideoMaeError `SAFETENSORS_INVALID`
    */
@@ -201,8 +202,14 @@ function openShards(shards: readonly Shard[], index?: string): SafetensorsFile {
   }
 }
 
-async function requireIntact({ path, file, dataStart, header }: Shard): Promise<void> {
+async function requireIntact(shard: Shard): Promise<void> {
+  const { path, file, dataStart, header } = shard
   const written = header.metadata[checksumKey]
+  const ofHeader = header.metadata[headerChecksumKey]
+  if (ofHeader !== undefined) {
+    const found = await headerChecksum(shard)
+    if (found !== ofHeader) throw changed(path, 'a header', ofHeader, found)
+  }
   if (written === undefined) return
   const hash = createHash('sha256')
   const piece = new Uint8Array(1 << 20)
@@ -213,13 +220,28 @@ async function requireIntact({ path, file, dataStart, header }: Shard): Promise<
     at += got
   }
   const found = hash.digest('hex')
-  if (found === written) return
-  throw new VideoMaeError(
-    `Expected the tensors in ${path} with the SHA-256 with which they were written, ${shownChecksum(written)}, but they have ${found}.`,
+  if (found !== written) throw changed(path, 'tensors', written, found)
+}
+
+/** SHA-256 of all bytes before the tensors, with zeros in the place of both checksums. */
+async function headerChecksum({ file, dataStart, header: { metadata } }: Shard): Promise<string> {
+  const bytes = Buffer.alloc(dataStart)
+  await readFully(file, bytes, 0)
+  for (const key of [checksumKey, headerChecksumKey]) {
+    const entry = `${JSON.stringify(key)}:"`
+    const at = bytes.indexOf(`${entry}${metadata[key]}"`)
+    if (at >= 0 && metadata[key]?.length === noChecksum.length) bytes.write(noChecksum, at + entry.length, 'latin1')
+  }
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+function changed(path: string, what: string, written: string, found: string): VideoMaeError {
+  return new VideoMaeError(
+    `Expected ${what} in ${path} with the SHA-256 that was written with it, ${shownChecksum(written)}, but found ${found}.`,
     {
       code: 'SAFETENSORS_INVALID',
       exit: 'data',
-      hint: `The file has changed since: copy it again. If a program changed the tensors on purpose, it must remove ${checksumKey} from the metadata.`,
+      hint: `The file has changed since: copy it again. If a program changed it on purpose, it must remove ${checksumKey} and ${headerChecksumKey} from the metadata.`,
     },
   )
 }
