@@ -4,6 +4,7 @@ import type { Engine, EngineOptions } from '../engine.ts'
 import { loadRuntime } from '../onnx/runtime.ts'
 import { threadedEngine } from '../worker/index.ts'
 import { probeAdapter } from './adapter.ts'
+import { oneAtATime } from './one-at-a-time.ts'
 import { WebgpuSession } from './session.ts'
 
 /** The engine in the calling thread: a run blocks its event loop. For tests, and for the thread of `webgpuEngine`. */
@@ -24,8 +25,10 @@ export const inThreadWebgpuEngine: Engine = {
 }
 
 /** Any GPU that WebGPU reaches (Vulkan, Metal, Direct3D 12), through ONNX Runtime; sessions live in worker threads. */
-export const webgpuEngine: Engine = threadedEngine({
-  engine: inThreadWebgpuEngine,
-  module: () => compiledEntry(import.meta.url, './index'),
-  exportName: 'inThreadWebgpuEngine',
-})
+export const webgpuEngine: Engine = oneAtATime(
+  threadedEngine({
+    engine: inThreadWebgpuEngine,
+    module: () => compiledEntry(import.meta.url, './index'),
+    exportName: 'inThreadWebgpuEngine',
+  }),
+)
