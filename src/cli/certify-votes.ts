@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import { type CertifiedVotes, certifyVotes } from '../certify/certify-votes.ts'
 import {
@@ -19,6 +20,7 @@ import {
 import { checkClasses } from '../certify/rules/plurality.ts'
 import { checkRequirements, noTrueClasses, parseRequirements } from '../certify/rules/requirement.ts'
 import { targetsNamed } from '../certify/rules/targeted-summary.ts'
+import { declaredClasses } from '../certify/videos/class-list.ts'
 import { describeReading } from '../certify/votes/reading.ts'
 import { invalidArgument, unusedArgument } from '../core/errors.ts'
 import { budgetsOf, listOf, noteOf, numbersOf, progressOf, rulesOf } from './certify-options.ts'
@@ -35,7 +37,7 @@ import { targetsOf, targetText } from './target-option.ts'
  */
 export async function certifyVotesCommand(file: string, options: CertifyCommandOptions): Promise<void> {
   const { kind = 'votes', groups, coverage, out, quiet = false, perInput = true } = options
-  const { number, names } = classesOf(options.classes)
+  const { number, names } = await classesOf(options.classes)
   // Classes without names are called what they are in the file.
   const shownNames = names ?? Array.from({ length: number }, (_, c) => String(c + (options.firstClass ?? 0)))
   const targets = targetsNamed(targetsOf(options.target), shownNames, '--target')
@@ -136,11 +138,16 @@ function tell(
   showRequirements(required)
 }
 
-function classesOf(text: string | undefined): { readonly number: number; readonly names: readonly string[] | null } {
-  const names = text === undefined ? [] : listOf('--classes', text).map((name) => name.normalize('NFC'))
+/** Names, a number of classes, or a file with a name in each line. */
+async function classesOf(
+  text: string | undefined,
+): Promise<{ readonly number: number; readonly names: readonly string[] | null }> {
+  const given = text === undefined ? [] : listOf('--classes', text).map((name) => name.normalize('NFC'))
+  const isFile = given.length === 1 && (await stat(given[0]).catch(() => null))?.isFile() === true
+  const names = isFile ? ((await declaredClasses(given)).declared ?? []) : given
   const number = names.length === 1 ? Number(names[0]) : names.length
   if (!Number.isInteger(number) || number < 2)
-    throw invalidArgument('--classes', 'names such as fight,noFight, or a number of classes', text)
+    throw invalidArgument('--classes', 'names such as fight,noFight, a file with one name per line, or a number', text)
   checkClasses(number)
   const twice = names.find((name, i) => names.indexOf(name) !== i)
   if (twice !== undefined) throw invalidArgument('--classes', 'different names', twice)

@@ -54,6 +54,20 @@ async function certify(file: string, ...more: readonly string[]) {
   }
 }
 
+test('names of classes may be in a file', async () => {
+  writeFileSync(inFolder('names.txt'), 'cat\ndog\n')
+  const { code } = await certify('votes.csv', '--classes', inFolder('names.txt'), '--rule', 'dpa', '--target', 'cat')
+  expect(code).toBe(0)
+  const out = inFolder(`out-${runs - 1}`)
+  const [file] = readdirSync(out).filter((name) => name.endsWith('.json'))
+  expect(JSON.parse(readFileSync(path.join(out, file), 'utf8')).classNames).toEqual(['cat', 'dog'])
+  printed = ''
+  const { result } = await certify('votes.csv', '--classes', inFolder('no.txt'))
+  expect(result).toMatchObject({
+    error: { code: 'INVALID_ARGUMENT', message: expect.stringContaining('a file with one') },
+  })
+})
+
 test('a number of classes above the most is refused, and no list of that length is made', async () => {
   const { code, result } = await certify('votes.csv', '--classes', '1e12')
   expect([code, result]).toMatchObject([2, { error: { code: 'INVALID_ARGUMENT' } }])
