@@ -1,4 +1,4 @@
-/** The trainer state says where a run goes on, and with which data: no other file could tell that it has changed. */
+/** The trainer state says where a run continues, and with which data; a manifest says what weights were trained on: no other file could tell that it has changed. */
 import { createHash } from 'node:crypto'
 
 /** Key of `trainer-state.json` with the SHA-256 of all others. States of earlier versions have none. */

@@ -7,7 +7,7 @@ import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { fileDigest } from '../format/file-digest.ts'
 import { trainingManifestFile } from './file-names.ts'
-import { readTrainingManifest, TrainingRecord } from './training-manifest.ts'
+import { readTrainingManifest, TrainingRecord, writeTrainingManifest } from './training-manifest.ts'
 
 let folder = ''
 const inFolder = (name: string): string => path.join(folder, name)
@@ -58,6 +58,20 @@ test('a manifest with a key that is not known is refused: a misspelled one would
     message: expect.stringContaining('labelRead'),
   })
   writeFileSync(file, JSON.stringify(content))
+})
+
+test('a manifest whose digests have changed is damaged, and one of an earlier version has no digest of its own', async () => {
+  const samples = ['0'.repeat(64)]
+  const shape = { schema: 'videomae.training-manifest/2', list: null, labeled: false, changed: 0, start: null } as const
+  const content = { ...shape, samples }
+  await writeTrainingManifest(folder, content)
+  const file = inFolder(trainingManifestFile)
+  const text = readFileSync(file, 'utf8')
+  expect(await readTrainingManifest(folder)).toMatchObject(content)
+  writeFileSync(file, text.replace('000', '001'))
+  await expect(readTrainingManifest(folder)).rejects.toMatchObject({ code: 'CHECKPOINT_DAMAGED' })
+  writeFileSync(file, JSON.stringify(content))
+  expect(await readTrainingManifest(folder)).toEqual(content)
 })
 
 test.skipIf(process.platform === 'win32')('what is no file holds nothing up', async () => {

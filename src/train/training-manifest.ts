@@ -16,6 +16,7 @@ import { stateDigest } from '../model/digest.ts'
 import type { ModelState } from '../model/model-state.ts'
 import { trainingManifestFile } from './file-names.ts'
 import { emaFolder, recordFolders } from './open-checkpoint.ts'
+import { changedSince, digestOfState, stateDigestKey } from './state-digest.ts'
 import { weightsDigest } from './weights-digest.ts'
 
 const digests = z.array(z.string().regex(/^[0-9a-f]{64}$/))
@@ -46,13 +47,17 @@ export const trainingManifestSchema = z.strictObject({
   changed: z.int().min(0),
   /** Weights that the run started from and whose training is not in `samples`. */
   start: z.strictObject({ from: z.string(), weights: z.string() }).nullable(),
+  /** SHA-256 of all other entries. Absent in files of earlier versions. */
+  [stateDigestKey]: z.string().optional(),
 })
 
 /** `training-manifest.json`. */
 export type TrainingManifestContent = z.output<typeof trainingManifestSchema>
 
 export async function writeTrainingManifest(folder: string, content: TrainingManifestContent): Promise<void> {
-  await writeFileAtomic(path.join(folder, trainingManifestFile), `${JSON.stringify(content)}\n`)
+  const { [stateDigestKey]: _, ...others } = content
+  const complete = { ...others, [stateDigestKey]: digestOfState(others) }
+  await writeFileAtomic(path.join(folder, trainingManifestFile), `${JSON.stringify(complete)}\n`)
 }
 
 /**
@@ -66,9 +71,10 @@ export async function readTrainingManifest(folder: string): Promise<TrainingMani
   try {
     const json = parseUniqueJson(await readRegularText(file))
     if (versionSchema.safeParse(json).data?.schema !== trainingManifestSchema.shape.schema.value) return null
+    const changed = changedSince(json)
     const parsed = trainingManifestSchema.safeParse(json)
-    if (parsed.success) return parsed.data
-    problem = z.prettifyError(parsed.error)
+    if (parsed.success && changed === null) return parsed.data
+    problem = parsed.success ? String(changed) : z.prettifyError(parsed.error)
   } catch (error) {
     // A pipe or a device in its place says nothing either.
     if (isMissing(error) || error instanceof VideoMaeError) return null

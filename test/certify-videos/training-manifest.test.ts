@@ -45,8 +45,9 @@ describe('a manifest', () => {
     const file = path.join(edited, 'model.safetensors')
     const bytes = readFileSync(file)
     bytes[bytes.length - 1] ^= 1 // the sign of the last value, or its exponent
-    // Without its checksum: by that the file would be refused as damaged where it is opened as a model.
+    // Without its checksums: by them the file would be refused as damaged where it is opened as a model.
     bytes.write('videomae.edited', bytes.indexOf('videomae.sha256'))
+    bytes.write('videomae.header_edited', bytes.indexOf('videomae.header_sha256'))
     writeFileSync(file, bytes)
     for (const from of [foreign, edited])
       for (const answer of await Promise.allSettled(asked(from)))
@@ -62,7 +63,7 @@ describe('a manifest', () => {
     const earlier = location('earlier')
     cpSync(location('run', 'step-00000004'), earlier, { recursive: true })
     const file = path.join(earlier, 'training-manifest.json')
-    const { weights, ...content } = JSON.parse(readFileSync(file, 'utf8')) as TrainingManifestContent
+    const { weights, digest: _, ...content } = JSON.parse(readFileSync(file, 'utf8')) as TrainingManifestContent
     expect(weights).toHaveLength(1)
     writeFileSync(file, JSON.stringify(content))
     const outcome = await trainingManifestOf(earlier)

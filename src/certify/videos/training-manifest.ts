@@ -11,6 +11,7 @@ import { readRegularText } from '../../format/regular-file.ts'
 import { stateDigest } from '../../model/digest.ts'
 import { checkpointLocation, openCheckpoint } from '../../train/open-checkpoint.ts'
 import { listSources } from '../../train/pretrain-data.ts'
+import { changedSince } from '../../train/state-digest.ts'
 import {
   namesNoWeights,
   recordedManifest,
@@ -73,6 +74,8 @@ async function manifestOfFile(file: string, signal: AbortSignal | undefined): Pr
       labeled,
     )
   }
+  const changed = changedSince(value)
+  if (changed !== null) throw notReadable(`a training manifest in ${file} as it was written`, changed)
   const content = trainingManifestSchema.safeParse(value)
   if (!content.success) throw notReadable(`a training manifest in ${file}`, z.prettifyError(content.error))
   const outcome = await withStart(ownOf(content.data, file, true), file, [], signal)
