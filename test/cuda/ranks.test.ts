@@ -108,7 +108,7 @@ describe.skipIf(missing !== null)(`ranks on emulated devices${missing === null ?
     const { code, stderr: said } = await stopped.ended
     expect(code, said).toBe(130)
     expect(said).toMatch(
-      new RegExp(`Stopped after [1-${steps - 1}] of ${steps} steps; everything .* \\[INTERRUPTED\\]`),
+      new RegExp(`Stopped after [1-${steps - 1}] of ${steps} steps; all of them are saved.* \\[INTERRUPTED\\]`),
     )
     const stderr = await expectTrained('nccl', under('none'), ['--resume'])
     expect(stderr).toMatch(/ranks {5}2 over NCCL 2\.32\.3: rank 0 on \S+ \(process \d+\), rank 1 on/)

@@ -70,7 +70,7 @@ describe.skipIf(missing !== null)(
       expect(error.hint).toContain('from 64 to at most 31')
       expect(error.hint).not.toContain('recompute')
       const leaner = await failure(() => requireMemory(device, big.programs, need, () => ({ ...need, workspace: gib })))
-      expect(leaner.hint).toMatch(/engine.recompute to blocks: 3,104 MiB are enough.*Or: Reduce/)
+      expect(leaner.hint).toMatch(/engine.recompute to blocks: then 3,104 MiB are enough.*Or: Reduce/)
       device.close()
     })
 

@@ -176,5 +176,5 @@ test.skipIf(launchers[0].missing !== null)(
 test('launch refuses a command that knows no ranks', async () => {
   const { code, stderr } = await videomaeAlone('launch', '--ranks', '2', '--', 'export', 'x')
   expect(code).toBe(2)
-  expect(stderr).toContain('pretrain, finetune, evaluate, predict, features or certify behind --')
+  expect(stderr).toContain('pretrain, finetune, evaluate, predict, features or certify after --')
 })

@@ -12,12 +12,8 @@ import { stateDigest } from '../../model/digest.ts'
 import { checkpointLocation, openCheckpoint } from '../../train/open-checkpoint.ts'
 import { listSources } from '../../train/pretrain-data.ts'
 import { changedSince } from '../../train/state-digest.ts'
-import {
-  namesNoWeights,
-  recordedManifest,
-  type TrainingManifestContent,
-  trainingManifestSchema,
-} from '../../train/training-manifest.ts'
+import { namesNoWeights, recordedManifest } from '../../train/training-manifest.ts'
+import { type TrainingManifestContent, trainingManifestSchema } from '../../train/training-manifest-schema.ts'
 import { sha256 } from '../ensemble/hash.ts'
 import { contentsOf, type OwnTraining, reconstructed, unreadable } from './reconstructed-manifest.ts'
 
