@@ -69,11 +69,4 @@ describe('package', () => {
       expect(library[name], name).toBeTypeOf('function')
     }
   })
-
-  test('has no source file over 400 lines', () => {
-    const long = (readdirSync(path.join(root, 'src'), { recursive: true }) as string[])
-      .filter((file) => /\.(ts|cu|cuh)$/.test(file))
-      .filter((file) => readFileSync(path.join(root, 'src', file), 'utf8').split('\n').length > 400)
-    expect(long).toEqual([])
-  })
 })

@@ -62,7 +62,7 @@ describe('the folder of a run', () => {
     const refused = await start(run, '--resume').ended
     expect([refused.code, refused.stderr]).toEqual([
       3,
-      expect.stringMatching(/line 2 is none[\s\S]*HISTORY_UNREADABLE/),
+      expect.stringMatching(/line 2 is not one[\s\S]*HISTORY_UNREADABLE/),
     ])
     expect([metrics, configuration].map((file) => readFileSync(file, 'utf8'))).toEqual([damaged, before])
 
