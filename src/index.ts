@@ -1,5 +1,5 @@
 /**
- * `videomae`: the jobs of the command line as functions. Nothing here has side effects at import.
+ * `videomae`: the main jobs of the command line as functions. Nothing here has side effects at import.
  *
  * Entries of their own: `videomae/certify`, `videomae/graph` (graphs and engines), `videomae/model`, `videomae/video`.
  */

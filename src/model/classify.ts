@@ -12,7 +12,11 @@ export interface ClassifyProgramOptions extends ClipOptions {
   readonly classes: number
 }
 
-/** The classifier in evaluation mode. Input `frames`; outputs `logits` and `probabilities` [B, classes]. */
+/**
+ * The classifier in evaluation mode. Input `frames`; outputs `logits` and `probabilities` [B, classes].
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` for classes that are not a positive integer
+ */
 export function buildClassifyProgram({ name = 'classify', classes, ...options }: ClassifyProgramOptions): Program {
   const graph = new Graph(name)
   const features = classifierFeatures(options.configuration, clipInput(graph, options), { layout: options.layout })
@@ -38,6 +42,8 @@ export interface FinetuneProgramOptions extends ClipOptions {
  * Fine-tuning. Inputs `frames`, `targets` float32 [B, classes] (soft: label smoothing, mixup), optionally `dropPath`
  * [2 * depth, B] and `dropout` [B, D]; those of `trainingPrograms`. Outputs `loss` [], `logits` [B, classes],
  * `gradientNorm` [].
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` for classes that are not a positive integer
  */
 export function buildFinetuneProgram(options: FinetuneProgramOptions): TrainingPrograms {
   const { configuration, batch, classes, optimizer, name = 'finetune' } = options

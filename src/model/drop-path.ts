@@ -1,7 +1,11 @@
 import { invalidArgument } from '../core/errors.ts'
 import type { RandomStream } from '../core/random.ts'
 
-/** Drop path rate of every block: from 0 at the first evenly to `rate` at the last (Huang et al. 2016). */
+/**
+ * Drop path rate of every block: from 0 at the first evenly to `rate` at the last (Huang et al. 2016).
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` for a rate outside [0, 1)
+ */
 export function dropPathRates(depth: number, rate: number): readonly number[] {
   checkRate('drop path rate', rate)
   return Array.from({ length: depth }, (_, i) => (depth === 1 ? 0 : (rate * i) / (depth - 1)))

@@ -32,6 +32,7 @@ export type CropChoice =
  * @param output target size, pixels
  * @param random used by the kinds that draw a crop or a flip
  * @returns the crop in pixels of the displayed picture, and what it is scaled to
+ * @throws VideoMaeError `INVALID_ARGUMENT` for an index that is not below the count of crops
  */
 export function chooseCrop(choice: CropChoice, picture: Size, output: FrameSize, random: RandomStream): Geometry {
   switch (choice.kind) {

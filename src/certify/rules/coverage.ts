@@ -50,6 +50,7 @@ const fewRivals = 4
  *
  * @param votes [kd] class indices, `classes` for an abstention
  * @param offsets [d] the spread; learner i is trained on buckets (i - offset) mod kd
+ * @throws VideoMaeError `INVALID_ARGUMENT` for a vote outside 0..classes, or fewer than two classes
  */
 export function certifyFiniteAggregationExact(
   votes: ArrayLike<number>,

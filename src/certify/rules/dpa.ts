@@ -34,6 +34,7 @@ export function certifyTally(counts: ArrayLike<number>): CertifiedPrediction {
  * Prediction and radius of Deep Partition Aggregation for one input.
  *
  * @param votes [learners] class indices, `classes` for an abstention
+ * @throws VideoMaeError `INVALID_ARGUMENT` for a vote outside 0..classes, or fewer than two classes
  */
 export function certifyDpa(votes: ArrayLike<number>, classes: number): CertifiedPrediction {
   return certifyTally(tally(votes, classes))

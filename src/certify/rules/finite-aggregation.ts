@@ -14,6 +14,7 @@ import { pluralityWays, reachOfSpread } from './ways.ts'
  *
  * @param votes [kd] class indices, `classes` for an abstention
  * @param offsets [d] the spread; learner i is trained on buckets (i - offset) mod kd
+ * @throws VideoMaeError `INVALID_ARGUMENT` for a vote outside 0..classes, or fewer than two classes
  */
 export function certifyFiniteAggregation(
   votes: ArrayLike<number>,

@@ -54,12 +54,20 @@ export function ruleNamed(name: RunRule): AggregationRule {
   return rule
 }
 
-/** Whether the rule counts second preferences, so that ballots need all their ranks. */
+/**
+ * Whether the rule counts second preferences, so that ballots need all their ranks.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` for another name
+ */
 export function needsRankings(rule: RunRule): boolean {
   return ruleNamed(rule).counts === 'rankings'
 }
 
-/** Whether the rule belongs to an ensemble whose buckets reach several learners. */
+/**
+ * Whether the rule belongs to an ensemble whose buckets reach several learners.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` for another name
+ */
 export function needsSpread(rule: RunRule): boolean {
   return ruleNamed(rule).layout === 'spread'
 }

@@ -71,6 +71,7 @@ export function weaker(
  * Run-Off Election on disjoint partitions (also for DPA*, whose learners are sums over seeds).
  *
  * @param ballots [learners, classes] class indices best first, row-major
+ * @throws VideoMaeError `INVALID_ARGUMENT` for fewer than two classes, or ranks that are not classes
  */
 export function certifyRunOff(ballots: ArrayLike<number>, classes: number): RunOffPrediction {
   const election = elect(ballots, classes)

@@ -15,6 +15,7 @@ import { reachOfSpread, runOffWays } from './ways.ts'
  *
  * @param ballots [kd, classes] class indices best first, row-major
  * @param offsets [d] the spread
+ * @throws VideoMaeError `INVALID_ARGUMENT` for fewer than two classes, or ranks that are not classes
  */
 export function certifyRunOffFinite(
   ballots: ArrayLike<number>,

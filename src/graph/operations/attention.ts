@@ -71,6 +71,7 @@ export const attentionOperation: Operation<AttentionAttributes> = {
  * Multi-head attention, as one operation: softmax(q k^T / sqrt(width of a head)) v.
  *
  * @param packed `[qkv]`, `[q, kv]` or `[q, x]`
+ * @throws VideoMaeError `SHAPE_MISMATCH` for shapes or types that do not fit
  */
 export function attention(packed: readonly [Tensor] | readonly [Tensor, Tensor], heads: number): Tensor {
   return packed[0].graph.apply(attentionOperation, packed, { heads })[0]

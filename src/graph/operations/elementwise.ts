@@ -17,7 +17,11 @@ export const addOperation: Operation<Record<string, never>> = {
   },
 }
 
-/** Sum of two tensors of the same shape. */
+/**
+ * Sum of two tensors of the same shape.
+ *
+ * @throws VideoMaeError `SHAPE_MISMATCH` for shapes or types that do not fit
+ */
 export function add(a: Tensor, b: Tensor): Tensor {
   return a.graph.apply(addOperation, [a, b], {})[0]
 }
@@ -36,7 +40,11 @@ export const multiplyOperation: Operation<Record<string, never>> = {
   },
 }
 
-/** Product of two tensors of the same shape, element by element. */
+/**
+ * Product of two tensors of the same shape, element by element.
+ *
+ * @throws VideoMaeError `SHAPE_MISMATCH` for shapes or types that do not fit
+ */
 export function multiply(a: Tensor, b: Tensor): Tensor {
   return a.graph.apply(multiplyOperation, [a, b], {})[0]
 }
@@ -63,6 +71,7 @@ export const scaleOperation: Operation<ScaleAttributes> = {
  * Multiplies every value by one number; x of any shape.
  *
  * @returns `factor * x`, of the shape of x
+ * @throws VideoMaeError `SHAPE_MISMATCH` for shapes or types that do not fit
  */
 export function scale(x: Tensor, factor: number): Tensor {
   return x.graph.apply(scaleOperation, [x], { factor })[0]
@@ -89,7 +98,11 @@ export const scaleSamplesOperation: Operation<Record<string, never>> = {
   },
 }
 
-/** Multiplies each sample of x [B, ...] by its number of s [B]. */
+/**
+ * Multiplies each sample of x [B, ...] by its number of s [B].
+ *
+ * @throws VideoMaeError `SHAPE_MISMATCH` for shapes or types that do not fit
+ */
 export function scaleSamples(x: Tensor, s: Tensor): Tensor {
   return x.graph.apply(scaleSamplesOperation, [x, s], {})[0]
 }
@@ -106,7 +119,11 @@ export const geluOperation: Operation<Record<string, never>> = {
   },
 }
 
-/** `x * Phi(x)` with the exact normal distribution function, any shape. */
+/**
+ * `x * Phi(x)` with the exact normal distribution function, any shape.
+ *
+ * @throws VideoMaeError `SHAPE_MISMATCH` for shapes or types that do not fit
+ */
 export function gelu(x: Tensor): Tensor {
   return x.graph.apply(geluOperation, [x], {})[0]
 }
@@ -141,7 +158,11 @@ function frozenUnary(name: string): Operation<Record<string, never>> {
 /** `|x|`, any shape; no gradient. */
 export const absoluteOperation = frozenUnary('absolute')
 
-/** The absolute value of each element, any shape. */
+/**
+ * The absolute value of each element, any shape.
+ *
+ * @throws VideoMaeError `SHAPE_MISMATCH` for shapes or types that do not fit
+ */
 export function absolute(x: Tensor): Tensor {
   return x.graph.apply(absoluteOperation, [x], {})[0]
 }
@@ -149,7 +170,11 @@ export function absolute(x: Tensor): Tensor {
 /** The square root of x >= 0, any shape; no gradient. */
 export const squareRootOperation = frozenUnary('squareRoot')
 
-/** The square root of each element, any shape. */
+/**
+ * The square root of each element, any shape.
+ *
+ * @throws VideoMaeError `SHAPE_MISMATCH` for shapes or types that do not fit
+ */
 export function squareRoot(x: Tensor): Tensor {
   return x.graph.apply(squareRootOperation, [x], {})[0]
 }

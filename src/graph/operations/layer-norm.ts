@@ -29,7 +29,11 @@ export const layerNormOperation: Operation<LayerNormAttributes> = {
   },
 }
 
-/** Layer normalization over the last axis: x [..., D], gamma and beta [D]. */
+/**
+ * Layer normalization over the last axis: x [..., D], gamma and beta [D].
+ *
+ * @throws VideoMaeError `SHAPE_MISMATCH` for shapes or types that do not fit
+ */
 export function layerNorm(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: number): Tensor {
   return x.graph.apply(layerNormOperation, [x, gamma, beta], { epsilon })[0]
 }

@@ -27,7 +27,11 @@ export const linearOperation: Operation<Record<string, never>> = {
   },
 }
 
-/** `x w^T + b`: x [..., I], w [O, I] and b [O] give [..., O]. */
+/**
+ * `x w^T + b`: x [..., I], w [O, I] and b [O] give [..., O].
+ *
+ * @throws VideoMaeError `SHAPE_MISMATCH` for shapes or types that do not fit
+ */
 export function linear(x: Tensor, w: Tensor, b: Tensor | null = null): Tensor {
   return x.graph.apply(linearOperation, b === null ? [x, w] : [x, w, b], {})[0]
 }

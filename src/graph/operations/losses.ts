@@ -28,7 +28,11 @@ export const meanSquaredErrorOperation: Operation<Record<string, never>> = {
   },
 }
 
-/** Mean squared error of prediction and target [B, M, P], a scalar; `weight` [B, M] weights the rows. */
+/**
+ * Mean squared error of prediction and target [B, M, P], a scalar; `weight` [B, M] weights the rows.
+ *
+ * @throws VideoMaeError `SHAPE_MISMATCH` for shapes or types that do not fit
+ */
 export function meanSquaredError(prediction: Tensor, target: Tensor, weight: Tensor | null = null): Tensor {
   const inputs = weight === null ? [prediction, target] : [prediction, target, weight]
   return prediction.graph.apply(meanSquaredErrorOperation, inputs, {})[0]
@@ -68,7 +72,11 @@ export const softmaxOperation: Operation<Record<string, never>> = {
   gradient: null,
 }
 
-/** Softmax over the last axis. */
+/**
+ * Softmax over the last axis.
+ *
+ * @throws VideoMaeError `SHAPE_MISMATCH` for shapes or types that do not fit
+ */
 export function softmax(x: Tensor): Tensor {
   return x.graph.apply(softmaxOperation, [x], {})[0]
 }
@@ -90,7 +98,11 @@ export const softmaxCrossEntropyOperation: Operation<Record<string, never>> = {
   },
 }
 
-/** Mean cross-entropy of logits [B, C] with target probabilities [B, C]. */
+/**
+ * Mean cross-entropy of logits [B, C] with target probabilities [B, C].
+ *
+ * @throws VideoMaeError `SHAPE_MISMATCH` for shapes or types that do not fit
+ */
 export function softmaxCrossEntropy(logits: Tensor, targets: Tensor): Tensor {
   return logits.graph.apply(softmaxCrossEntropyOperation, [logits, targets], {})[0]
 }

@@ -27,7 +27,11 @@ export const reshapeOperation: Operation<ReshapeAttributes> = {
   },
 }
 
-/** The same values in row-major order under another shape. */
+/**
+ * The same values in row-major order under another shape.
+ *
+ * @throws VideoMaeError `SHAPE_MISMATCH` for shapes or types that do not fit
+ */
 export function reshape(x: Tensor, shape: readonly number[]): Tensor {
   return x.graph.apply(reshapeOperation, [x], { shape })[0]
 }
@@ -58,7 +62,11 @@ export const sliceOperation: Operation<SliceAttributes> = {
   },
 }
 
-/** `size` entries of one axis from `start` on. */
+/**
+ * `size` entries of one axis from `start` on.
+ *
+ * @throws VideoMaeError `SHAPE_MISMATCH` for shapes or types that do not fit
+ */
 export function slice(x: Tensor, axis: number, start: number, size: number): Tensor {
   return x.graph.apply(sliceOperation, [x], { axis, start, size })[0]
 }
@@ -88,7 +96,11 @@ export const padOperation: Operation<PadAttributes> = {
   },
 }
 
-/** Zeros before and behind along one axis. */
+/**
+ * Zeros before and behind along one axis.
+ *
+ * @throws VideoMaeError `SHAPE_MISMATCH` for shapes or types that do not fit
+ */
 export function pad(x: Tensor, axis: number, before: number, after: number): Tensor {
   return x.graph.apply(padOperation, [x], { axis, before, after })[0]
 }
@@ -127,7 +139,11 @@ export const concatOperation: Operation<ConcatAttributes> = {
   },
 }
 
-/** Joins tensors along one axis; all other sizes agree. */
+/**
+ * Joins tensors along one axis; all other sizes agree.
+ *
+ * @throws VideoMaeError `SHAPE_MISMATCH` for shapes or types that do not fit
+ */
 export function concat(tensors: readonly Tensor[], axis: number): Tensor {
   return tensors[0].graph.apply(concatOperation, tensors, { axis })[0]
 }
@@ -152,7 +168,11 @@ export const gatherTokensOperation: Operation<Record<string, never>> = {
   },
 }
 
-/** Tokens of x [B, N, D] by int32 indices [B, M], as [B, M, D]. */
+/**
+ * Tokens of x [B, N, D] by int32 indices [B, M], as [B, M, D].
+ *
+ * @throws VideoMaeError `SHAPE_MISMATCH` for shapes or types that do not fit
+ */
 export function gatherTokens(x: Tensor, indices: Tensor): Tensor {
   return x.graph.apply(gatherTokensOperation, [x, indices], {})[0]
 }
@@ -187,7 +207,11 @@ export const scatterTokensOperation: Operation<ScatterTokensAttributes> = {
   },
 }
 
-/** y [B, M, D] at int32 indices [B, M] of zeros [B, tokens, D]; the transpose of `gatherTokens`. */
+/**
+ * y [B, M, D] at int32 indices [B, M] of zeros [B, tokens, D]; the transpose of `gatherTokens`.
+ *
+ * @throws VideoMaeError `SHAPE_MISMATCH` for shapes or types that do not fit
+ */
 export function scatterTokens(y: Tensor, indices: Tensor, tokens: number): Tensor {
   return y.graph.apply(scatterTokensOperation, [y, indices], { tokens })[0]
 }
@@ -209,7 +233,11 @@ export const gatherRowsOperation: Operation<Record<string, never>> = {
   gradient: null,
 }
 
-/** Rows of table [N, D] by int32 indices [B, M], as [B, M, D]. */
+/**
+ * Rows of table [N, D] by int32 indices [B, M], as [B, M, D].
+ *
+ * @throws VideoMaeError `SHAPE_MISMATCH` for shapes or types that do not fit
+ */
 export function gatherRows(table: Tensor, indices: Tensor): Tensor {
   return table.graph.apply(gatherRowsOperation, [table, indices], {})[0]
 }

@@ -96,7 +96,11 @@ export const patchifyOperation: Operation<PatchifyAttributes> = {
   gradient: null,
 }
 
-/** Patches of frames as rows of numbers, [B, N, values]: all of them, or those of `indices` [B, M]. */
+/**
+ * Patches of frames as rows of numbers, [B, N, values]: all of them, or those of `indices` [B, M].
+ *
+ * @throws VideoMaeError `SHAPE_MISMATCH` for shapes or types that do not fit
+ */
 export function patchify(frames: Tensor, indices: Tensor | null, attributes: PatchifyAttributes): Tensor {
   return frames.graph.apply(patchifyOperation, indices === null ? [frames] : [frames, indices], attributes)[0]
 }
@@ -129,7 +133,11 @@ export const patchTargetsOperation: Operation<PatchTargetsAttributes> = {
   gradient: null,
 }
 
-/** What a decoder is to predict: the pixels of the patches at `indices`. */
+/**
+ * What a decoder is to predict: the pixels of the patches at `indices`.
+ *
+ * @throws VideoMaeError `SHAPE_MISMATCH` for shapes or types that do not fit
+ */
 export function patchTargets(frames: Tensor, indices: Tensor, attributes: PatchTargetsAttributes): Tensor {
   return frames.graph.apply(patchTargetsOperation, [frames, indices], attributes)[0]
 }

@@ -21,7 +21,11 @@ export const sumLeadingOperation: Operation<SumLeadingAttributes> = {
   },
 }
 
-/** Returns x itself where there is nothing to sum. */
+/**
+ * Returns x itself where there is nothing to sum.
+ *
+ * @throws VideoMaeError `SHAPE_MISMATCH` for shapes or types that do not fit
+ */
 export function sumLeading(x: Tensor, keep: number): Tensor {
   return keep === x.shape.length ? x : x.graph.apply(sumLeadingOperation, [x], { keep })[0]
 }
@@ -44,7 +48,11 @@ export const broadcastLeadingOperation: Operation<BroadcastLeadingAttributes> = 
   },
 }
 
-/** Repeats x [S] over new leading axes: [leading..., S]. */
+/**
+ * Repeats x [S] over new leading axes: [leading..., S].
+ *
+ * @throws VideoMaeError `SHAPE_MISMATCH` for shapes or types that do not fit
+ */
 export function broadcastLeading(x: Tensor, leading: readonly number[]): Tensor {
   return leading.length === 0 ? x : x.graph.apply(broadcastLeadingOperation, [x], { leading })[0]
 }
@@ -61,7 +69,11 @@ export const meanTokensOperation: Operation<Record<string, never>> = {
   },
 }
 
-/** Mean over the tokens: x [B, N, D] gives [B, D]. */
+/**
+ * Mean over the tokens: x [B, N, D] gives [B, D].
+ *
+ * @throws VideoMaeError `SHAPE_MISMATCH` for shapes or types that do not fit
+ */
 export function meanTokens(x: Tensor): Tensor {
   return x.graph.apply(meanTokensOperation, [x], {})[0]
 }
