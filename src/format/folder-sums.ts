@@ -12,7 +12,7 @@ import { largestTextBytes, readRegularText } from './regular-file.ts'
 /** `sha256sum -c videomae.sha256` reads it. */
 export const sumsFile = 'videomae.sha256'
 
-/** Far above what a folder of weights has beside them. */
+/** Far above what a folder of weights has next to them. */
 const mostFiles = 100
 
 /** Writes the checksums of files that are in the folder, in the place of earlier ones. */
@@ -38,7 +38,7 @@ export async function requireUnchanged(folder: string): Promise<void> {
   for (const line of lines) {
     const [, digest, name] = /^([0-9a-f]{64}) {2}([^/\\\p{Cc}]+)$/u.exec(line) ?? []
     if (digest === undefined || name.startsWith('..') || seen.has(name))
-      throw invalid(`a checksum and a file beside ${sums} in each line`)
+      throw invalid(`a checksum and the name of a file of its folder in each line of ${sums}`)
     seen.add(name)
     const file = path.join(folder, name)
     const found = await fileDigest(file, { maxBytes: largestTextBytes }).catch(nullIfMissing)

@@ -2,6 +2,7 @@
  * Sessions that take turns. ONNX Runtime has one WebGPU device for all sessions of a process and records the commands of all of them in
  * one encoder: calls from two threads at once end the process ("CommandEncoder is already finished").
  */
+import { Turns } from '../../core/turns.ts'
 import type { Engine, EngineSession } from '../engine.ts'
 import { ExclusiveUse } from '../exclusive.ts'
 
@@ -10,18 +11,7 @@ export function oneAtATime(engine: Engine): Engine {
   const turns = new Turns()
   return {
     ...engine,
-    open: (programs, options) => turns.take(async () => inTurn(await engine.open(programs, options), turns)),
-  }
-}
-
-/** A queue of work: each begins when the one before has ended, well or not. */
-class Turns {
-  private last: Promise<unknown> = Promise.resolve()
-
-  take<T>(work: () => Promise<T>): Promise<T> {
-    const mine = this.last.then(work, work)
-    this.last = mine.catch(() => undefined)
-    return mine
+    open: (programs, options) => turns.run(async () => inTurn(await engine.open(programs, options), turns)),
   }
 }
 
@@ -30,7 +20,7 @@ function inTurn(session: EngineSession, turns: Turns): EngineSession {
   const { prefetch, cancel } = session
   // A second call of one session is refused, as by every engine. It does not wait for its turn.
   const use = new ExclusiveUse(`The ${session.engine} session`)
-  const call = <T>(work: () => Promise<T>): Promise<T> => use.run(() => turns.take(work))
+  const call = <T>(work: () => Promise<T>): Promise<T> => use.run(() => turns.run(work))
   return {
     engine: session.engine,
     variant: session.variant,
@@ -38,7 +28,7 @@ function inTurn(session: EngineSession, turns: Turns): EngineSession {
     readState: (names) => call(() => session.readState(names)),
     writeState: (values) => call(() => session.writeState(values)),
     memory: () => call(() => session.memory()),
-    close: () => use.close(() => turns.take(() => session.close())),
+    close: () => use.close(() => turns.run(() => session.close())),
     ...(prefetch === undefined ? {} : { prefetch: (program, inputs) => prefetch.call(session, program, inputs) }),
     ...(cancel === undefined ? {} : { cancel: () => cancel.call(session) }),
   }

@@ -54,7 +54,8 @@ export function plannedEnsemble(set: SampleSet, ensemble: Ensemble): PlannedEnse
   const { starts } = assignment
   const sizes = learnerSizes(
     Int32Array.from({ length: buckets }, (_, bucket) => starts[bucket + 1] - starts[bucket]),
-    ...([learners, offsets] as const),
+    learners,
+    offsets,
   )
   const perClass = set.classNames.flatMap((label, c) =>
     otherClasses.includes(label) ? [] : [[label, countsOf(set, assignment, { learners, offsets, label: c })] as const],
