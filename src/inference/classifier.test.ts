@@ -109,7 +109,7 @@ describe('a file beside the weights', () => {
       await expect(openClassifier(moved), text).rejects.toMatchObject({ code: 'CHECKPOINT_INVALID' })
     }
     writeFileSync(sums, written.replaceAll('\n', '\r\n'))
-    await expect(openClassifier(moved)).rejects.toThrow(`${sums} in each line`)
+    await expect(openClassifier(moved)).rejects.toThrow(`in each line of ${sums}`)
   })
 })
 
