@@ -5,6 +5,7 @@ import { VideoMaeError } from '../core/errors.ts'
 import { packageVersion } from '../core/package-version.ts'
 import { followLink } from '../format/atomic.ts'
 import { fileDigest } from '../format/file-digest.ts'
+import { describingFiles } from '../format/folder-sums.ts'
 import type { OnnxModel, OnnxValue } from '../format/onnx.ts'
 import { outputTaken, requireOnnxTarget } from '../format/onnx-target.ts'
 import { beginsAs } from '../format/own-results.ts'
@@ -124,11 +125,7 @@ const beginning = /^\{\s*"format": "videomae-onnx"/
 
 /** Files that readers of a checkpoint look for next to its weights. */
 const checkpointFiles: ReadonlySet<string> = new Set([
-  'classifier.json',
-  'clip.json',
-  'config.json',
-  'preprocessor_config.json',
-  'video_preprocessor_config.json',
+  ...describingFiles,
   'trainer-state.json',
   'training-manifest.json',
 ])

@@ -2,7 +2,7 @@
  * Checksums of the small files of a folder, in the format of `sha256sum`: a changed number in a JSON file gives other answers as surely as
  * a changed weight.
  */
-import { writeFile } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { fileDigest } from './file-digest.ts'
@@ -11,6 +11,15 @@ import { largestTextBytes, readRegularText } from './regular-file.ts'
 
 /** `sha256sum -c videomae.sha256` reads it. */
 export const sumsFile = 'videomae.sha256'
+
+/** Files that say what the weights of a folder compute: of Hugging Face, then of this program's classifiers. */
+export const describingFiles: readonly string[] = [
+  'config.json',
+  'preprocessor_config.json',
+  'video_preprocessor_config.json',
+  'classifier.json',
+  'clip.json',
+]
 
 /** Far above what a folder of weights has next to them. */
 const mostFiles = 100
@@ -24,7 +33,7 @@ export async function writeSums(folder: string, names: readonly string[]): Promi
 /**
  * Compares the files of a folder with their checksums. A folder of another program, or of an earlier version, has none.
  *
- * @throws VideoMaeError `CHECKPOINT_INVALID` naming the file that has changed or is missing
+ * @throws VideoMaeError `CHECKPOINT_INVALID` naming the file that has changed, is missing or has no checksum
  */
 export async function requireUnchanged(folder: string): Promise<void> {
   const sums = path.join(folder, sumsFile)
@@ -46,12 +55,15 @@ export async function requireUnchanged(folder: string): Promise<void> {
     const received = found === null ? 'there is none' : `it has ${found}`
     throw invalid(`${file} as it was written, with SHA-256 ${digest}`, received)
   }
+  // A line that is gone would leave its file unchecked.
+  const unlisted = (await readdir(folder)).find((name) => describingFiles.includes(name) && !seen.has(name))
+  if (unlisted !== undefined) throw invalid(`a checksum of ${unlisted} in ${sums}`, 'there is none')
 }
 
 function invalid(expected: string, received = 'it has others'): VideoMaeError {
   return new VideoMaeError(`Expected ${expected}, but ${received}.`, {
     code: 'CHECKPOINT_INVALID',
     exit: 'data',
-    hint: `Take the file from a copy. If you changed it on purpose, remove ${sumsFile} from its folder.`,
+    hint: `Take the file from a copy. If you changed or added it on purpose, remove ${sumsFile} from its folder.`,
   })
 }

@@ -104,7 +104,8 @@ describe('a file beside the weights', () => {
     const [first, ...lines] = written.trimEnd().split('\n')
     expect([first, ...lines].map((line) => line.slice(66)).sort()).toEqual(others.sort())
     const damaged = [written.replace(/[0-9a-f]/, 'g'), written.replace('config', '../config'), `${written}${first}\n`]
-    for (const text of [...damaged, first, '']) {
+    const without = lines.map((_, i) => `${[first, ...lines.filter((_, j) => j !== i)].join('\n')}\n`)
+    for (const text of [...damaged, ...without, first, '']) {
       writeFileSync(sums, text)
       await expect(openClassifier(moved), text).rejects.toMatchObject({ code: 'CHECKPOINT_INVALID' })
     }
