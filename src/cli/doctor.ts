@@ -5,6 +5,7 @@ import { nodeProblem, oldestNode } from '../core/node-version.ts'
 import { findMpiLibraries, findMpiPrograms } from '../distributed/find-mpi.ts'
 import { engineNamed, engineNames } from '../engine/index.ts'
 import { checkProviders } from '../engine/onnx/providers.ts'
+import { precisionsOf } from '../engine/precision.ts'
 import type { EngineCandidate, EngineTime } from '../train/measure-engines.ts'
 import type { DoctorCommandOptions } from './commands/doctor.ts'
 import { type CommonOptions, errorDocument } from './run.ts'
@@ -115,8 +116,7 @@ async function measured(): Promise<Finding[]> {
   for (const name of engineNames.filter((each) => each !== 'reference')) {
     const engine = await engineNamed(name)
     if (!(await engine.probe()).available) continue
-    candidates.push({ engine, precision: 'float32' })
-    if (name === 'native' || name === 'cuda') candidates.push({ engine, precision: 'bfloat16' })
+    for (const precision of precisionsOf(name)) candidates.push({ engine, precision })
   }
   const step = smallStep()
   return measurements(await measureEngines(candidates, step), step.clips, fastest)

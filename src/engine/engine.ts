@@ -60,6 +60,9 @@ export interface EngineSession {
   close(): Promise<void>
 }
 
+/** Arithmetic of matrix products; what surrounds them stays float32 where docs/engines.md says so. */
+export type Precision = 'float32' | 'bfloat16' | 'float16'
+
 /** How a session computes: threads, precision, device. */
 export interface EngineOptions {
   /** Threads for one run; default: the cores this process may use. */
@@ -67,7 +70,7 @@ export interface EngineOptions {
   /** Engine-specific device or provider, e.g. `cpu`, `cuda:0`. */
   readonly device?: string
   /** Arithmetic of matrix products where the engine offers a choice. Default `float32`. */
-  readonly precision?: 'float32' | 'bfloat16'
+  readonly precision?: Precision
   /** Memory for time, where the engine offers it: what the backward pass computes again. Default `none`. */
   readonly recompute?: RecomputeMode
   /** The ranks that `reduce` updates sum over, where the engine can do that. Default: this process alone. */

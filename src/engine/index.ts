@@ -8,6 +8,7 @@ export type {
   EngineSession,
   InputValue,
   MemoryUse,
+  Precision,
   RunInputs,
   RunOutputs,
 } from './engine.ts'

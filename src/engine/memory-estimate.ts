@@ -4,6 +4,7 @@ import { collectStates, stateBytes } from './check.ts'
 import type { EngineOptions } from './engine.ts'
 import { planSession } from './native/session-plan.ts'
 import type { FloatType } from './plan/values.ts'
+import { requirePrecision } from './precision.ts'
 
 export interface MemoryEstimate {
   /** Bytes of parameters, moments, averages and accumulators. */
@@ -27,7 +28,7 @@ export type EstimateOptions = Pick<EngineOptions, 'precision' | 'recompute'>
  * Every program of an `onnx` session keeps what it has once taken, so their workspaces add up.
  *
  * @param engine name of the engine; one that is not known counts as `onnx`
- * @throws VideoMaeError `PROGRAM_UNSUPPORTED`
+ * @throws VideoMaeError `PROGRAM_UNSUPPORTED`, `INVALID_ARGUMENT`
  */
 export function estimateMemory(
   engine: string,
@@ -57,11 +58,11 @@ function nativeEstimate(
   programs: readonly Program[],
   states: number,
   gradients: number,
-  { precision = 'float32', recompute = 'none' }: EstimateOptions,
+  { precision, recompute = 'none' }: EstimateOptions,
 ): MemoryEstimate {
   const panelBytes = (inner: number, columns: number, type: FloatType): number =>
     Math.ceil(columns / panelColumns) * panelColumns * inner * (type === 'float32' ? 4 : 2)
-  const plan = planSession(programs, { precision, panelBytes }, recompute)
+  const plan = planSession(programs, { precision: requirePrecision('native', precision), panelBytes }, recompute)
   const copies = [...plan.copies.values()].reduce((sum, { bytes }) => sum + bytes, 0)
   return { state: states + copies, gradients, workspace: Math.max(0, plan.workspace - gradients) + plan.inputs }
 }

@@ -204,7 +204,7 @@ export const engineSchema = z
       ),
     threads: countSchema('threads').nullable().default(null).describe('null: all cores that this process may use.'),
     device: textSchema.nullable().default(null).describe('Engine-specific, e.g. cpu or cuda:0.'),
-    precision: z.enum(['float32', 'bfloat16']).default('float32'),
+    precision: z.enum(['float32', 'bfloat16', 'float16']).default('float32'),
     recompute: z
       .enum(recomputeModes)
       .default('none')

@@ -1,14 +1,12 @@
 /** One small training step on every engine that can run here, to say which is the fastest. */
 import { VideoMaeError } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
-import type { Engine, RunInputs } from '../engine/index.ts'
+import type { Engine, Precision, RunInputs } from '../engine/index.ts'
 import type { Program } from '../graph/program.ts'
 import { clipShape, resolveConfiguration, tokensPerClip } from '../model/configuration.ts'
 import { initialize } from '../model/initialize.ts'
 import { parameterShapes } from '../model/parameters.ts'
 import { buildPretrainProgram } from '../model/pretrain.ts'
-
-type Precision = 'float32' | 'bfloat16'
 
 export interface EngineCandidate {
   readonly engine: Engine

@@ -4,6 +4,7 @@ import type { Attachment } from '../../distributed/communicator.ts'
 import { type DeviceReducer, openDeviceReducer } from '../../distributed/nccl/device-reducer.ts'
 import type { Program } from '../../graph/program.ts'
 import type { Engine, EngineOptions } from '../engine.ts'
+import { requirePrecision } from '../precision.ts'
 import { threadedEngine } from '../worker/index.ts'
 import { findNccl } from './driver/find.ts'
 import { describeCuda, openDevice } from './driver/open.ts'
@@ -24,9 +25,10 @@ export const howToUse = 'Use it with `--engine cuda --set engine.precision=bfloa
  * @throws VideoMaeError `ENGINE_UNAVAILABLE`, `PROGRAM_UNSUPPORTED`, `OUT_OF_MEMORY`, `KERNEL_COMPILATION_FAILED`
  */
 export function openCudaSession(programs: readonly Program[], options: EngineOptions = {}): CudaSession {
-  const { device = 'cuda', precision = 'float32', recompute = 'none', ranks = { transport: 'self' } } = options
+  const { device = 'cuda', recompute = 'none', ranks = { transport: 'self' } } = options
   const match = /^cuda(?::(\d+))?$/.exec(device)
   if (match === null) throw invalidArgument('device', '`cuda` or `cuda:<number>`', device)
+  const precision = requirePrecision('cuda', options.precision)
   const opened = openDevice(gpuFor(ranks, match[1]))
   let reducer: DeviceReducer | null = null
   try {

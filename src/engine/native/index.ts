@@ -6,6 +6,7 @@ import { compiledEntry } from '../../core/entry.ts'
 import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
 import type { Program } from '../../graph/program.ts'
 import type { Availability, Engine, EngineOptions } from '../engine.ts'
+import { requirePrecision } from '../precision.ts'
 import { threadedEngine } from '../worker/index.ts'
 import { compilerVersion } from './build/compiler.ts'
 import { chooseLevel, type Level } from './build/levels.ts'
@@ -71,9 +72,10 @@ export async function openNativeSession(
   programs: readonly Program[],
   options: NativeOptions = {},
 ): Promise<NativeSession> {
-  const { threads = availableParallelism(), device = 'cpu', precision = 'float32', recompute = 'none', ranks } = options
+  const { threads = availableParallelism(), device = 'cpu', recompute = 'none', ranks } = options
   requireCount('threads', threads)
   if (device !== 'cpu') throw invalidArgument('device', 'cpu', device)
+  const precision = requirePrecision('native', options.precision)
   const apart = process.env.VIDEOMAE_NATIVE_SANITIZE === '1'
   const library = options.library ?? (await obtainLibrary(() => undefined))
   return new NativeSession(new NativeLibrary(library.path, apart), programs, {

@@ -3,6 +3,7 @@ import { requireCount } from '../../core/counts.ts'
 import { compiledEntry } from '../../core/entry.ts'
 import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
 import type { Engine, EngineOptions } from '../engine.ts'
+import { requirePrecision } from '../precision.ts'
 import { threadedEngine } from '../worker/host.ts'
 import { loadRuntime } from './runtime.ts'
 import { OnnxSession } from './session.ts'
@@ -24,11 +25,9 @@ export const inThreadOnnxEngine: Engine = {
   },
 
   async open(programs, options: EngineOptions = {}) {
-    const { threads = availableParallelism(), device = 'cpu', precision = 'float32', recompute = 'none' } = options
+    const { threads = availableParallelism(), device = 'cpu', precision, recompute = 'none' } = options
     requireCount('threads', threads)
-    if (precision !== 'float32') {
-      throw invalidArgument('precision', 'float32', precision, 'ONNX Runtime has no bfloat16 products on CPUs.')
-    }
+    requirePrecision('onnx', precision)
     if (recompute !== 'none') {
       const why =
         'ONNX Runtime merges nodes that compute the same; use fewer clips per run (batch.perRun) to save memory.'

@@ -1,6 +1,7 @@
 import { compiledEntry } from '../../core/entry.ts'
 import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
 import type { Engine, EngineOptions } from '../engine.ts'
+import { requirePrecision } from '../precision.ts'
 import { threadedEngine } from '../worker/index.ts'
 import { unknownOperations } from './evaluate.ts'
 import { backendNames, installedBackends, loadTfjs } from './runtime.ts'
@@ -28,10 +29,8 @@ export const inThreadTfjsEngine: Engine = {
   },
 
   async open(programs, options: EngineOptions = {}) {
-    const { device, precision = 'float32', recompute = 'none', ranks } = options
-    if (precision !== 'float32') {
-      throw invalidArgument('precision', 'float32', precision, 'TensorFlow.js has no bfloat16 products.')
-    }
+    const { device, precision, recompute = 'none', ranks } = options
+    requirePrecision('tfjs', precision)
     if (recompute !== 'none') {
       throw invalidArgument('recompute', 'none', recompute, 'Use fewer clips per run (batch.perRun) to save memory.')
     }

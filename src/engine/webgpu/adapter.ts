@@ -5,7 +5,7 @@ import type { Availability } from '../engine.ts'
 import { type VulkanDevice, vulkanLibrary } from './vulkan-device.ts'
 
 /** What `try-adapter` prints. */
-type AdapterReport = { readonly device: VulkanDevice | null } | { readonly reason: string }
+type AdapterReport = { readonly device: VulkanDevice | null; readonly float16: boolean } | { readonly reason: string }
 
 /** An adapter that has not computed anything by then counts as not usable. */
 const timeoutMilliseconds = 60_000
@@ -18,7 +18,9 @@ export async function probeAdapter(): Promise<Availability> {
   if (!(await hasVulkan())) return unavailable('Vulkan is not installed')
   try {
     const report = await askProcess(fileURLToPath(compiledEntry(import.meta.url, './try-adapter')))
-    return 'reason' in report ? unavailable(report.reason) : { available: true, detail: describe(report.device) }
+    if ('reason' in report) return unavailable(report.reason)
+    const precisions = report.float16 ? 'float32 and float16' : 'float32, no float16 products'
+    return { available: true, detail: `${describe(report.device)}; ${precisions}` }
   } catch (error) {
     return unavailable((error as Error).message.split('\n')[0])
   }

@@ -1,7 +1,7 @@
 import { VideoMaeError } from '../../core/errors.ts'
 import { encodeModel, type OnnxGraph, type OnnxValue, onnxTypes } from '../../format/onnx.ts'
 import { elementCount, type Program } from '../../graph/program.ts'
-import type { InputValue, RunInputs, RunOutputs } from '../engine.ts'
+import type { InputValue, Precision, RunInputs, RunOutputs } from '../engine.ts'
 import { lower, outputName, stateInput } from '../onnx/lowering/lower-program.ts'
 import type { InferenceSession, OnnxRuntime, Tensor } from '../onnx/runtime.ts'
 import { guaranteedBinding } from './lowering/attention.ts'
@@ -33,6 +33,8 @@ export function valueBytes(values: readonly OnnxValue[]): number {
 export interface GraphOptions {
   /** Bytes of attention scores that are one matrix at most. */
   readonly largestScores?: number
+  /** Of matrix products. Default `float32`. */
+  readonly precision?: Precision
   readonly provider?: Provider
 }
 
@@ -80,11 +82,11 @@ export class GraphProgram {
     runtime: OnnxRuntime,
     program: Program,
     skipped: ReadonlySet<string>,
-    { largestScores = guaranteedBinding, provider = 'webgpu' }: GraphOptions,
+    { largestScores = guaranteedBinding, provider = 'webgpu', precision = 'float32' }: GraphOptions,
   ): Promise<GraphProgram> {
     let updates: LoweredUpdates | undefined
     const { model } = lower(program, {}, [], {
-      rules: webgpuRules(largestScores),
+      rules: webgpuRules(largestScores, precision),
       read: gradientTensors(program),
       finish: (context) => {
         updates = lowerUpdates(program, context, skipped)

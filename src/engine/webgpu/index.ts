@@ -2,8 +2,10 @@ import { compiledEntry } from '../../core/entry.ts'
 import { invalidArgument } from '../../core/errors.ts'
 import type { Engine, EngineOptions } from '../engine.ts'
 import { loadRuntime } from '../onnx/runtime.ts'
+import { requirePrecision } from '../precision.ts'
 import { threadedEngine } from '../worker/index.ts'
 import { probeAdapter } from './adapter.ts'
+import { requireOnAdapter } from './adapter-sum.ts'
 import { oneAtATime } from './one-at-a-time.ts'
 import { WebgpuSession } from './session.ts'
 
@@ -14,13 +16,15 @@ export const inThreadWebgpuEngine: Engine = {
   probe: () => probeAdapter(),
 
   async open(programs, options: EngineOptions = {}) {
-    const { device = 'webgpu', precision = 'float32', recompute = 'none' } = options
+    const { device = 'webgpu', recompute = 'none' } = options
     if (device !== 'webgpu') throw invalidArgument('device', 'webgpu', device, 'The system chooses the adapter.')
-    if (precision !== 'float32') throw invalidArgument('precision', 'float32', precision)
+    const precision = requirePrecision('webgpu', options.precision)
     if (recompute !== 'none') {
       throw invalidArgument('recompute', 'none', recompute, 'Use fewer clips per run (batch.perRun) to save memory.')
     }
-    return WebgpuSession.open(await loadRuntime(), programs)
+    const runtime = await loadRuntime()
+    await requireOnAdapter(runtime, precision)
+    return WebgpuSession.open(runtime, programs, { precision })
   },
 }
 

@@ -18,6 +18,7 @@ test('a refused buffer is an error that names the limits, the largest tensor and
 
 test.each([
   'Buffer size (1073741828) exceeds the max buffer size limit (1073741824).',
+  'Too many storage buffers in shader. Current: 34, Max is 16',
   'Binding size (268435456) of [Buffer] is larger than the maximum storage buffer binding size (134217728).',
 ])('%s', (said) => {
   const error = deviceFailure(program, new Error(said))

@@ -1,9 +1,12 @@
 import { VideoMaeError } from '../../core/errors.ts'
 import { elementCount, formatSpec, type Program } from '../../graph/program.ts'
 
-/** What Dawn says where a buffer is larger than the adapter allows, or than the memory that is left. */
+/**
+ * What Dawn says where a buffer is larger than the adapter allows, or than the memory that is left, and ONNX Runtime where a tensor has
+ * more parts of the largest binding than a shader may bind.
+ */
 const refusal =
-  /Invalid Buffer|max buffer size limit|maximum storage buffer binding size|size too large|out of memory|Failed to create GPU buffer/i
+  /Invalid Buffer|max buffer size limit|maximum storage buffer binding size|size too large|out of memory|Failed to create GPU buffer|Too many storage buffers in shader/i
 
 /** The error of a run that failed on the device; where a buffer was refused, it names the limits and the largest tensor. */
 export function deviceFailure(program: Program, cause: unknown): VideoMaeError {

@@ -5,6 +5,7 @@
 import { attentionSizes } from '../../../graph/operations/attention.ts'
 import type { ProgramNode, TensorId } from '../../../graph/program.ts'
 import { type LoweringContext, type LoweringRule, numberAttribute, type Value } from '../../onnx/lowering/context.ts'
+import type { Product } from './float16.ts'
 import { joined } from './joined.ts'
 
 /** Bytes that every adapter binds as one buffer (maxStorageBufferBindingSize of the WebGPU standard). */
@@ -51,29 +52,38 @@ interface Heads {
 interface Sizes extends ReturnType<typeof attentionSizes> {
   readonly heads: number
   readonly tiles: readonly Tile[]
+  readonly product: Product
 }
 
-/** The rules of `attention` and its gradient. `largest` is the size of a tile's scores in bytes. */
-export function attentionRules(largest: number): {
+/** How attention is computed on a device. */
+interface AttentionPlan {
+  /** Bytes of a tile's scores. */
+  readonly largest: number
+  /** Of the forward pass. The gradient computes in float32. */
+  readonly product: Product
+}
+
+/** The rules of `attention` and its gradient. */
+export function attentionRules(plan: AttentionPlan): {
   readonly attention: LoweringRule
   readonly attentionGradient: LoweringRule
 } {
   return {
-    attention: (node, context) => lowerAttention(node, context, largest),
-    attentionGradient: (node, context) => lowerGradient(node, context, largest),
+    attention: (node, context) => lowerAttention(node, context, plan),
+    attentionGradient: (node, context) => lowerGradient(node, context, plan),
   }
 }
 
-function lowerAttention(node: ProgramNode, context: LoweringContext, largest: number): void {
+function lowerAttention(node: ProgramNode, context: LoweringContext, plan: AttentionPlan): void {
   const [o, logSumExp] = node.outputs
-  const sizes = sizesOf(node, node.inputs, context, largest)
+  const sizes = sizesOf(node, node.inputs, context, plan)
   const split = splitHeads(context, node.inputs, sizes)
   const outputs: Value[] = []
   const denominators: Value[] = []
   for (const tile of sizes.tiles) {
     const scores = tileScores(context, split, sizes, tile)
     const p = context.emit('Softmax', [scores], { axis: -1 })
-    outputs.push(context.emit('MatMul', [p, keysOf(context, split.v, sizes, tile)]))
+    outputs.push(sizes.product(context, p, keysOf(context, split.v, sizes, tile)))
     if (context.isDifferentiated(logSumExp)) context.keep(probabilityKey(logSumExp, tile), p)
     if (context.isRead(logSumExp)) denominators.push(logarithm(context, scores))
   }
@@ -99,9 +109,9 @@ function logarithm(context: LoweringContext, scores: Value): Value {
  * `dv = p^T do`, `dP = do v^T`, `dS = p * (dP - rowsum(do * o))`, `dq = s dS k`, `dk = s dS^T q`. A transposed [Nq, Nk] is never made:
  * `a^T b` is the transpose of `b^T a`, whose operands are narrow.
  */
-function lowerGradient(node: ProgramNode, context: LoweringContext, largest: number): void {
+function lowerGradient(node: ProgramNode, context: LoweringContext, plan: AttentionPlan): void {
   const [dOutput, o, logSumExp, ...packed] = node.inputs
-  const sizes = sizesOf(node, packed, context, largest)
+  const sizes = sizesOf(node, packed, context, plan)
   const factor = 1 / Math.sqrt(sizes.headWidth)
   const split = splitHeads(context, packed, sizes)
   const gradient = perHead(context, context.value(dOutput), sizes.queries, sizes)
@@ -150,11 +160,17 @@ function recompute(context: LoweringContext, split: Heads, sizes: Sizes, tile: T
   return context.emit('Exp', [context.emit('Sub', [scores, queriesOf(context, columns, sizes, tile)])])
 }
 
-function sizesOf(node: ProgramNode, packed: readonly TensorId[], context: LoweringContext, largest: number): Sizes {
+function sizesOf(
+  node: ProgramNode,
+  packed: readonly TensorId[],
+  context: LoweringContext,
+  { largest, product }: AttentionPlan,
+): Sizes {
   const heads = numberAttribute(node, 'heads')
   const specs = packed.map((tensor) => context.spec(tensor))
   const sizes = attentionSizes(node.operation, specs, heads)
-  return { ...sizes, heads, tiles: attentionTiles(sizes.batch * heads, sizes.queries, sizes.keys, largest) }
+  const tiles = attentionTiles(sizes.batch * heads, sizes.queries, sizes.keys, largest)
+  return { ...sizes, heads, product, tiles }
 }
 
 /** From packed [qkv], [q, kv] or [q, x]. A gradient finds what its attention has made. */
@@ -208,7 +224,7 @@ function mergeHeads(context: LoweringContext, x: Value, tokens: number, sizes: S
 function tileScores(context: LoweringContext, { q, k }: Heads, sizes: Sizes, tile: Tile): Value {
   const scaled = context.once(`scaled:${q}`, () => context.scaled(q, 1 / Math.sqrt(sizes.headWidth)))
   const transposed = context.once(`transposed:${k}`, () => swapped(context, k))
-  return context.emit('MatMul', [queriesOf(context, scaled, sizes, tile), keysOf(context, transposed, sizes, tile)])
+  return sizes.product(context, queriesOf(context, scaled, sizes, tile), keysOf(context, transposed, sizes, tile))
 }
 
 const swapped = (context: LoweringContext, x: Value): Value => context.emit('Transpose', [x], { perm: [0, 2, 1] })
