@@ -3,8 +3,8 @@
 // target, is ever too large.
 //   npx tsx scripts/brute-force-certificates.ts [--cases 20000] [--seed 1] [--binary 20] [--collective]
 // `--binary N`: every N-th case also runs the compiled program (`npm run build` first) and compares its certificate.
-// `--collective`: files with more inputs, most of them predicted right, and also the bound on all inputs together for 1 and 2 poisons
-// against every attack on all of them at once.
+// `--collective`: files with more inputs, most of them predicted right, and also the bound on all inputs together for 1 and 2
+// poisoned samples against every attack on all of them at once.
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
@@ -62,7 +62,7 @@ function checkBounds(drawn: VotesCase, bounds: NonNullable<Written['collective']
     if (changedAtMost >= changed[b] && certifiedAccuracy * known <= right - changed[b] + 1e-9) continue
     count.unsound++
     print(
-      `${where}, ${drawn.rule}: ${budget} poisons change at most ${changedAtMost} of ${right}, true ${changed[b]}\n  ${JSON.stringify(drawn)}\n`,
+      `${where}, ${drawn.rule}: ${budget} poisoned samples change at most ${changedAtMost} of ${right}, true ${changed[b]}\n  ${JSON.stringify(drawn)}\n`,
     )
   }
 }

@@ -1,8 +1,8 @@
 // Checks `videomae certify` against an adversary that tries everything: small lists of generated videos, and of each *every* list that
-// an attacker can make of it with as many poisons as are certified. Rows deleted, inserted, relabeled to known and new classes, without
-// a label, in another, a misspelt or no part of the split, twice; contents replaced under an id; all rows of a source or period.
-// Ends with 6 where a certified prediction changed, a target came out too early, or a bound on all inputs was exceeded; with 7 where
-// nothing was checked.
+// an attacker can make of it with as many poisoned samples as are certified. Rows deleted, inserted, relabeled to known and new
+// classes, without a label, in another, a misspelt or no part of the split, twice; contents replaced under an id; all rows of a
+// source or period. Ends with 6 where a certified prediction changed, a target came out too early, or a bound on all inputs was
+// exceeded; with 7 where nothing was checked.
 //   npx tsx scripts/brute-force-lists.ts [--seeds 1] [--seed 1] [--only NAME] [--binary 0]
 // `--binary N`: every N-th list also runs through the compiled program (`npm run build` first), whose runs have to be the same.
 import { execFileSync } from 'node:child_process'
@@ -117,7 +117,7 @@ function codeOf(error: unknown): string {
   throw error
 }
 
-/** A drawn world in which something is certified for as many poisons as are tried; null after some tries. */
+/** A drawn world in which something is certified for as many poisoned samples as are tried; null after some tries. */
 async function drawWorld(make: (drawn: Drawn) => World, files: readonly string[], seed: number, number: number) {
   for (let draw = 0; draw < 20; draw++) {
     const stream = new RandomStream(seed, number, draw, 'brute force lists')

@@ -1,6 +1,6 @@
 /**
  * Wall time of whole commands on one engine and on another, in turns: the demo, full fine-tuning from the demo's encoder,
- * and base learners trained from scratch.
+ * and base classifiers trained from scratch.
  *
  *     npm run build && npx tsx scripts/bench/native-jobs.ts <folder of labeled videos, a folder per class>
  *         [--engines onnx,native] [--jobs demo,finetune,certify] [--rounds 1] [--steps N] [--epochs 3] [--partitions 4] [--out FOLDER]

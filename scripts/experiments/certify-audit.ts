@@ -1,5 +1,5 @@
 // Audits the certificates of every rule on features of videos: random insertions, deletions, edits and label flips, everything
-// trained again each time; then attacks with radius + 1 poisons, which show how tight the radii are.
+// trained again each time; then attacks with radius + 1 poisoned samples, which show how tight the radii are.
 //   npx tsx scripts/experiments/certify-audit.ts [--encoder DIR] [--data motion|mnist] [--trials 200] [--only dpa,roe] [--threads 2]
 // Default: 1,200 generated motion clips on an encoder that is named or pretrained on other clips, minutes to half an hour by
 // rule on two cores; mnist: HOG features of images, all rules but DPA*. DPA* trains its learners one by one, so it has clips of
@@ -99,7 +99,7 @@ async function features(): Promise<{ set: FeatureSet; test: TestSet }> {
 }
 
 const { set, test } = await features()
-// 20 clips an attacker's video: one poison may be a long video.
+// 20 clips an attacker's video: one poisoned sample may be a long video.
 const common = { by: 'content', trials, attacks, threads, onProgress: progress } as const
 const ridge = headLearners({ kind: 'ridge' })
 const onFeatures = (rule: Rule, learners: LearnerFamily<FeatureSet, TestSet>, groups?: number) => () =>

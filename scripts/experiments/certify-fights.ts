@@ -1,4 +1,4 @@
-// Certified radii on the fights clips (300 clips of 72 source videos), five folds that keep sources apart; one poison is a
+// Certified radii on the fights clips (300 clips of 72 source videos), five folds that keep sources apart; one poisoned sample is a
 // video (buckets by content) or a whole source (buckets by source). Learners as in certify-motion.ts.
 //   npx tsx scripts/experiments/certify-fights.ts [--quick] [--encoder DIR] [--out checkpoints/certify-fights] [--threads 2]
 // With --encoder about 20 minutes on two cores for a small encoder; without it one is pretrained on other videos first.
@@ -118,7 +118,7 @@ for (const [i, { by, unit }] of cases.entries()) {
       threads,
     },
   })
-  tables.push(`one poison is ${unit}; trust ${[...new Set(rows.map(({ trust }) => trust))].join(', ')}\n`)
+  tables.push(`one poisoned sample is ${unit}; trust ${[...new Set(rows.map(({ trust }) => trust))].join(', ')}\n`)
   tables.push(await writeStudy(out, `fights-${by}`, { title: `fights, by ${by}`, unit }, rows))
 }
 console.log(

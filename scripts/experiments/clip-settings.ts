@@ -6,9 +6,10 @@
 // A setting is FRAMES x STRIDE x PIXELS; `whole` as the stride spreads the frames over the whole video. A video is one
 // row: the mean over its clips. The last row chooses setting and readout for each part by the accuracy of heads on the other
 // parts, with each of them held out in turn. Certificates: DPA, buckets by content, ridge heads as `certify` trains
-// them on rows that --trusted standardizes, one poison is a video; radii count 0 where the answer is wrong. Which videos share a bucket is chance and moves the mean radius by a third: it is told as
-// the mean, the least and the most over --divisions, the first of which is by the content as it is. A pretrained encoder has its own
-// frames and size; of a setting it takes the stride.
+// them on rows that --trusted standardizes, one poisoned sample is a video; radii count 0 where the answer is wrong. Which videos
+// share a bucket is chance and moves the mean radius by a third: it is told as the mean, the least and the most over --divisions,
+// the first of which is by the content as it is. A pretrained encoder has its own frames and size; of a setting it takes the
+// stride.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'

@@ -5,7 +5,8 @@
 //     [--render] [--samples 10000] [--trials 20]
 // --render: the figure from the CSV, without computing. About a minute of one core.
 //
-// A changed or relabeled sample counts as one poison, as with partitions by id. Learners abstain where they know nothing of the input.
+// A changed or relabeled sample counts as one poisoned sample, as with partitions by id. Learners abstain where they know nothing
+// of the input.
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { certifyTally } from '../../src/certify.ts'

@@ -24,13 +24,13 @@ const defaultSpread = 4
 
 /** The learners, buckets, rules and threat of a certificate. */
 export interface CertifyOptions<Set extends SampleSet, Inputs extends TestInputs> extends PoolOptions {
-  /** The base learners, e.g. `headLearners({ kind: 'ridge' })`. */
+  /** The base classifiers, e.g. `headLearners({ kind: 'ridge' })`. */
   readonly learners: LearnerFamily<Set, Inputs>
   /** What the attacker may do, and the encoder that the certificate rests on. */
   readonly threat: ThreatDeclaration
   /** What decides the bucket of a sample. */
   readonly by: BucketKey
-  /** K, or several to sweep: one poison touches one K-th of the learners. */
+  /** K, or several to sweep: one poisoned sample touches one K-th of the learners. */
   readonly partitions: number | readonly number[]
   /** Default: `defaultRules`. */
   readonly rules?: readonly Rule[]
@@ -132,9 +132,9 @@ export function checkRules({
     const beside = rules.length > 1 ? 'other rules' : groups !== undefined ? 'encoder groups' : whiteBox && 'whiteBox'
     if (beside) throw notCombined(beside)
     if (by !== 'time') throw invalidArgument('by', '"time" with rule temporal', by)
-  } else if (by === 'time') throw invalidArgument('rules', '"temporal" with buckets by time', rules.join(', '))
+  } else if (by === 'time') throw invalidArgument('rules', '"temporal" with partitions by time', rules.join(', '))
   if (whiteBox && groups !== undefined)
-    throw invalidArgument('whiteBox', 'one encoder for all learners, without groups', groups)
+    throw invalidArgument('whiteBox', 'one encoder for all base classifiers, without groups', groups)
   if (groups === undefined) {
     if (rules.some(needsGroups)) throw invalidArgument('groups', 'the number of encoder groups', groups)
     return
@@ -176,7 +176,7 @@ function notCombined(beside: string): VideoMaeError {
   return new VideoMaeError(`Expected rule temporal alone, but received it together with ${beside}.`, {
     code: 'RULES_NOT_COMBINED',
     exit: 'usage',
-    hint: 'Its learners belong to periods, not to partitions by hash. Certify the other rule in a separate run.',
+    hint: 'Its base classifiers belong to periods, not to partitions by hash. Certify the other rule in a separate run.',
   })
 }
 

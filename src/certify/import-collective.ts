@@ -10,7 +10,7 @@ import type { InputCertificate } from './rules/rule.ts'
  * The bound over the inputs that are known to be predicted right.
  *
  * @param certified [inputs] of these ballots by this rule
- * @param budgets numbers of poisons; undefined: none was asked for
+ * @param budgets numbers of poisoned samples; undefined: none was asked for
  * @returns undefined where none was asked for, or the rule has no such bound; shares are of the inputs with a known class
  * @throws VideoMaeError `INVALID_ARGUMENT`, `COLLECTIVE_OVERFLOW`; the reason of `signal`
  */

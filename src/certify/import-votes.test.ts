@@ -65,7 +65,7 @@ test('the offsets of a spread are printed with the certificate', async () => {
 })
 
 test('rules that count one learner for each bucket say so, and refuse a spread', async () => {
-  // 12 learners of one opinion, each bucket reached three: two poisons may change six votes, and a tie goes to class 0.
+  // 12 learners of one opinion, each bucket reached three: two poisoned samples may change six votes, and a tie goes to class 0.
   await writeNpy(
     file('spread.npy'),
     [1, 12, 2],

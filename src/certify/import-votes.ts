@@ -49,7 +49,7 @@ export async function importBallots(file: string, options: ImportOptions): Promi
   if (firstClass !== 0 && firstClass !== 1) throw invalidArgument('firstClass', '0 or 1', firstClass)
   if (classNames !== undefined && classNames.length !== classes)
     throw invalidArgument('classNames', `${classes} names`, classNames.length)
-  // Votes cannot be added up: counted one by one, one poison would change several of them.
+  // Votes cannot be added up: counted one by one, one poisoned sample would change several of them.
   if (kind === 'votes' && seeds > 1) throw invalidArgument('seeds', '1 with votes; several seeds need scores', seeds)
   const table = await readVotesTable(file, options)
   if (table.inputs === 0 || table.width === 0) throw invalidVotes(file, 'it is empty')
@@ -145,15 +145,17 @@ function learnerNotes(
     else if (labels !== undefined && votes.every((vote, t) => labels[t] === null || vote === labels[t]))
       suspects.push(i)
   }
-  const nameOf = (i: number) => (columns !== null && columns.length === learners ? columns[i] : `learner ${i}`)
+  const nameOf = (i: number) => (columns !== null && columns.length === learners ? columns[i] : `base classifier ${i}`)
   return [
-    ...(silent > 0 ? [`${numberOf(silent, 'learner abstains', 'learners abstain')} on every input`] : []),
+    ...(silent > 0
+      ? [`${numberOf(silent, 'base classifier abstains', 'base classifiers abstain')} on every input`]
+      : []),
     ...(constant > 0
-      ? [`${numberOf(constant, 'learner votes', 'learners vote')} for the same class on every input`]
+      ? [`${numberOf(constant, 'base classifier votes', 'base classifiers vote')} for the same class on every input`]
       : []),
     ...(suspects.length > 0
       ? [
-          `${suspects.slice(0, 4).map(nameOf).join(', ')}${suspects.length > 4 ? ', ...' : ''}: right on every input. If a column of true classes is among the learners, the radii are wrong`,
+          `${suspects.slice(0, 4).map(nameOf).join(', ')}${suspects.length > 4 ? ', ...' : ''}: right on every input. If a column of true classes is among the base classifiers, the radii are wrong`,
         ]
       : []),
   ]
@@ -215,7 +217,7 @@ function castScores(file: string, table: VotesTable, { classes, seeds = 1 }: Imp
       if (!Number.isFinite(highest))
         throw invalidVotes(
           file,
-          `${table.where(row, first)} and the other scores of learner ${i} are ${highest === Number.NEGATIVE_INFINITY ? 'all -inf, so they have no order' : 'too large to add up'}`,
+          `${table.where(row, first)} and the other scores of base classifier ${i} are ${highest === Number.NEGATIVE_INFINITY ? 'all -inf, so they have no order' : 'too large to add up'}`,
         )
       if (sums.indexOf(highest) !== sums.lastIndexOf(highest)) ties++
       writeBallot(sums, 0, classes, ballots.ranks, (row * learners + i) * classes, classes)

@@ -32,10 +32,10 @@ export async function auditCommand(data: string, options: AuditCommandOptions): 
 function textOf(result: VideoAudit): string {
   const { actions, attacks, lists, labelFlips } = result
   return (
-    `${result.trials} poisonings with ${result.poisons} poisoned samples (${counts(actions).join(', ')}), rule ${result.rule}, ${result.learners} learners\n` +
+    `${result.trials} poisonings with ${result.poisons} poisoned samples (${counts(actions).join(', ')}), rule ${result.rule}, ${result.learners} base classifiers\n` +
     `trained again each time: ${result.retrained}\n` +
-    `learners changed       ${result.changedLearners} of ${result.allowedLearners} allowed\n` +
-    `certified predictions  ${result.checkedPredictions} checked, none changed; violations: ${result.violations.length}\n` +
+    `base classifiers changed  ${result.changedLearners} of ${result.allowedLearners} allowed\n` +
+    `certified predictions     ${result.checkedPredictions} checked, none changed; violations: ${result.violations.length}\n` +
     `same bytes when trained again in another order: ${result.reproducible ? 'yes' : 'NO'}\n` +
     `attacks on ${attacks.tried} inputs: ${attacks.beyond} succeed with radius + 1 poisoned samples, ${attacks.within} of ${attacks.triedWithin} with the radius\n` +
     (lists === null
@@ -52,6 +52,6 @@ function textOfLists(what: string, lists: ListAuditReport): string {
   const refused = counts(lists.refused)
   return (
     `${what}: ${lists.trials} of ${lists.units} units on a ${lists.form} of ${lists.rows} rows, threat ${lists.threat} (${counts(lists.acts).join(', ')})\n` +
-    `certified predictions  ${lists.checkedPredictions} checked, none changed${refused.length > 0 ? `; no answer: ${refused.join(', ')}` : ''}`
+    `certified predictions     ${lists.checkedPredictions} checked, none changed${refused.length > 0 ? `; no answer: ${refused.join(', ')}` : ''}`
   )
 }

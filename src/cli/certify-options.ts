@@ -74,7 +74,7 @@ export function bucketsOf(
     if (beside !== undefined) throw unusedArgument('--period, --until and --coverage', 'without rule temporal', beside)
     return { by: by ?? 'content', threat: threat ?? 'general' }
   }
-  if (by !== undefined) throw unusedArgument('--by', 'with rule temporal, whose buckets are periods', by)
+  if (by !== undefined) throw unusedArgument('--by', 'with rule temporal, whose partitions are periods', by)
   if (period === undefined || until === undefined)
     throw invalidArgument(
       '--period and --until',
@@ -97,7 +97,7 @@ export function groupCount(groups: number | undefined, from: readonly string[]):
   return from.length
 }
 
-/** The base learner that the options describe; which options a kind has is checked by `planCertification`. */
+/** The base classifier that the options describe; which options a kind has is checked by `planCertification`. */
 export async function learnerOf(
   { lambda, epochs, learningRate, recipe, seed }: StudyOptions,
   kind: LearnerKind = 'ridge',

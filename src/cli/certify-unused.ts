@@ -39,7 +39,7 @@ export function refuseUnusedInCertify(
         unused.flag,
         'with --votes',
         unused.value,
-        'The system that made the file decided how its learners were trained, and so what one poisoned sample is.',
+        'The system that made the file decided how its base classifiers were trained, and so what one poisoned sample is.',
       )
   }
   if (stage !== 'groups') return

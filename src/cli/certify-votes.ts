@@ -86,7 +86,7 @@ function requireFitting(
   if (offsets === undefined && rules.some(needsSpread))
     throw invalidArgument(
       '--offsets',
-      'the learners that bucket 0 reached, such as 0,3,7, because rules with a spread need them',
+      'the base classifiers that partition 0 reached, such as 0,3,7, because rules with a spread need them',
       offsets,
     )
   if (groups !== undefined && !rules.some(needsGroups)) throw unusedArgument('--groups', 'without rule groups', groups)
@@ -188,15 +188,15 @@ function textOf(certificate: ImportedCertificate, { ballots, reading }: Imported
     exactRadii === null
       ? ''
       : `; ${exactRadii} of ${inputs} radii are exact${exactRadii < inputs ? ', the others are lower bounds' : ''}`
-  return `${rule.rule}: ${learners} learners, ${inputs} inputs, ${scored}${exact}`
+  return `${rule.rule}: ${learners} base classifiers, ${inputs} inputs, ${scored}${exact}`
 }
 
 /**
  * The rules that are asked for; where none is, those that the file allows: with a spread where a bucket reached several learners,
  * and with a run-off where it holds more than first choices.
  *
- * A spread is never guessed, nor left out of account: with other offsets than those that the learners were trained by, one poison
- * reaches other learners, or more of them, than the rule counts.
+ * A spread is never guessed, nor left out of account: with other offsets than those that the learners were trained by, one
+ * poisoned sample reaches other learners, or more of them, than the rule counts.
  *
  * @param reach learners that each bucket reached
  */
@@ -211,7 +211,7 @@ function rulesFor(asked: string | undefined, kind: 'votes' | 'scores', reach: nu
   if (disjoint !== undefined && spreads)
     throw invalidArgument(
       '--rule',
-      `fa, fa_exact or roe_fa, because a bucket reached ${reach} learners,`,
+      `fa, fa_exact or roe_fa, because a partition reached ${reach} base classifiers,`,
       disjoint,
       `${disjoint} counts one vote per poisoned sample.`,
     )
@@ -221,9 +221,9 @@ function rulesFor(asked: string | undefined, kind: 'votes' | 'scores', reach: nu
 function checkOffsets(offsets: readonly number[], spread: number | undefined, learners: number): void {
   const shown = offsets.join(',')
   if (new Set(offsets).size !== offsets.length || offsets.some((offset) => offset >= learners))
-    throw invalidArgument('--offsets', `different numbers below ${learners}, the number of learners`, shown)
+    throw invalidArgument('--offsets', `different numbers below ${learners}, the number of base classifiers`, shown)
   if (spread !== undefined && spread !== offsets.length)
     throw invalidArgument('--spread', `${offsets.length}, the number of --offsets,`, spread)
   if (learners % offsets.length !== 0)
-    throw invalidArgument('--offsets', `a number of offsets that divides ${learners} learners`, shown)
+    throw invalidArgument('--offsets', `a number of offsets that divides ${learners} base classifiers`, shown)
 }

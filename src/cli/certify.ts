@@ -82,7 +82,7 @@ async function certifyOn(ranks: Ranks, data: string | undefined, given: CertifyC
     checkRules({ partitions, rules, groups, by, collective, spread, seeds, whiteBox })
     await ranks.agree(() => requireCertificateFolder(out, true))
   }
-  const hint = 'Run the same command again: finished features, encoders and learners are kept.'
+  const hint = 'Run the same command again: finished features, encoders and base classifiers are kept.'
   const interrupt = interruptSignal(hint, ranks.size > 1 ? ranks.rank : null)
   if (ranks.size > 1) noteOf(quiet)(formatRanks(ranks))
   try {
@@ -228,7 +228,7 @@ function reportCertificate(
   }
   const overlap = encoder.overlap === null ? '' : `, ${encoder.overlap} protected videos in its training`
   const origin = startsFresh(learner)
-    ? `none: each learner starts from fresh weights, with the sizes of ${from.join(', ')}`
+    ? `none: each base classifier starts from fresh weights, with the sizes of ${from.join(', ')}`
     : `${from.join(', ')} (${encoder.trust}${overlap})`
   process.stdout.write(
     `${certificate.trainingRows} rows of ${certificate.trainingVideos} training videos, ${test} to predict (${how})\n` +
@@ -237,8 +237,8 @@ function reportCertificate(
         .map((remark) => `warning    ${remark}\n`)
         .join('') +
       `classes    ${describeClasses(data, certificate.classNames)}\n` +
-      `threat     ${statement.threat}; one poison is ${statement.unit}\n` +
-      `encoder    ${origin}\nlearner    ${certificate.learner.kind}\n` +
+      `threat     ${statement.threat}; one poisoned sample is ${statement.unit}\n` +
+      `encoder    ${origin}\nclassifier ${certificate.learner.kind}\n` +
       `${statement.claim}\n${statement.conditions.map((condition) => `  if ${condition}\n`).join('')}\n` +
       `${certificateTable(certificate)}\n${certificateRemarks(certificate).map(printable).join('\n')}\n` +
       runs

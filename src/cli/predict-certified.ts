@@ -113,7 +113,9 @@ function lineOf(prediction: CertifiedClass, { learners }: CertifiedEnsemble, req
   const certified = `radius ${radius}${also.length === 0 ? '' : ` (${also.join(', ')})`}`
   const next = runnerUp === null ? 'no other class has votes' : `next ${runnerUp.label}, ${runnerUp.votes}`
   const costs = targets.map(({ label: name, poisons }) =>
-    poisons === null ? `; ${name} with no number of poisons` : `; ${name} needs ${poisons}`,
+    poisons === null
+      ? `; ${name} with no number of poisoned samples`
+      : `; ${name} needs ${poisons} poisoned ${poisons === 1 ? 'sample' : 'samples'}`,
   )
   const rest = `${certified}; ${votes} of ${learners} votes; ${next}${costs.join('')}`
   return label === null ? `abstained (below ${required}): ${rest}` : `${label}  ${rest}`

@@ -19,5 +19,5 @@ export function targetText(
     (share) => `${(100 * share).toFixed(1)} %`,
   )
   const median = medianRuledOut === null ? 'none (below 50%)' : String(medianRuledOut)
-  return `${name}: ruled out on ${never} of ${inputs} inputs of other classes without poison, on ${one} with 1 poison; median ${median}`
+  return `${name}: ruled out on ${never} of ${inputs} inputs of other classes without poison, on ${one} with 1 poisoned sample; median ${median}`
 }

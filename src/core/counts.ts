@@ -5,7 +5,7 @@
 import { invalidArgument } from './errors.ts'
 
 export const largestCounts = {
-  /** Base learners of one ensemble: partitions times spread times seeds. */
+  /** Base classifiers of one ensemble: partitions times spread times seeds. */
   learners: 2 ** 24,
   partitions: 2 ** 24,
   spread: 1024,
@@ -14,7 +14,7 @@ export const largestCounts = {
   groups: 65_536,
   /** Periods that one learner is trained on. */
   coverage: 1024,
-  /** Budget of poisons. */
+  /** Budget of poisoned samples. */
   budget: 2 ** 31 - 1,
   trials: 1_000_000,
   listTrials: 1_000_000,
@@ -81,7 +81,7 @@ export function requireCount(name: CountName, value: number, shown: string = nam
 }
 
 /**
- * The base learners of an ensemble: everything that is kept of an ensemble has a row for each.
+ * The base classifiers of an ensemble: everything that is kept of an ensemble has a row for each.
  *
  * @returns partitions times spread
  * @throws VideoMaeError `INVALID_ARGUMENT` for counts out of their bounds, or more than `largestCounts.learners` learners
@@ -100,7 +100,7 @@ export function learnerCount(partitions: number, spread = 1, seeds = 1): number 
   return partitions * spread
 }
 
-/** Base learners that are trained however few samples there are. */
+/** Base classifiers that are trained however few samples there are. */
 const freeLearners = 65_536
 /** Partitions for each sample. Nearly all are empty with more of them, and an empty one abstains. */
 const partitionsPerSample = 64
@@ -118,7 +118,7 @@ export function requireFilledLearners(samples: number, learners: number, reach =
   if (learners > most)
     throw invalidArgument(
       'partitions',
-      `at most ${most} base learners, because the protected samples are ${samples} and nearly all learners would have none,`,
+      `at most ${most} base classifiers, because the protected samples are ${samples} and nearly all base classifiers would have none,`,
       learners,
       'Take fewer partitions.',
     )

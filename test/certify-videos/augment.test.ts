@@ -1,6 +1,6 @@
 /**
- * Heads that are also trained on changed clips of each video: the clips are rows of that video, so one video is still one poison.
- * Oracle: the partitions, the base classifiers before and after one video changed, and `verify`.
+ * Heads that are also trained on changed clips of each video: the clips are rows of that video, so one video is still one
+ * poisoned sample. Oracle: the partitions, the base classifiers before and after one video changed, and `verify`.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'

@@ -296,7 +296,9 @@ describe('videomae certify, audit and lethal-dose', () => {
       ...text,
     )
     expect(code).toBe(0)
-    expect(stdout).toContain(`encoder    none: each learner starts from fresh weights, with the sizes of ${run}\n`)
+    expect(stdout).toContain(
+      `encoder    none: each base classifier starts from fresh weights, with the sizes of ${run}\n`,
+    )
     const grouped = ['--rule', 'groups', '--from', run, '--from', run, '--learner', 'attentive', '--partitions', '2']
     const refused = await videomae('certify', videos, ...grouped, '--out', inFolder('scratch'), ...common)
     const { error } = JSON.parse(refused.stdout) as { error: { code: string; hint: string } }

@@ -1,5 +1,5 @@
 /**
- * Base learners that an engine trains, on tiny videos: independence and determinism byte for byte, resuming, shares, DPA*,
+ * Base classifiers that an engine trains, on tiny videos: independence and determinism byte for byte, resuming, shares, DPA*,
  * audits, and encoders for groups. Oracle: training again.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -235,7 +235,7 @@ describe('the family', () => {
     await refused({ kind: 'full', lambda: 1 }).toThrow(/lambda/)
     await refused({ kind: 'attentive' }, { trusted: videos }).toThrow(/trusted/)
     for (const name of ['clips', 'testClips'])
-      await refused({ kind: 'full' }, { [name]: 2 }).toThrow(`1 with full learners for ${name}`)
+      await refused({ kind: 'full' }, { [name]: 2 }).toThrow(`1 with full base classifiers for ${name}`)
     await refused({ kind: 'ridge' }, { trust: 'fixed' }).toThrow(/fitted to data/)
     expect(ownOptions({ kind: 'ridge', epochs: 3, lambda: 1 })).toMatchObject({ lambda: 1, epochs: undefined })
     expect(ownOptions({ kind: 'attentive', epochs: 3, lambda: 1 })).toMatchObject({ lambda: undefined, epochs: 3 })
@@ -270,7 +270,7 @@ describe('an encoder for each group', () => {
       expect(certificate.runs[0]).toMatchObject({ rule: 'groups', groups: 2, learners: 6 })
       expect(certificate.threat.encoder.trust).toBe('per_group')
     })
-    // The audit trains a part of each encoder again: a poison then changes heads next to its own.
+    // The audit trains a part of each encoder again: a poisoned sample then changes heads next to its own.
     const { set, test, learners } = await prepareGroups(grouped, wanted, 2)
     expect(test.perGroup).toHaveLength(2)
     const audited = { by: 'content', partitions: 6, rule: 'groups', groups: 2, threads: 1 } as const

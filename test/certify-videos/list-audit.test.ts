@@ -99,7 +99,7 @@ describe('certificates of videos', () => {
     ['whether any row has a split', (rows: readonly Row[]) => String(rows.some(({ split }) => split !== undefined))],
     ['how many rows there are', (rows: readonly Row[]) => String(rows.length % 3)],
   ])('are found out where they depend on %s', async (_, predict) => {
-    // Says that it is two poisons, which it does not.
+    // Says that it is two poisoned samples, which it does not.
     const certified: ListAuditOptions['certified'] = async (data) => {
       const rows = listVideos(data, { labelFromFolder: true })
       const certificate = { prediction: predict(rows), radius: 2, rivals: ['right'] }
@@ -204,7 +204,7 @@ describe('videomae audit', () => {
   })
 
   test('ends with a code of its own where there was nothing to check', async () => {
-    // One learner has no radius but 0: one poison may change it.
+    // One learner has no radius but 0: one poisoned sample may change it.
     const { code, stdout } = await videomae(
       ...common,
       '--partitions',

@@ -30,8 +30,8 @@ test('500 partitions of 12 videos: warned of on stderr, next to the table and in
   const { sizes } = JSON.parse(readFileSync(inFolder('out', 'buckets-500.json'), 'utf8')) as { sizes: number[] }
   const empty = sizes.filter((size) => size === 0).length
   const warnings = [
-    `K = 500 partitions of ${trainingVideos} units (what one poison is): at least ${500 - trainingVideos} partitions have no training sample`,
-    `${empty} of 500 learners have no training sample and vote for nobody: take fewer partitions`,
+    `K = 500 partitions of ${trainingVideos} units (what one poisoned sample is): at least ${500 - trainingVideos} partitions have no training sample`,
+    `${empty} of 500 base classifiers have no training sample and vote for nobody: take fewer partitions`,
   ]
   expect(empty).toBeGreaterThanOrEqual(500 - trainingVideos)
   expect(run.warnings).toEqual(expect.arrayContaining(warnings))

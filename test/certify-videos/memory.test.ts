@@ -77,9 +77,9 @@ describe('a certification is refused where it does not fit', () => {
     const told = { ...options, onNote: (note: string) => notes.push(note) }
     await requireStudyMemory(planOf('attentive', 500), told, size)
     expect(notes.join('\n')).toMatch(
-      /learners train an attentive head on \d+ tokens .* about 100 videos each, up to 4 at once/,
+      /base classifiers train an attentive head on \d+ tokens .* about 100 videos each, up to 4 at once/,
     )
-    expect(notes.join('\n')).toMatch(/features: memory .*\nlearners train .*\nmemory [\d.]+ [GM]B \(/)
+    expect(notes.join('\n')).toMatch(/features: memory .*\nbase classifiers train .*\nmemory [\d.]+ [GM]B \(/)
     const of = (atOnce: number) =>
       attentiveLearnerNeed(source, { engine: 'onnx', classes: 2, rows: 100, tests: 1, atOnce }).memory.total
     memory.available = of(2) + 1
@@ -89,7 +89,7 @@ describe('a certification is refused where it does not fit', () => {
     })
     await requireStudyMemory(planOf('attentive', 500), { ...options, threads: 2 }, size)
     await expect(requireStudyMemory(planOf('attentive', 5_000_000), options, size)).rejects.toMatchObject({
-      hint: expect.stringMatching(/Not even one learner fits: use more --partitions/),
+      hint: expect.stringMatching(/Not even one base classifier fits: use more --partitions/),
     })
   })
 

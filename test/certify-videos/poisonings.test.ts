@@ -41,11 +41,11 @@ function majority(world: World, choice: Choice, more: number): WrittenCertificat
 }
 
 describe('all poisoned lists', () => {
-  test.each([1, 2])('up to %d poisons keep true promises, and break those that say one too many', (most) => {
+  test.each([1, 2])('up to %d poisoned samples keep true promises, and break those that say one too many', (most) => {
     let [kept, bounds, broken] = [0, 0, 0]
     for (let seed = 0; seed < 8; seed++) {
       const whole = generalWorld(drawn(names, seed), {}, most)
-      // Three or five protected rows: with more, one poison too many is rarely enough.
+      // Three or five protected rows: with more, one poisoned sample too many is rarely enough.
       const world = { ...whole, units: whole.units.slice(5 - 2 * most) }
       for (const more of [0, 1]) {
         const clean = majority(world, cleanChoice(world), more)

@@ -35,7 +35,7 @@ beforeAll(async () => {
   const rows = videos.map(({ path: file, label }) => `${file},${label}`)
   writeFileSync(data, `path,label\n${rows.slice(0, 12).join('\n')}\n`)
   writeFileSync(tested, `path,label\n${rows.slice(12).join('\n')}\n`)
-  // One content under two names: one poison relabels both rows.
+  // One content under two names: one poisoned sample relabels both rows.
   copyFileSync(videos[0].path, inFolder('copy.mp4'))
   appendFileSync(data, 'copy.mp4,up\n')
 })
@@ -166,7 +166,7 @@ test('a folder takes one certification at a time, and what an earlier one has le
   expect(report.runs.map(({ run }) => run)).toEqual(['DPA K=2'])
 })
 
-test('rows that one poison relabels', async () => {
+test('rows that one poisoned sample relabels', async () => {
   const out = inFolder('flips')
   const job = {
     ...shared,
@@ -212,7 +212,7 @@ test('an update of the data is counted in units, by content', async () => {
   expect((await verifyCertificate(path.join(after, 'certificate.json'))).differences).toEqual([])
 })
 
-describe('base learners that are trained again', () => {
+describe('base classifiers that are trained again', () => {
   const out = inFolder('retrained')
   const file = path.join(out, 'certificate.json')
   beforeAll(async () => {
@@ -278,13 +278,13 @@ describe('base learners that are trained again', () => {
     const fieldsOf = async (numbers: readonly number[]) =>
       (await retrain(numbers, certificate)).differences.map(({ field }) => field)
     const found = await fieldsOf([4])
-    expect(found).toContain('learners-k3-d2.txt: learner 4')
-    expect(found.filter((field) => field.startsWith('ballots-k3-d2.npy: ballot of learner 4'))).toHaveLength(1)
-    expect((await fieldsOf([1])).filter((field) => field.includes('learner 1'))).toEqual([])
+    expect(found).toContain('learners-k3-d2.txt: base classifier 4')
+    expect(found.filter((field) => field.startsWith('ballots-k3-d2.npy: ballot of base classifier 4'))).toHaveLength(1)
+    expect((await fieldsOf([1])).filter((field) => field.includes('base classifier 1'))).toEqual([])
     const ensemble = path.join(copy, 'ensemble-k3-d1.safetensors')
     copyFileSync(path.join(inFolder('update-after'), 'ensemble-k3-d1.safetensors'), ensemble)
     expect(await fieldsOf([0, 1, 2])).toContainEqual(
-      expect.stringMatching(/^ensemble-k3-d1\.safetensors: weights of learner \d/),
+      expect.stringMatching(/^ensemble-k3-d1\.safetensors: weights of base classifier \d/),
     )
     rmSync(ensemble)
     expect((await fieldsOf([0])).filter((field) => field.includes('ensemble'))).toEqual([])

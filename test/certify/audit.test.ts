@@ -58,12 +58,12 @@ describe('audit', () => {
     const options = { rule: 'dpa', by: 'content', partitions: 15, trials: 10, attacks: 0, threads: 1 } as const
     const wanted = { ...options, kinds: ['insert'], largestBudget: 2 } as const
     const leaky = await audit(set, inputs, { ...wanted, learners: { ...ridge.learners, train } })
-    expect(leaky.violations.map(({ what }) => what).join()).toMatch(/learners changed, but at most/)
+    expect(leaky.violations.map(({ what }) => what).join()).toMatch(/base classifiers changed, but at most/)
     assertAudit(await audit(set, inputs, { ...wanted, ...ridge }))
   })
 
   test('a shared statistic is caught', async () => {
-    // Centring on the mean of all samples: a typical leak. One poison then changes every learner.
+    // Centring on the mean of all samples: a typical leak. One poisoned sample then changes every learner.
     const leaky = (rows: number) => {
       const part = gaussians({ rows, seed: 1 })
       const mean = part.features.reduce((sum, value) => sum + value, 0) / part.features.length

@@ -136,7 +136,7 @@ describe('certify', () => {
         whiteBox: true,
         rules: ['dpa'],
       }),
-    ).rejects.toThrow(/one encoder for all learners/)
+    ).rejects.toThrow(/one encoder for all base classifiers/)
     const [dpa, inside] = certificate.runs
     expect(inside.rule).toBe('dpa_white_box')
     let larger = 0
@@ -299,7 +299,7 @@ describe('rule temporal', () => {
     expect(report.changedLearners).toBeGreaterThan(20)
     expect(report.changedLearners).toBeLessThanOrEqual(report.allowedLearners)
     expect(report.checkedPredictions).toBeGreaterThan(200)
-    // A whole set of actions a period: far more than as many poisons as certified periods.
+    // A whole set of actions a period: far more than as many poisoned samples as certified periods.
     expect(report.actions.insert).toBeGreaterThan(3 * report.poisons)
     expect(report.attacks.beyond).toBeGreaterThanOrEqual(8)
     // Learners that read one period more than they say are found out.
@@ -317,9 +317,9 @@ describe('rule temporal', () => {
     const refused = (more: object) => expect(certify(timed, inputs, { ...options, ...more })).rejects
     await refused({ rules: ['temporal', 'dpa'] }).toMatchObject({ code: 'RULES_NOT_COMBINED' })
     await refused({ groups: 5 }).toMatchObject({ code: 'RULES_NOT_COMBINED' })
-    await refused({ rules: ['dpa'] }).toThrow(/"temporal" with buckets by time/)
+    await refused({ rules: ['dpa'] }).toThrow(/"temporal" with partitions by time/)
     await refused({ by: 'content' }).toThrow(/"time" with rule temporal/)
-    await refused({ periods: undefined }).toThrow(/periods with buckets by time/)
+    await refused({ periods: undefined }).toThrow(/periods with partitions by time/)
     const threat = (name: string) => ({ threat: { threat: name, encoder: fixedEncoder } })
     await refused(threat('general')).toMatchObject({ code: 'THREAT_NOT_CERTIFIED' })
     const seen = { ...fixedEncoder, trust: 'protected_set' }

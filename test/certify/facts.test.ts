@@ -45,7 +45,7 @@ test('more partitions than videos, empty learners and learners of one class are 
   expect(many.emptyLearners + many.singleClassLearners).toBeLessThanOrEqual(50)
   expect(many.samples.fewest).toBe(0)
   expect(many.warnings.join('; ')).toMatch(
-    /K = 50 partitions of 32 units.*at least 18 partitions have no.*of 50 learners have no training sample.*samples of one class only/,
+    /K = 50 partitions of 32 units.*at least 18 partitions have no.*of 50 base classifiers have no training sample.*samples of one class only/,
   )
   expect(notes[0]).toContain('K = 50 partitions of 32 units')
   expect(certificateRemarks(certificate).join('\n')).toContain('warning: DPA K=50: ')
@@ -110,7 +110,7 @@ test('label flips of heads with many more samples than features are certified, w
     onProgress: (count) => done.push(count),
   })
   expect(notes.join()).toMatch(
-    /white-box: 6000 samples in 1 learners, the largest of 6000; about \d+\.\d GiB and \d+ s/,
+    /white-box: 6000 samples in 1 base classifiers, the largest of 6000; about \d+\.\d GiB and \d+ s/,
   )
   expect(done.at(-1)).toBe(12)
   // One learner: DPA certifies nothing, or next to nothing.

@@ -221,7 +221,7 @@ test('says that offsets were not checked where nothing says how they were drawn'
   expect(notChecked.join()).toContain('the offsets of rules with a spread')
 })
 
-test('an offset that no base learner can have is refused, also where nothing says how offsets were drawn', async () => {
+test('an offset that no base classifier can have is refused, also where nothing says how offsets were drawn', async () => {
   for (const name of ['general', 'votesOnly'])
     await expect(
       forged(name, (document) => {

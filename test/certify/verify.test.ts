@@ -188,7 +188,7 @@ describe('a changed file of votes', () => {
     })
     await expect(verifyVotes(outside)).rejects.toMatchObject({
       code: 'CERTIFICATE_INVALID',
-      message: expect.stringMatching(/input 39, learner 8 in .*ballots-k9-d1\.npy/),
+      message: expect.stringMatching(/input 39, base classifier 8 in .*ballots-k9-d1\.npy/),
     })
     // The same class twice in one ranking: rules would look for the other one without end.
     const twice = change('general', (bytes) => {
@@ -232,7 +232,7 @@ describe('videomae verify ends', () => {
   test('with 0 where everything follows, and says what it did not check', async () => {
     expect(await verify(certificates.general)).toBe(0)
     expect(printed).toContain('DPA K=7: votes of 40 inputs counted again')
-    expect(printed).toContain('not checked: whether the votes are those of learners trained on this data')
+    expect(printed).toContain('not checked: whether the votes are those of base classifiers trained on this data')
     expect(await verify(certificates.general, '--json')).toBe(0)
     expect(JSON.parse(printed)).toMatchObject({ verified: true, differencesFound: 0, differences: [] })
   })

@@ -242,10 +242,10 @@ test('certificates of an interrupted run are used again, and no others', async (
 })
 
 test.each([
-  ['a rule that a spread makes unsound', ['--rule', 'dpa', '--offsets', '0,3,7'], '3 learners, for --rule'],
-  ['one of several rules', ['--rule', 'fa,temporal', '--offsets', '0,3,7'], '3 learners, for --rule'],
+  ['a rule that a spread makes unsound', ['--rule', 'dpa', '--offsets', '0,3,7'], '3 base classifiers, for --rule'],
+  ['one of several rules', ['--rule', 'fa,temporal', '--offsets', '0,3,7'], '3 base classifiers, for --rule'],
   ['a spread whose offsets are not named', ['--spread', '3'], '--offsets'],
-  ['a rule without a spread together with one', ['--rule', 'dpa', '--spread', '3'], '3 learners, for --rule'],
+  ['a rule without a spread together with one', ['--rule', 'dpa', '--spread', '3'], '3 base classifiers, for --rule'],
   ['a rule that needs rankings', ['--rule', 'dpa,roe'], 'first choices'],
   ['an unknown rule', ['--rule', 'dpa,nonsense'], '--rule'],
 ] as const)('certify --votes refuses %s before anything is written', async (_, options, message) => {

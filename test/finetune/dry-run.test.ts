@@ -152,8 +152,8 @@ describe.each(['scratch', 'full'])('certify --learner %s', (learner) => {
       ...['--partitions', '2', '--engine', 'onnx', '--threads', '2', '--out', out],
     )
     expect(code, stderr).toBe(4)
-    expect(stderr).toMatch(/^learners train width 96, .* 65536 clips per run, up to 2 at once on onnx$/m)
-    expect(stderr).toMatch(/needs about [\d.]+ GB \(.*\[OUT_OF_MEMORY\]\n {2}Not even one learner fits/)
+    expect(stderr).toMatch(/^base classifiers train width 96, .* 65536 clips per run, up to 2 at once on onnx$/m)
+    expect(stderr).toMatch(/needs about [\d.]+ GB \(.*\[OUT_OF_MEMORY\]\n {2}Not even one base classifier fits/)
     expect(readdirSync(out)).toEqual([])
   })
 })

@@ -58,7 +58,7 @@ function rowsOf({ files, stream }: Drawn, protectedRows: number, inputs: number)
   return { training, tests, spare: files.slice(protectedRows + inputs) }
 }
 
-/** Two poisons have so many pairs of states that one invention has to do. */
+/** Two poisoned samples have so many pairs of states that one invention has to do. */
 const namesFor = (stream: RandomStream, most: number): string[] => [
   ...classes,
   ...(most > 1 ? [pick(stream, inventions)] : inventions),
@@ -76,7 +76,7 @@ export function generalWorld(drawn: Drawn, options: World['options'], most: numb
   }
 }
 
-/** @param links folder of links: an id keeps its name while its content is replaced, for one poison */
+/** @param links folder of links: an id keeps its name while its content is replaced, for one poisoned sample */
 export function idWorld(drawn: Drawn, options: World['options'], most: number, links: string): World {
   const { training, tests, spare } = rowsOf(drawn, 5, 3)
   const names = namesFor(drawn.stream, most)

@@ -1,5 +1,6 @@
 /**
- * Every list that an attacker can make of a small one with a given number of poisons, and what certificates promise about it.
+ * Every list that an attacker can make of a small one with a given number of poisoned samples, and what certificates promise
+ * about it.
  *
  * A unit of the radius (a content, an id, a source or a period) is in one of a few states: the rows that the list has of it. One
  * poison puts one unit into another state. The first state of each unit is the clean one.
@@ -23,12 +24,12 @@ export type Unit = readonly State[]
 /** A small list, what may become of each of its units, and how it is certified. */
 export interface World {
   readonly name: string
-  /** For rule `temporal` the periods in their order, the oldest first: poisons are neighbors there. */
+  /** For rule `temporal` the periods in their order, the oldest first: poisoned samples are neighbors there. */
   readonly units: readonly Unit[]
   /** Rows that nobody changes. */
   readonly fixed?: State
   readonly options: Partial<CertifyCommandOptions>
-  /** Most poisons that are tried. */
+  /** Most poisoned samples that are tried. */
   readonly most: number
 }
 
@@ -86,13 +87,13 @@ export function writeList(file: string, { units, fixed = [] }: World, choice: Ch
   writeFileSync(file, [['path', ...used].join(','), ...lines, ''].join('\n'))
 }
 
-/** Whether the certificate promises anything about this number of poisons. */
+/** Whether the certificate promises anything about this number of poisoned samples. */
 export function promises({ runs }: WrittenCertificate, poisons: number): boolean {
   return runs.some(({ inputs }) => inputs.some(({ radius, earliness = 0 }) => Math.max(radius, earliness) >= poisons))
 }
 
 export interface Checked {
-  /** Promises about single inputs that the poisons do not exceed: radii, durations, earliness and targets. */
+  /** Promises about single inputs that the poisoned samples do not exceed: radii, durations, earliness and targets. */
   readonly promises: number
   readonly bounds: number
   readonly broken: readonly string[]
@@ -131,7 +132,7 @@ export function checkPromises(
         if (poisons >= (target.poisons ?? Number.POSITIVE_INFINITY)) continue
         promises++
         const name = nameOf(clean, target.class)
-        if (is === name) broken.push(`${where}, which takes ${target.poisons} poisons`)
+        if (is === name) broken.push(`${where}, which takes ${target.poisons} poisoned samples`)
       }
     }
     const bound = run.collective?.find(({ budget }) => budget === poisons)

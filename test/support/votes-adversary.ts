@@ -16,7 +16,7 @@ export interface TrueCertificate {
   /** An answer equal to this means "at least". */
   readonly limit: number
   readonly earliness?: number
-  /** Fewest poisons with which the target may come out; one that is equal to `limit` means "at least". */
+  /** Fewest poisoned samples with which the target may come out; one that is equal to `limit` means "at least". */
   readonly target: { readonly poisons: number; readonly limit: number }
 }
 
@@ -51,7 +51,7 @@ export interface TrueTogether {
   /** Inputs with a true class, and how many of them are predicted right. */
   readonly known: number
   readonly right: number
-  /** [budgets] most right predictions that one attack of at most so many poisons changes. */
+  /** [budgets] most right predictions that one attack of at most so many poisoned samples changes. */
   readonly changed: readonly number[]
 }
 
@@ -114,7 +114,7 @@ function readersOf({ learners, coverage }: VotesCase, from: number, length: numb
   return range(learners).filter((i) => length > 0 && i <= from + length - 1 && i + coverage - 1 >= from)
 }
 
-/** [units][] the learners that each poison reaches. */
+/** [units][] the learners that each poisoned sample reaches. */
 function reachOf({ rule, learners, offsets, groups }: VotesCase): readonly (readonly number[])[] {
   const size = learners / groups
   if (rule === 'groups') return range(groups).map((g) => range(size).map((i) => g * size + i))

@@ -25,7 +25,7 @@ export interface VotesCase {
   readonly coverage: number
   readonly firstClass: 0 | 1
   readonly dialect: Dialect
-  /** A class for `--target`: what poisons it takes is stated, too. */
+  /** A class for `--target`: what poisoned samples it takes is stated, too. */
   readonly target: number
 }
 

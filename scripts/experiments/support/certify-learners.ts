@@ -1,4 +1,4 @@
-// What the certification experiments on videos are run with: options, the encoder, base learners on it.
+// What the certification experiments on videos are run with: options, the encoder, base classifiers on it.
 import path from 'node:path'
 import type { ParseArgsConfig } from 'node:util'
 import { votesOfInput } from '../../../src/certify/rules/ballot.ts'
@@ -91,7 +91,7 @@ export async function encoderOf(
   return { from: run, story: `encoder ${JSON.stringify(model)}, pretrained for ${steps} x ${batch} clips: ${curve}` }
 }
 
-/** A base learner of a study. */
+/** A base classifier of a study. */
 export interface StudyLearner {
   readonly name: string
   /** As `--from` takes it. */

@@ -50,7 +50,7 @@ export interface Attestation {
  *
  * @param location folder or `certificate.json`
  * @throws VideoMaeError `CERTIFICATE_DIFFERS` for a certificate that does not follow from its files, `ENSEMBLE_INVALID`, `AUDIT_FAILED`
- *   for an audit with violations, `AUDIT_NOTHING_CHECKED`, `AUDIT_MISMATCH` for one of other base learners, `OUTPUT_TAKEN`, `CERTIFICATE_INVALID`, `CERTIFICATE_FILE_MISSING`
+ *   for an audit with violations, `AUDIT_NOTHING_CHECKED`, `AUDIT_MISMATCH` for one of other base classifiers, `OUTPUT_TAKEN`, `CERTIFICATE_INVALID`, `CERTIFICATE_FILE_MISSING`
  */
 export async function attestCertificate(location: string, options: AttestOptions = {}): Promise<Attestation> {
   const { signal, onProgress } = options
@@ -151,7 +151,7 @@ const auditSchema = z.looseObject({
 })
 type Audit = z.infer<typeof auditSchema>
 
-/** An audit that found something or checked nothing, or is of other base learners, says nothing good of this certificate. */
+/** An audit that found something or checked nothing, or is of other base classifiers, says nothing good of this certificate. */
 async function requirePassed(file: string, certificate: ReadCertificate): Promise<void> {
   const { success, data: audit } = auditSchema.safeParse(jsonOf(await readRegularText(file)))
   if (!success) throw invalidArgument('audit', 'audit.json of `videomae audit`', file)

@@ -29,7 +29,7 @@ import { auditDefaults } from './defaults.ts'
 
 /** The learners, the rule and the attacks of an audit. */
 export interface AuditOptions<Set extends SampleSet, Inputs extends TestInputs> extends PoolOptions {
-  /** The base learners, which are trained again for every attack. */
+  /** The base classifiers, which are trained again for every attack. */
   readonly learners: LearnerFamily<Set, Inputs>
   /** What decides the bucket of a sample. */
   readonly by: BucketKey
@@ -47,11 +47,11 @@ export interface AuditOptions<Set extends SampleSet, Inputs extends TestInputs> 
   readonly seeds?: number
   /** Random poisonings. Default 200. */
   readonly trials?: number
-  /** Largest number of poisons (of periods, for `temporal`) in one trial; default: the most that is certified. */
+  /** Largest number of poisoned samples (of periods, for `temporal`) in one trial; default: the most that is certified. */
   readonly largestBudget?: number
   /** Kinds of poison; default all. */
   readonly kinds?: readonly PoisonKind[]
-  /** Inputs attacked on purpose with radius + 1 poisons. Default 20. */
+  /** Inputs attacked on purpose with radius + 1 poisoned samples. Default 20. */
   readonly attacks?: number
   /** Rows of an attacker's video. Default: the most that a video of the set has. */
   readonly attackClips?: number
@@ -72,7 +72,7 @@ export interface AuditReport {
   readonly schema: 'videomae.audit/1'
   /** The rule whose certificates were attacked. */
   readonly rule: Rule
-  /** The base learner, with every value that its training depends on besides the samples. */
+  /** The base classifier, with every value that its training depends on besides the samples. */
   readonly learner: LearnerDescription
   /** What was trained again in each trial, and what was taken as given. */
   readonly retrained: string
@@ -97,7 +97,7 @@ export interface AuditReport {
   readonly reproducible: boolean
   /** Random poisonings. */
   readonly trials: number
-  /** Poisons of all trials together, in units of the radius (periods for `temporal`), and actions by kind. */
+  /** Poisoned samples of all trials together, in units of the radius (periods for `temporal`), and actions by kind. */
   readonly poisons: number
   /** Poisoned samples of all trials, by kind. */
   readonly actions: Readonly<Record<PoisonKind, number>>
@@ -157,7 +157,11 @@ export function checkAudit({
   if (largestBudget === undefined) return
   requireCount('budget', largestBudget, 'largestBudget')
   if (largestBudget > learners)
-    throw invalidArgument('largestBudget', `at most the ${learners} base learners: no radius is larger`, largestBudget)
+    throw invalidArgument(
+      'largestBudget',
+      `at most the ${learners} base classifiers: no radius is larger`,
+      largestBudget,
+    )
   if (trials === 0) throw unusedArgument('largestBudget', 'without random poisonings (trials)', largestBudget)
 }
 
@@ -226,7 +230,7 @@ export async function audit<Set extends SampleSet, Inputs extends TestInputs>(
     schema: 'videomae.audit/1',
     rule,
     learner: options.learners.description,
-    retrained: options.learners.retrained ?? 'the learners; an encoder that they share is given',
+    retrained: options.learners.retrained ?? 'the base classifiers; an encoder that they share is given',
     partitions,
     spread,
     groups: needsGroups(rule) ? (groups ?? null) : null,
@@ -259,10 +263,11 @@ async function poisonOnce<Set extends SampleSet, Inputs extends TestInputs>(
   const again = await train(rows)
 
   const differing = changed(clean, again)
-  if (differing.length > allowed) report(`${differing.length} learners changed, but at most ${allowed} may change`)
+  if (differing.length > allowed)
+    report(`${differing.length} base classifiers changed, but at most ${allowed} may change`)
   const touched = touchedLearners(set, samplesOf(rows, set), poisonReach.reach, options)
   const stray = differing.filter((learner) => !touched.has(learner))
-  if (stray.length > 0) report(`learners ${stray.join(', ')} changed, but none of their buckets did`)
+  if (stray.length > 0) report(`base classifiers ${stray.join(', ')} changed, but none of their partitions did`)
 
   let checked = 0
   for (const [t, after] of (await certify(again)).entries()) {

@@ -28,7 +28,7 @@ export interface ChangedUnit {
  * A unit costs 1, however much of it changed: with units by content an edited file is one that was removed and one that was added
  * (`poisonUnit`).
  *
- * @param unitOf what a sample belongs to; null for one that no base learner reads
+ * @param unitOf what a sample belongs to; null for one that no base classifier reads
  */
 export function changedUnits(
   before: readonly RecordedSample[],

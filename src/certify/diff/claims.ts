@@ -47,7 +47,7 @@ export function encoderMayChange({ threat, runs }: ReadCertificate): boolean {
   )
 }
 
-/** What makes two runs one predictor: without the data, the same base learners and the same rule. */
+/** What makes two runs one predictor: without the data, the same base classifiers and the same rule. */
 export function runKey({ rule, partitions, spread, seeds, offsets, groups, periods, learners }: ReadRun): string {
   return canonical([rule, partitions, spread, seeds, offsets, groups, periods ?? null, learners])
 }

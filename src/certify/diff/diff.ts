@@ -38,9 +38,9 @@ export interface InputComparison {
 export interface DiffViolation {
   /** Name of the run. */
   readonly run: string
-  /** `learner`: a base learner changed, and none of its samples did. */
+  /** `learner`: a base classifier changed, and none of its samples did. */
   readonly kind: 'prediction' | 'learner'
-  /** Name of the input, or number of the base learner. */
+  /** Name of the input, or number of the base classifier. */
   readonly what: string
   /** What happened, in one sentence. */
   readonly reason: string
@@ -64,7 +64,7 @@ export interface RunDiff {
   readonly radiiLost: number
   /** Inputs whose radius covers the change; null where the check was not made. */
   readonly certified: number | null
-  /** Base learners whose weights differ, and those that a changed unit reaches; null where that is not known. */
+  /** Base classifiers whose weights differ, and those that a changed unit reaches; null where that is not known. */
   readonly learners: { readonly changed: number; readonly reached: number } | null
   /** Every input that was compared, in the order of the first certificate. */
   readonly outcomes: readonly InputComparison[]
@@ -164,7 +164,7 @@ export function assertDiff({ violations, runs, claimDifferences: different }: Ce
   if (violations.length > 0) {
     const [{ run, what, kind, reason }] = violations
     throw new VideoMaeError(
-      `Expected the recorded changes of the data to explain the second certificate, but ${violations.length} ${violations.length === 1 ? 'result contradicts' : 'results contradict'} the claim of the first: ${run}, ${kind === 'learner' ? 'base learner' : 'input'} ${what}: ${reason}.`,
+      `Expected the recorded changes of the data to explain the second certificate, but ${violations.length} ${violations.length === 1 ? 'result contradicts' : 'results contradict'} the claim of the first: ${run}, ${kind === 'learner' ? 'base classifier' : 'input'} ${what}: ${reason}.`,
       {
         code: 'CHANGE_NOT_EXPLAINED',
         exit: 'changeNotExplained',

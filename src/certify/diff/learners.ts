@@ -1,4 +1,4 @@
-/** Which base learners of two certificates differ, and which of them a changed unit reaches. */
+/** Which base classifiers of two certificates differ, and which of them a changed unit reaches. */
 import { bucketOfDigest, sha256 } from '../ensemble/hash.ts'
 import { learnersOfBucket } from '../rules/spread.ts'
 import { bucketCount } from '../verify/buckets.ts'

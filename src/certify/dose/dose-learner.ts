@@ -1,4 +1,4 @@
-/** A family of base learners as learner of a lethal-dose study. */
+/** A family of base classifiers as learner of a lethal-dose study. */
 import { RandomStream } from '../../core/random.ts'
 import { type BucketKey, checkUnits } from '../ensemble/buckets.ts'
 import type { SampleSet, TestInputs } from '../ensemble/feature-set.ts'
@@ -12,7 +12,7 @@ import type { DoseLearner } from './lethal-dose.ts'
 export interface DoseLearnerOptions<Set extends SampleSet, Inputs extends TestInputs> extends PoolOptions {
   /** What the learner is called in the report. */
   readonly name: string
-  /** Trains the base learners. */
+  /** Trains the base classifiers. */
   readonly learners: LearnerFamily<Set, Inputs>
   /** Default `content`. */
   readonly by?: BucketKey
@@ -25,7 +25,7 @@ export interface DoseLearnerOptions<Set extends SampleSet, Inputs extends TestIn
 /**
  * A learner of a lethal-dose study, from a family of learners and its samples.
  *
- * @param set training set; a sample is what a poison is, see `rowsOfUnits`: a video, or a source with `by: 'source'`
+ * @param set training set; what one sample is, see `rowsOfUnits`: a video, or a source with `by: 'source'`
  * @throws VideoMaeError what `LearnerFamily.check`, `checkUnits` and `checkThreat` throw
  */
 export function doseLearner<Set extends SampleSet, Inputs extends TestInputs>(

@@ -67,7 +67,7 @@ function promises(learners: readonly LearnerDose[]): string[] {
         ? 'number of samples shared with the protected set unknown'
         : `${overlap} samples shared with the protected set`
     lines.push(
-      `* ${name}: threat ${threat.threat}, a poison is ${threat.unit}; encoder ${trust}, ${shared}${labelsUsed ? ', labels used' : ''}. ${threat.claim}`,
+      `* ${name}: threat ${threat.threat}, one poisoned sample is ${threat.unit}; encoder ${trust}, ${shared}${labelsUsed ? ', labels used' : ''}. ${threat.claim}`,
     )
   }
   const conditions = new Set(learners.flatMap(({ threat }) => threat?.conditions ?? []))
@@ -87,7 +87,7 @@ const sizes = ([low, high]: readonly [number, number | null]): string =>
 export function lethalDoseTable(report: LethalDoseReport): string {
   const lines = [
     ...promises(report.learners),
-    '| learner | N | accuracy of one learner | n | 90 % interval over subsets | dose N/n |',
+    '| base classifier | N | accuracy of one base classifier | n | 90 % interval over subsets | dose N/n |',
     '|---|---|---|---|---|---|',
   ]
   for (const learner of report.learners)
@@ -97,13 +97,13 @@ export function lethalDoseTable(report: LethalDoseReport): string {
       )
   lines.push(
     '',
-    '| learner | K | N/K | single, subsets | single, partitions | ensemble | median predicted | median measured |',
+    '| base classifier | K | N/K | single, subsets | single, partitions | ensemble | median predicted | median measured |',
   )
   lines.push('|---|---|---|---|---|---|---|---|')
   for (const learner of report.learners) for (const row of learner.rows) lines.push(doseLine(learner.name, row))
   lines.push(
     '',
-    '| ensemble accuracy at least | learner | largest K | its median | best median | at K | ensemble there |',
+    '| ensemble accuracy at least | base classifier | largest K | its median | best median | at K | ensemble there |',
   )
   lines.push('|---|---|---|---|---|---|---|')
   for (const { target, rows } of report.matched)

@@ -1,6 +1,6 @@
 /**
  * The Lethal Dose Conjecture (Wang, Levine & Feizi, NeurIPS 2022) as a planning tool: if a learner needs n clean samples,
- * a training set of N tolerates about N / n poisons. Predicted from a learning curve, then measured over K.
+ * a training set of N tolerates about N / n poisoned samples. Predicted from a learning curve, then measured over K.
  *
  * Prediction for one input: r = K/2 (p - q), where p and q are the shares of learners of N/K samples that vote for its
  * winner and for its best rival.

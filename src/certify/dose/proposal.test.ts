@@ -36,7 +36,7 @@ test('at the size of the study, expects of dpa what was measured', async () => {
   }
 })
 
-test('with more data the same base learners are more, and radii grow with their number', async () => {
+test('with more data the same base classifiers are more, and radii grow with their number', async () => {
   const study = await readDoseStudy(file)
   const [once, fourfold] = [180, 720].map((samples) => proposeFromDose(study, samples))
   for (const [i, { partitions, rule, samples, expected }] of fourfold.candidates.entries()) {
@@ -84,7 +84,7 @@ test('refuses another file, and a study of another learner', async () => {
   )
 })
 
-test('refuses a study of another kind of base learner, and says what else is not the same', async () => {
+test('refuses a study of another kind of base classifier, and says what else is not the same', async () => {
   const study = await readDoseStudy(file)
   const options = { learner: 'elsewhere/run, nearest_mean', kind: 'nearest_mean' }
   expect(proposeFromDose(study, 100, options).learner).toBe('pixels, nearest_mean')

@@ -1,7 +1,7 @@
 /**
  * Which K, rule and spread a lethal-dose study of trusted data suggests for another training set.
  *
- * A base learner of n samples votes alike in both. So the margin p - q of an input at n samples is taken from the study, and the radius
+ * A base classifier of n samples votes alike in both. So the margin p - q of an input at n samples is taken from the study, and the radius
  * at K = N/n follows from it: K/2 (p - q) for `dpa`, and for Finite Aggregation from the rule itself on votes of that margin.
  */
 
@@ -60,7 +60,7 @@ const studySchema = z.looseObject({
     .array(learnerSchema)
     .min(1)
     .refine((learners) => new Set(learners.map(({ name }) => name)).size === learners.length, {
-      error: 'expected a different name for each learner',
+      error: 'expected a different name for each base classifier',
     }),
 })
 
@@ -76,9 +76,9 @@ export interface ProposedEnsemble {
   readonly rule: typeof partitionRule | typeof spreadRule
   /** d of Finite Aggregation; 1 without. */
   readonly spread: number
-  /** Samples of a base learner, as in the study. */
+  /** Samples of a base classifier, as in the study. */
   readonly samples: number
-  /** Base learners to train. */
+  /** Base classifiers to train. */
   readonly learners: number
   /** Expected accuracy and radii, interpolated from the study. */
   readonly expected: RobustnessSummary
@@ -132,9 +132,9 @@ export async function readDoseStudy(file: string): Promise<Study> {
 export interface ProposalOptions {
   /** Name of the learner in the study; may be left out where it has one. */
   readonly learner?: string
-  /** Kind of the base learners. */
+  /** Kind of the base classifiers. */
   readonly kind?: string
-  /** Encoder, and what one poison is. */
+  /** Encoder, and what one poisoned sample is. */
   readonly threat?: { readonly unit: string; readonly encoder: { readonly digest: string } }
   readonly requirements?: readonly Requirement[]
 }
@@ -153,7 +153,7 @@ export function proposeFromDose(study: Study, samples: number, options: Proposal
   const allowed = candidates.filter(({ meets, expected }) =>
     requirements.length > 0 ? meets === true : expected.cleanAccuracy >= keptAccuracy * accuracy,
   )
-  // Of equal ones the one with fewer base learners to train.
+  // Of equal ones the one with fewer base classifiers to train.
   const [best = null] = allowed.toSorted(
     (a, b) => b.expected.averageCertifiedRadius - a.expected.averageCertifiedRadius || a.learners - b.learners,
   )
@@ -179,7 +179,7 @@ function learnerOf({ learners }: Study, { learner: wanted, kind }: ProposalOptio
   const fits = kind === undefined ? wanted === undefined : isOfKind(only.name, kind)
   if (learners.length === 1 && fits) return only
   const names = learners.map(({ name }) => JSON.stringify(name)).join(', ')
-  throw new VideoMaeError(`Expected a study of ${wanted ?? kind ?? 'one learner'}, but it has ${names}.`, {
+  throw new VideoMaeError(`Expected a study of ${wanted ?? kind ?? 'one base classifier'}, but it has ${names}.`, {
     code: 'DOSE_INVALID',
     exit: 'data',
     hint: 'Run `videomae lethal-dose` on trusted data with the same --from and --learner.',
@@ -226,7 +226,7 @@ function marginsOf({ partitions, measured: { inputs, certifiedAccuracy } }: Stud
   return margins
 }
 
-/** Every base learner that does not vote for the winner votes for one rival: the votes of a margin that are worst to defend. */
+/** Every base classifier that does not vote for the winner votes for one rival: the votes of a margin that are worst to defend. */
 function expectedSummary(
   margins: ReadonlyMap<number, number>,
   partitions: number,

@@ -51,7 +51,7 @@ describe('assignBuckets', () => {
     const { bucketOf } = assignBuckets(set, { by: 'source', buckets: 10 })
     for (let row = 0; row < 200; row++) expect(bucketOf[row]).toBe(bucketOf[row % 40])
     const torn = { ...set, ids: set.ids.map(() => 'one video') }
-    expect(() => checkUnits(torn, { by: 'source', buckets: 10 })).toThrow(/one bucket/)
+    expect(() => checkUnits(torn, { by: 'source', buckets: 10 })).toThrow(/one partition/)
     const { groups: _, ...without } = set
     expect(() => assignBuckets(without, { by: 'source', buckets: 10 })).toThrow(/group column/)
   })

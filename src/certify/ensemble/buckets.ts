@@ -52,7 +52,7 @@ export interface BucketManifest {
   readonly buckets: number
   /** Encoder groups; null with one encoder. */
   readonly groups: number | null
-  /** What one poison is when buckets are made this way. */
+  /** What one poisoned sample is when buckets are made this way. */
   readonly unit: string
   /** With buckets by time: the bounds of the periods. */
   readonly periods?: Periods
@@ -114,7 +114,7 @@ function periodsOfRows({ times }: SampleSet, { buckets, periods, groups }: Bucke
   if (times === undefined)
     throw invalidArgument('by', '"content" or "id" (the features have no times)', 'time', 'Add a time column.')
   if (periods === undefined) throw invalidArgument('periods', 'where periods end and how long they are', periods)
-  if (groups !== undefined) throw invalidArgument('groups', 'no encoder groups with buckets by time', groups)
+  if (groups !== undefined) throw invalidArgument('groups', 'no encoder groups with partitions by time', groups)
   checkPeriods(periods)
   return Int32Array.from(times, (time) => periodOf(time, periods, buckets))
 }
@@ -146,8 +146,8 @@ const decides: Readonly<Record<Exclude<BucketKey, 'id'>, { readonly what: string
     what: 'digests',
     hint: 'Give all rows of a video the SHA-256 of its whole file as digest, or different ids: then each row is one poisoned sample.',
   },
-  source: { what: 'sources', hint: 'Give all clips of a video the same source, or make buckets by content or id.' },
-  time: { what: 'times', hint: 'Give all clips of a video the same time, or make buckets by content or id.' },
+  source: { what: 'sources', hint: 'Give all clips of a video the same source, or make partitions by content or id.' },
+  time: { what: 'times', hint: 'Give all clips of a video the same time, or make partitions by content or id.' },
 }
 
 /**
@@ -166,7 +166,7 @@ export function checkUnits(set: SampleSet, options: BucketOptions): void {
     const id = set.ids[row]
     if ((keyOfVideo.get(id) ?? keys[row]) !== keys[row]) {
       const { what, hint } = decides[by]
-      const message = `Expected all clips of video ${id} in one bucket, but its ${what} differ.`
+      const message = `Expected all clips of video ${id} in one partition, but its ${what} differ.`
       throw new VideoMaeError(message, { code: 'VIDEO_SPLIT', exit: 'data', hint })
     }
     keyOfVideo.set(id, keys[row])

@@ -40,8 +40,9 @@ export function ensembleFacts(
   }
 }
 
-/** `5 of 50 learners`. */
-const some = (count: number, all: number): string => `${count} of ${all} ${all === 1 ? 'learner' : 'learners'}`
+/** `5 of 50 base classifiers`. */
+const some = (count: number, all: number): string =>
+  `${count} of ${all} ${all === 1 ? 'base classifier' : 'base classifiers'}`
 
 /** Of millions of learners nearly all are empty: only the others are sorted. @param sizes [learners] */
 export function samplesOver(sizes: Float64Array): EnsembleFacts['samples'] {
@@ -65,8 +66,8 @@ export function ensembleWarnings({ emptyLearners, singleClassLearners }: Ensembl
   ]
 }
 
-/** A warning before anything is trained, or null. @param units what one poison is, in the training set */
+/** A warning before anything is trained, or null. @param units what one poisoned sample is, in the training set */
 export function tooManyPartitions(partitions: number, units: number): string | null {
   if (partitions <= units) return null
-  return `K = ${partitions} partitions of ${units} units (what one poison is): at least ${partitions - units} partitions have no training sample`
+  return `K = ${partitions} partitions of ${units} units (what one poisoned sample is): at least ${partitions - units} partitions have no training sample`
 }

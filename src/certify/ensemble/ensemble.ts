@@ -16,7 +16,7 @@ import { type Range, splitRange } from './queue.ts'
 import { folderStore, type LearnerStore, memoryStore } from './store.ts'
 import type { LearnerTrainer, LearnerTraining } from './trainer.ts'
 
-/** Base learners that this trainer trains. */
+/** Base classifiers that this trainer trains. */
 export function ensembles<Set extends SampleSet, Inputs extends TestInputs>(
   trainer: LearnerTrainer<Set, Inputs>,
 ): LearnerFamily<Set, Inputs> {
@@ -135,7 +135,7 @@ function ensembleOf<Set extends SampleSet, Inputs extends TestInputs>(
     ...{ learners, offsets, assignment, records, resumed },
     async vote(inputs, range, options) {
       if (records.length !== learners)
-        throw invalidArgument('trained', `all ${learners} learners`, records.length, 'Merge the shards first.')
+        throw invalidArgument('trained', `all ${learners} base classifiers`, records.length, 'Merge the shards first.')
       return training.vote(inputs, range, { records, store }, options)
     },
     ...(records.length === learners ? training.extras?.() : {}),

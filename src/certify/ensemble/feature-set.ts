@@ -13,7 +13,7 @@ export interface SampleSet {
   readonly ids: readonly string[]
   /**
    * [rows] SHA-256 of the content of the whole video that the clip comes from, hexadecimal; clips of one video share it, and
-   * are one poison with buckets by content. The label is not part of it.
+   * are one poisoned sample with buckets by content. The label is not part of it.
    */
   readonly digests: readonly string[]
   /** [rows] what tells rows of one digest apart, where they are parts of one file. */

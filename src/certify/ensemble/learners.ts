@@ -1,5 +1,5 @@
 /**
- * Base learners as the rules see them: something that is trained on buckets of samples, leaves one digest each, and votes.
+ * Base classifiers as the rules see them: something that is trained on buckets of samples, leaves one digest each, and votes.
  * Heads on frozen features (`headLearners`) are one family; learners that need a training engine are in certify/videos. What all families
  * do in the same way is in `ensemble.ts`.
  */
@@ -79,7 +79,7 @@ export interface VoteOptions extends PoolOptions {
   readonly keep?: 'rankings' | 'votes'
 }
 
-/** Base learners that are trained, with what they were trained on, ready to vote. */
+/** Base classifiers that are trained, with what they were trained on, ready to vote. */
 export interface TrainedEnsemble<Inputs extends TestInputs> {
   /** Number of classes. */
   readonly classes: number
@@ -107,7 +107,7 @@ export interface TrainedEnsemble<Inputs extends TestInputs> {
   ) => Promise<InputCertificate[]>
 }
 
-/** What a certificate records of its base learner: every value that training depends on besides the samples. */
+/** What a certificate records of its base classifier: every value that training depends on besides the samples. */
 export interface LearnerDescription {
   /** Name of the kind, such as `ridge`. */
   readonly kind: string
@@ -138,13 +138,13 @@ export interface PoisonedRow {
 }
 
 /**
- * One kind of base learner, over one kind of training set and test inputs.
+ * One kind of base classifier, over one kind of training set and test inputs.
  *
  * What a family must keep for certificates to hold: a learner depends on the samples of its own buckets, in canonical
  * order, on its number and on constants, byte for byte; an empty learner abstains.
  */
 export interface LearnerFamily<Set extends SampleSet, Inputs extends TestInputs> {
-  /** The base learner, with every value that its training depends on besides the samples. */
+  /** The base classifier, with every value that its training depends on besides the samples. */
   readonly description: LearnerDescription
   /** @throws VideoMaeError `INVALID_ARGUMENT` or `FEATURES_NOT_FINITE` */
   check(set: Set, inputs: Inputs): void
@@ -166,11 +166,11 @@ export interface LearnerFamily<Set extends SampleSet, Inputs extends TestInputs>
   poisoned(set: Set, inputs: Inputs, rows: readonly PoisonedRow[]): Set
   /** What an audit trains again and what it takes as given, where that is not just the learners on a given encoder. */
   readonly retrained?: string
-  /** The clips of one poison against an input, where more is known than copies of the input under a rival's label. */
+  /** The clips of one poisoned sample against an input, where more is known than copies of the input under a rival's label. */
   attack?(set: Set, inputs: Inputs, target: AttackTarget): readonly PoisonedRow['content'][]
 }
 
-/** What a poison should do. */
+/** What a poisoned sample should do. */
 export interface AttackTarget {
   readonly input: number
   readonly prediction: number
@@ -198,7 +198,7 @@ export function checkEnsemblePlan({ learners, offsets, shard, directory, seeds =
   if (offsets !== undefined) checkOffsets(offsets, learners)
   if (plan.periods !== undefined) checkPeriods(plan.periods)
   if ((plan.by === 'time') !== (plan.periods !== undefined))
-    throw invalidArgument('periods', 'periods with buckets by time, and only with them', plan.by)
+    throw invalidArgument('periods', 'periods with partitions by time, and only with them', plan.by)
   if (shard !== undefined && (directory === undefined || !(shard.index >= 0 && shard.index < shard.count)))
     throw invalidArgument('shard', 'an index below its count, together with directory', JSON.stringify(shard))
 }
@@ -213,7 +213,11 @@ export function requireAll(records: readonly (LearnerRecord | undefined)[], dire
   const missing = Array.from(records.keys()).filter((learner) => records[learner] === undefined)
   if (missing.length === 0) return records.filter((record) => record !== undefined)
   throw new VideoMaeError(
-    `Expected ${records.length} learners in ${directory}, but ${missing.length} are missing: ${missing.slice(0, 8).join(', ')}${missing.length > 8 ? ', ...' : ''}.`,
-    { code: 'SHARDS_INCOMPLETE', exit: 'data', hint: 'Run the missing shards again; finished learners are kept.' },
+    `Expected ${records.length} base classifiers in ${directory}, but ${missing.length} are missing: ${missing.slice(0, 8).join(', ')}${missing.length > 8 ? ', ...' : ''}.`,
+    {
+      code: 'SHARDS_INCOMPLETE',
+      exit: 'data',
+      hint: 'Run the missing shards again; finished base classifiers are kept.',
+    },
   )
 }

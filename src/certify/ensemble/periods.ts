@@ -1,6 +1,6 @@
 /**
  * Time cut into periods of one length, counted back from a declared end. Neither may follow from the data: an end at the
- * newest video, or periods of equal size, would let one poison move the bounds of all of them.
+ * newest video, or periods of equal size, would let one poisoned sample move the bounds of all of them.
  */
 import { requireCount } from '../../core/counts.ts'
 import { invalidArgument } from '../../core/errors.ts'

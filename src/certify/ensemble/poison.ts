@@ -29,14 +29,14 @@ export function cleanRows(set: SampleSet): PoisonedRow[] {
   }))
 }
 
-/** What one action costs, in units of the radius, for each way of making buckets (docs/certificates.md, "One poison"). */
+/** What one action costs, in units of the radius, for each way of making buckets (docs/certificates.md, "One poisoned sample"). */
 function poisonCost(by: BucketKey, kind: PoisonKind): number {
   return by === 'content' && kind === 'edit' ? 2 : 1
 }
 
 /**
- * Poisons of random kinds on random units, at most `budget` in all. A unit is what `rowsOfUnits` says: where buckets are made by
- * source, everything about the source may change at once.
+ * Poisoned samples of random kinds on random units, at most `budget` in all. A unit is what `rowsOfUnits` says: where buckets are
+ * made by source, everything about the source may change at once.
  *
  * @param kinds default: all four
  */
@@ -73,8 +73,8 @@ export function poisonAtRandom(
 }
 
 /**
- * Poisons of random kinds without limit, all with times in a stretch of periods: three of four videos there, and as many new
- * ones.
+ * Poisoned samples of random kinds without limit, all with times in a stretch of periods: three of four videos there, and as many
+ * new ones.
  *
  * @param kinds default: all four
  */

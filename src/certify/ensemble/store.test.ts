@@ -112,7 +112,7 @@ describe('a folder of heads', () => {
     )
     const part = await ridge.train(set, { ...wanted, shard: { index: 1, count: 2 } })
     expect(part.records.map(({ learner }) => learner)).toEqual([6, 7, 8, 9, 10, 11])
-    await expect(part.vote(set, { from: 0, to: 1 }, {})).rejects.toThrow(/all 12 learners/)
+    await expect(part.vote(set, { from: 0, to: 1 }, {})).rejects.toThrow(/all 12 base classifiers/)
     expect((await ridge.merge(set, wanted)).records).toHaveLength(12)
   })
 })

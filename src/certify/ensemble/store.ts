@@ -91,11 +91,14 @@ async function claimFolder(directory: string, plan: string): Promise<void> {
     return
   }
   if ((jsonOrNull(found) as { plan?: unknown } | null)?.plan !== plan) {
-    throw new VideoMaeError(`Expected learners of this plan in ${directory}, but they belong to another plan.`, {
-      code: 'STORE_MISMATCH',
-      exit: 'data',
-      hint: 'The data, the encoder, the options or the program changed: use another folder.',
-    })
+    throw new VideoMaeError(
+      `Expected base classifiers of this plan in ${directory}, but they belong to another plan.`,
+      {
+        code: 'STORE_MISMATCH',
+        exit: 'data',
+        hint: 'The data, the encoder, the options or the program changed: use another folder.',
+      },
+    )
   }
 }
 
@@ -153,7 +156,7 @@ export class FolderStore implements LearnerStore {
       for await (const found of readLearnersFile(file, this.plan, this.digestOf, record.learner))
         if (found.record.sha256 === record.sha256) return found.states
     throw new VideoMaeError(
-      `Expected learner ${record.learner} in ${file ?? this.directory} as it was trained, but the file has changed since.`,
+      `Expected base classifier ${record.learner} in ${file ?? this.directory} as it was trained, but the file has changed since.`,
       {
         code: 'LEARNER_DAMAGED',
         exit: 'data',
@@ -186,7 +189,7 @@ export class FolderStore implements LearnerStore {
 }
 
 function resultsDiffer(learner: number): VideoMaeError {
-  return new VideoMaeError(`Expected one result for learner ${learner}, but two shares disagree.`, {
+  return new VideoMaeError(`Expected one result for base classifier ${learner}, but two shares disagree.`, {
     code: 'STORE_MISMATCH',
     exit: 'data',
     hint: 'Training is deterministic, so machines or program versions differ. Train again in a new folder.',

@@ -1,4 +1,4 @@
-/** What tells one kind of base learner from another. All else about ensembles is in `ensemble.ts`, once for all kinds. */
+/** What tells one kind of base classifier from another. All else about ensembles is in `ensemble.ts`, once for all kinds. */
 import type { Ballots } from '../rules/ballot.ts'
 import type { SampleSet, TestInputs } from './feature-set.ts'
 import type { EnsembleLayout } from './layout.ts'

@@ -25,7 +25,7 @@ export interface CertificateFile {
   readonly threat: ThreatStatement
   /** What decides the bucket of a sample, and the function in words. */
   readonly buckets: { readonly by: BucketKey; readonly hash: string }
-  /** The base learner, with every value its training depends on besides the samples. */
+  /** The base classifier, with every value its training depends on besides the samples. */
   readonly learner: LearnerDescription
   /** Names of the classes; indices in the file count them from 0. */
   readonly classNames: readonly string[]
@@ -67,7 +67,7 @@ export interface EnsembleReference {
 export interface CertificateRun {
   /** The rule that counts the votes. */
   readonly rule: RunRule
-  /** K: a poison touches one K-th of the learners. */
+  /** K: a poisoned sample touches one K-th of the learners. */
   readonly partitions: number
   /** d of Finite Aggregation, 1 without. */
   readonly spread: number
@@ -181,7 +181,7 @@ export function certificateTable(certificate: CertificateFile): string {
     ),
   )
   return [
-    '| run | single learners right | ensemble right | median radius | the same as the code of DPA counts it (one more) | mean radius | abstentions |',
+    '| run | single base classifiers right | ensemble right | median radius | the same as the code of DPA counts it (one more) | mean radius | abstentions |',
     '|---|---|---|---|---|---|---|',
     ...rows.map((row) => `| ${row} |`),
     '',

@@ -255,7 +255,7 @@ export async function readStored(
 function checkBallots(location: string, { ranks, inputs, learners, classes, places }: Ballots, first: number): void {
   const odd = firstOddRank(ranks, inputs * learners, classes, places)
   if (odd === null) return
-  const where = `at input ${first + Math.floor(odd.ballot / learners)}, learner ${odd.ballot % learners}`
+  const where = `at input ${first + Math.floor(odd.ballot / learners)}, base classifier ${odd.ballot % learners}`
   const expected = places === 1 ? `a class below ${classes}` : `each of ${classes} classes once`
   const found = `${ranks[odd.ballot * places + odd.place]} at place ${odd.place}`
   throw invalidStored(location, `${expected}, or ${classes} for no vote, ${where}`, found)

@@ -133,7 +133,7 @@ describe('ballots that fit nothing are refused, not counted', () => {
   })
 
   test.each([{ rule: 'dpa', groups: 3 } as const, { rule: 'dpa', coverage: 2 } as const])(
-    'votes that a poison changes together do not count one by one: %j',
+    'votes that a poisoned sample changes together do not count one by one: %j',
     (options) => {
       expect(() => certifyBallots({ ...fine, learners: 6, places: 1 }, options)).toThrow(/groups|coverage/)
     },

@@ -59,7 +59,7 @@ export function emptyBallots(inputs: number, learners: number, classes: number, 
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
     throw new VideoMaeError(
-      `Expected memory for the ballots of ${inputs} inputs, ${learners} learners and ${places} ranks, but ${(bytes / 2 ** 30).toFixed(1)} GiB are not available.`,
+      `Expected memory for the ballots of ${inputs} inputs, ${learners} base classifiers and ${places} ranks, but ${(bytes / 2 ** 30).toFixed(1)} GiB are not available.`,
       {
         code: 'BALLOTS_TOO_LARGE',
         exit: 'environment',

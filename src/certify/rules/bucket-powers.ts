@@ -43,7 +43,7 @@ export class VoteReach {
     for (const offset of this.offsets) powers[i < offset ? i - offset + this.learners : i - offset] += amount
   }
 
-  /** [buckets] what a poison in each bucket may take off the lead of `a` over any class without votes: d to 2d. */
+  /** [buckets] what a poisoned sample in each bucket may take off the lead of `a` over any class without votes: d to 2d. */
   powersOf(a: number): Int32Array {
     const powers = new Int32Array(this.learners).fill(this.offsets.length)
     this.add(powers, a, 1)

@@ -114,19 +114,19 @@ export function shapeOf(ballots: Ballots, { rule, offsets, groups, coverage }: R
     throw invalidArgument('ballots', 'full rankings', `${ballots.places} place(s)`, 'Keep rankings when voting.')
   if (layout === 'spread' && offsets === undefined)
     throw invalidArgument('offsets', `a spread for rule ${rule}`, offsets)
-  // Left unused, they would let a poison that changes d votes count as one.
+  // Left unused, they would let a poisoned sample that changes d votes count as one.
   if (layout !== 'spread' && (offsets?.length ?? 1) !== 1)
     throw invalidArgument(
       'offsets',
-      `one learner for each bucket with rule ${rule}`,
+      `one base classifier for each partition with rule ${rule}`,
       offsets?.join(','),
-      `Rule ${rule} counts one vote per poisoned sample. If a bucket reached several learners, use ${rules.filter(needsSpread).join(', ')}.`,
+      `Rule ${rule} counts one vote per poisoned sample. If a partition reached several base classifiers, use ${rules.filter(needsSpread).join(', ')}.`,
     )
   if (layout === 'groups' && (groups === undefined || learners % groups !== 0))
     throw invalidArgument('groups', `a divisor of ${learners}`, groups)
   if (layout === 'periods' && coverage === undefined)
-    throw invalidArgument('coverage', 'the number of periods that each learner is trained on', coverage)
-  // Left unused, they would let a poison that changes the votes of a group or of several periods count as one.
+    throw invalidArgument('coverage', 'the number of periods that each base classifier is trained on', coverage)
+  // Left unused, they would let a poisoned sample that changes the votes of a group or of several periods count as one.
   if (layout !== 'groups' && groups !== undefined) throw unusedArgument('groups', `with rule ${rule}`, groups)
   if (layout !== 'periods' && coverage !== undefined) throw unusedArgument('coverage', `with rule ${rule}`, coverage)
   return { classes, learners, offsets: offsets ?? [0], groups: groups ?? 1, coverage: coverage ?? 1 }

@@ -126,7 +126,7 @@ test('a run-off with many classes leaves the second of two rivals open and stays
   expect(changedAtMost).toBeGreaterThanOrEqual(most)
 })
 
-test('groups and periods: a poison captures what it reaches', async () => {
+test('groups and periods: a poisoned sample captures what it reaches', async () => {
   const solver = await loadSolver()
   let tight = 0
   for (let seed = 0; seed < 6; seed++) {

@@ -19,7 +19,7 @@ export function loadSolver(): Promise<Highs> {
 
 /** The rule, the budget of the attacker, and the limits of the solver. */
 export interface CollectiveOptions extends Omit<RuleOptions, 'targets'> {
-  /** Poisons that the attacker may spend on the whole test set together, in the unit of the radius. */
+  /** Poisoned samples that the attacker may spend on the whole test set together, in the unit of the radius. */
   readonly budget: number
   /** [inputs] radii that are certified: an input whose radius is not below the budget does not change. Default: not known. */
   readonly radii?: ArrayLike<number>

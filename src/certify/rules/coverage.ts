@@ -17,11 +17,11 @@ import { type CertifiedPrediction, distinctRivals, lead, plurality, tally, worth
 import { type AggregationRule, ofOneRival } from './rule.ts'
 
 export interface CoveragePrediction extends CertifiedPrediction {
-  /** Any of the classes that need the same number of poisons, not always the smallest. */
+  /** Any of the classes that need the same number of poisoned samples, not always the smallest. */
   readonly rival: number
   /** Whether the radius is the exact black-box radius. False: the search was cut short, the radius is a lower bound. */
   readonly exact: boolean
-  /** Buckets of an attack one poison beyond the radius that elects the rival; empty when none was found. */
+  /** Buckets of an attack one poisoned sample beyond the radius that elects the rival; empty when none was found. */
   readonly attack: readonly number[]
 }
 

@@ -9,7 +9,7 @@ import { targetedDpa } from './targeted.ts'
 import { pluralityWays, reachOfSpread } from './ways.ts'
 
 /**
- * Theorem 1 of the paper on vote counts. One poison changes one learner, which moves a lead by at most 2.
+ * Theorem 1 of the paper on vote counts. One poisoned sample changes one learner, which moves a lead by at most 2.
  *
  * The minimum runs over all classes, those without votes included, because a captured learner may vote anything.
  *

@@ -68,10 +68,11 @@ function checkPartition(groups: readonly (readonly number[])[], learners: number
   const seen = new Set<number>()
   for (const i of groups.flat()) {
     if (!Number.isInteger(i) || i < 0 || i >= learners || seen.has(i))
-      throw invalidArgument('groups', `each learner below ${learners} in one group`, i)
+      throw invalidArgument('groups', `each base classifier below ${learners} in one group`, i)
     seen.add(i)
   }
-  if (seen.size !== learners) throw invalidArgument('groups', `all ${learners} learners`, `${seen.size} of them`)
+  if (seen.size !== learners)
+    throw invalidArgument('groups', `all ${learners} base classifiers`, `${seen.size} of them`)
 }
 
 /** The learners of each group: split evenly, in order. */

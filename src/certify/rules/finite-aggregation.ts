@@ -1,6 +1,6 @@
 /**
  * Finite Aggregation (Wang, Levine & Feizi, ICML 2022): kd buckets, kd learners, every bucket reaches the d learners
- * `(bucket + offset) mod kd`. One poison changes one bucket and so at most d learners, but a learner that already votes
+ * `(bucket + offset) mod kd`. One poisoned sample changes one bucket and so at most d learners, but a learner that already votes
  * against the winner has less to give than the factor 2 of the plain bound; the certificate sums what is really there.
  */
 import { checkOffsets, fewestToReach, VoteReach } from './bucket-powers.ts'
@@ -35,7 +35,7 @@ export function certifyFiniteAggregation(
   })
 }
 
-/** The bound without bucket powers: a poison moves d learners, a lead by 2d. Never larger than the certificate above. */
+/** The bound without bucket powers: a poisoned sample moves d learners, a lead by 2d. Never larger than the certificate above. */
 export function certifyFiniteAggregationNaive(
   votes: ArrayLike<number>,
   classes: number,

@@ -99,7 +99,7 @@ export function certifyHeadCosts(
 export interface FlipFacts {
   /** Training rows of all heads together. */
   readonly samples: number
-  /** Most rows of one unit (video or source), all of which one poison may relabel. */
+  /** Most rows of one unit (video or source), all of which one poisoned sample may relabel. */
   readonly largestUnit: number
 }
 

@@ -5,9 +5,9 @@ import { invalidArgument } from '../../core/errors.ts'
 export interface RobustnessSummary {
   /** Number of inputs. */
   readonly inputs: number
-  /** Share of inputs predicted right, without any poison. */
+  /** Share of inputs predicted right, without any poisoned sample. */
   readonly cleanAccuracy: number
-  /** [0..largest radius] share of inputs that are right and certified for at least r poisons. */
+  /** [0..largest radius] share of inputs that are right and certified for at least r poisoned samples. */
   readonly certifiedAccuracy: readonly number[]
   /** Largest r with certified accuracy of at least one half; null when even clean accuracy is below that. */
   readonly medianRadius: number | null

@@ -3,7 +3,7 @@ import { invalidArgument } from '../../core/errors.ts'
 /**
  * What every rule says about one input.
  *
- * `radius` is the largest number of poisons (in the unit the buckets were made for) after which the prediction provably
+ * `radius` is the largest number of poisoned samples (in the unit the buckets were made for) after which the prediction provably
  * stays the same; it says nothing about whether the prediction is right.
  */
 export interface CertifiedPrediction {
@@ -73,7 +73,7 @@ export function distinctRivals(counts: ArrayLike<number>, prediction: number, al
  * The radius over all rivals of a prediction.
  *
  * @param rivals ascending, see `distinctRivals`
- * @param radiusAgainst poisons that this rival alone cannot overcome
+ * @param radiusAgainst poisoned samples that this rival alone cannot overcome
  */
 export function weakest(
   prediction: number,

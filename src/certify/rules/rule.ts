@@ -29,7 +29,7 @@ export interface EnsembleShape {
 export interface InputCertificate {
   /** Index of the predicted class. */
   readonly prediction: number
-  /** Poisons after which the prediction provably stays. */
+  /** Poisoned samples after which the prediction provably stays. */
   readonly radius: number
   /** Classes that the cheapest conceivable attack has to lift; two only when Run-Off Election breaks in round 1. */
   readonly rivals: readonly number[]
@@ -51,8 +51,8 @@ export interface InputCertificate {
 export interface TargetedBudget {
   readonly class: number
   /**
-   * With fewer poisons this class provably does not come out. 0 where it is the prediction, null where no number of poisons is
-   * enough. In the unit of `radius`.
+   * With fewer poisoned samples this class provably does not come out. 0 where it is the prediction, null where no number of
+   * poisoned samples is enough. In the unit of `radius`.
    */
   readonly poisons: number | null
 }
@@ -69,7 +69,8 @@ export type CertifyInput = (
 ) => Omit<InputCertificate, 'abstentions' | 'targets'>
 
 /**
- * Fewest poisons with which class `target` may come out for one input, or a lower bound of it; infinite where none are enough.
+ * Fewest poisoned samples with which class `target` may come out for one input, or a lower bound of it; infinite where none are
+ * enough.
  *
  * @param votes [learners] first choices; `classes` for an abstention
  * @param ballots [learners, places] ranks
@@ -103,7 +104,7 @@ export interface Reach {
 /** One poisoned training set against a whole test set. */
 export interface CollectiveAttack {
   readonly ways: WaysToChange
-  /** @param budget poisons, in the unit of the radius */
+  /** @param budget poisoned samples, in the unit of the radius */
   reach(budget: number): Reach
 }
 

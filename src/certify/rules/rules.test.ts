@@ -247,7 +247,7 @@ describe('certifyRunOff', () => {
     }
   })
 
-  test('the closed form of two gaps equals a search over poisons', () => {
+  test('the closed form of two gaps equals a search over poisoned samples', () => {
     const search = (a: number, b: number): number => {
       let frontier = new Set([`${a},${b}`])
       for (let t = 0; ; t++) {

@@ -3,8 +3,8 @@
  * go on. Round 2: every learner votes for the one of the two it ranks higher. Only comparisons are used, so a captured
  * learner has one vote per round.
  *
- * Here the elections and the certificate of disjoint partitions (a poison takes one learner); that of Finite Aggregation (a
- * poison takes the d learners a bucket reaches) is in run-off-finite.ts. An abstaining ballot (its first entry is `classes`)
+ * Here the elections and the certificate of disjoint partitions (a poisoned sample takes one learner); that of Finite Aggregation
+ * (a poisoned sample takes the d learners a bucket reaches) is in run-off-finite.ts. An abstaining ballot (its first entry is `classes`)
  * helps nobody in either round.
  */
 import { type Election, elect, finalLeads } from './election.ts'
@@ -18,9 +18,9 @@ export interface RunOffPrediction extends CertifiedPrediction {
   readonly firstRound: Int32Array
   /** The other class of the final. */
   readonly finalist: number
-  /** Fewest poisons that may eliminate the winner in round 1; infinite with two classes. */
+  /** Fewest poisoned samples that may eliminate the winner in round 1; infinite with two classes. */
   readonly round1: number
-  /** Fewest poisons that may make the winner lose the final. */
+  /** Fewest poisoned samples that may make the winner lose the final. */
   readonly round2: number
   /** Where the cheapest attack strikes, and the classes it has to lift (two in round 1, one in round 2). */
   readonly bindingRound: 1 | 2
@@ -28,9 +28,9 @@ export interface RunOffPrediction extends CertifiedPrediction {
 }
 
 /**
- * Fewest poisons that close two gaps at once, each poison taking 2 off one gap and 1 off the other.
+ * Fewest poisoned samples that close two gaps at once, each poisoned sample taking 2 off one gap and 1 off the other.
  *
- * Closed form of the table in the paper's program: each gap alone, and both together at 3 a poison.
+ * Closed form of the table in the paper's program: each gap alone, and both together at 3 for each poisoned sample.
  */
 export function fewestForTwoGaps(first: number, second: number): number {
   const a = Math.max(0, first)

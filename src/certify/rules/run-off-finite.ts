@@ -1,4 +1,4 @@
-/** Run-Off Election on Finite Aggregation: a poison takes the d learners that a bucket reaches. */
+/** Run-Off Election on Finite Aggregation: a poisoned sample takes the d learners that a bucket reaches. */
 import { checkOffsets, fewestToReach, VoteReach } from './bucket-powers.ts'
 import { type Election, elect, finalLeads } from './election.ts'
 import { distinctRivals, lead } from './plurality.ts'
@@ -111,7 +111,7 @@ function beatInFinal(ballots: ArrayLike<number>, election: Election, reach: Vote
   const leads = finalLeads(ballots, election)
   const powers = new Int32Array(learners)
   const arrive = arrivals(election, reach, d)
-  /** [buckets] what a poison in each takes off the lead over a class that nobody prefers. */
+  /** [buckets] what a poisoned sample in each takes off the lead over a class that nobody prefers. */
   const most = new Int32Array(learners)
   for (let i = 0; i < learners; i++) reach.addLearner(most, i, votes[i] === classes ? 1 : 2)
   const enough = largestSums(most, 2 * d)

@@ -1,6 +1,6 @@
 /**
- * Targeted budgets of Run-Off Election: the fewest poisons with which a given class may win both rounds. The paper of targeted
- * budgets has no run-off. Derived here; `rules/targeted.test.ts` tries every attack on small elections.
+ * Targeted budgets of Run-Off Election: the fewest poisoned samples with which a given class may win both rounds. The paper of
+ * targeted budgets has no run-off. Derived here; `rules/targeted.test.ts` tries every attack on small elections.
  *
  * The target needs a finalist f to win against. For each f the attack has to
  *
@@ -19,16 +19,16 @@ import { smallest } from './targeted.ts'
 
 /** What rounds cost. */
 interface Costs {
-  /** Learners that a poison captures. */
+  /** Learners that a poisoned sample captures. */
   readonly captured: number
-  /** Fewest poisons that turn the final against `finalist`, who leads by `gap`. */
+  /** Fewest poisoned samples that turn the final against `finalist`, who leads by `gap`. */
   final(finalist: number, gap: number): number
-  /** Fewest poisons that bring the target before `rival`, who leads by `gap` in round 1. */
+  /** Fewest poisoned samples that bring the target before `rival`, who leads by `gap` in round 1. */
   overtake(rival: number, gap: number): number
 }
 
 /**
- * Disjoint partitions, where a poison captures one learner: a lower bound.
+ * Disjoint partitions, where a poisoned sample captures one learner: a lower bound.
  *
  * @param ballots [learners, classes] class indices best first, row-major
  * @throws VideoMaeError `INVALID_ARGUMENT` for a ballot that is no strict order
@@ -39,7 +39,7 @@ export function targetedRunOff(ballots: ArrayLike<number>, classes: number, targ
 }
 
 /**
- * Finite Aggregation, where a poison captures the d learners that a bucket reaches: a lower bound.
+ * Finite Aggregation, where a poisoned sample captures the d learners that a bucket reaches: a lower bound.
  *
  * @param ballots [kd, classes] class indices best first, row-major
  * @param offsets [d] the spread
@@ -100,7 +100,7 @@ function cheapest(ballots: ArrayLike<number>, election: Election, target: number
   return best
 }
 
-/** Fewest poisons that bring the target before each class but the finalist, one class at a time. */
+/** Fewest poisoned samples that bring the target before each class but the finalist, one class at a time. */
 function arrivals(counts: ArrayLike<number>, target: number, costs: Costs): (finalist: number) => number {
   const needs = distinctRivals(counts, target, 2)
     .map((c) => ({ c, need: costs.overtake(c, lead(counts, c, target)) }))

@@ -7,8 +7,8 @@ export interface TargetedSummary {
   /** Inputs that are known to be of another class. */
   readonly inputs: number
   /**
-   * [0..] share of these inputs for which the class is ruled out with r poisons. The last share holds for every larger number, too:
-   * it is of inputs for which no number of poisons is enough.
+   * [0..] share of these inputs for which the class is ruled out with r poisoned samples. The last share holds for every larger
+   * number, too: it is of inputs for which no number of poisoned samples is enough.
    */
   readonly ruledOut: readonly number[]
   /** Largest r with a share of at least one half; null where even the first is below, infinite cases count as the largest r. */

@@ -106,7 +106,7 @@ describe('targeted budgets', () => {
       3,
       { rule: 'dpa' },
     )
-    // Each of classes 0 and 1 leads by 5, ties included: 3 poisons for one of them, but 2 (5 - r) <= r for both.
+    // Each of classes 0 and 1 leads by 5, ties included: 3 poisoned samples for one of them, but 2 (5 - r) <= r for both.
     expect(costs).toEqual([0, 1, 4])
     const many = [0, 1, 2, 3].flatMap((c) => new Array<number>(8).fill(c))
     // Class 4 without a vote: four classes of 8 have to come down to below r, so 4 (9 - r) <= r.

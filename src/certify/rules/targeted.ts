@@ -1,10 +1,10 @@
 /**
- * Targeted budgets: the fewest poisons with which one given class may come out, instead of any other class than the predicted one
- * (Targeted Partition Aggregation, Ghitu & Wicker 2026, arXiv 2602.09757, which treats disjoint partitions).
+ * Targeted budgets: the fewest poisoned samples with which one given class may come out, and not just any class but the predicted
+ * one (Targeted Partition Aggregation, Ghitu & Wicker 2026, arXiv 2602.09757, which treats disjoint partitions).
  *
  * The target has to get past *every* other class. A captured learner moves one vote, so votes that have to be taken from different
  * classes add up: the budget is often larger than the gap to the strongest class alone asks for. Both bounds are used where a
- * poison captures several learners.
+ * poisoned sample captures several learners.
  */
 import { fewestToReach, VoteReach } from './bucket-powers.ts'
 import { distinctRivals, lead, plurality, tally, worthOfVote } from './plurality.ts'
@@ -42,7 +42,7 @@ export function smallest(most: number, enough: (r: number) => boolean): number {
   return low
 }
 
-/** Disjoint partitions, where a poison captures one learner: exact. */
+/** Disjoint partitions, where a poisoned sample captures one learner: exact. */
 export function targetedDpa(votes: ArrayLike<number>, classes: number, target: number): number {
   const counts = tally(votes, classes)
   return fewestLearners(counts, target, votes.length - counts[target])
@@ -77,7 +77,7 @@ export function targetedFinite(
 }
 
 /**
- * Disjoint groups of learners, where a poison captures a whole group: a lower bound, as for Finite Aggregation.
+ * Disjoint groups of learners, where a poisoned sample captures a whole group: a lower bound, as for Finite Aggregation.
  *
  * @param groups the learners of each group
  */

@@ -59,7 +59,7 @@ export function runOffWays(classes: number): WaysToChange {
   }
 }
 
-/** Each poison captures the learners that one bucket reaches. */
+/** Each poisoned sample captures the learners that one bucket reaches. */
 export function reachOfSpread(learners: number, offsets: readonly number[], budget: number): Reach {
   return {
     choose: budget,

@@ -10,10 +10,10 @@ import type { PoisonedRow } from '../ensemble/learners.ts'
 import type { InputCertificate } from '../rules/rule.ts'
 
 /**
- * Buckets for `count` poisons, greedily by what their learners still have to give.
+ * Buckets for `count` poisoned samples, greedily by what their learners still have to give.
  *
  * @param votes [learners] first choices
- * @param reach [buckets] learners that a poison in each bucket may change: d neighbors, or a whole encoder group
+ * @param reach [buckets] learners that a poisoned sample in each bucket may change: d neighbors, or a whole encoder group
  */
 export function chooseBuckets(
   votes: ArrayLike<number>,
@@ -65,12 +65,14 @@ function worthOf(votes: ArrayLike<number>, { prediction, rivals }: Against): Int
 }
 
 export interface AttackPlan {
-  /** Buckets (groups, where each has its own encoder) to capture, one poison each, out of `bucketCount`. */
+  /** Buckets (groups, where each has its own encoder) to capture, one poisoned sample each, out of `bucketCount`. */
   readonly buckets: readonly number[]
   readonly bucketCount: number
   /** Labels to push; taken in turns where there are two. */
   readonly rivals: readonly number[]
-  /** Clips of the video (a long one is still one poison), or of the source, that goes into a bucket with a rival's label. */
+  /**
+   * Clips of the video (a long one is still one poisoned sample), or of the source, that goes into a bucket with a rival's label.
+   */
   readonly clipsOf: (bucket: number, rival: number) => readonly PoisonedRow['content'][]
   /** Where buckets are periods: the time that puts a video there. Otherwise its name has to be found. */
   readonly timeOf?: (bucket: number) => number
@@ -89,7 +91,7 @@ export function attackRows(plan: AttackPlan): PoisonedRow[] {
       const named = { label, digest: sha256(name), id: name, group: name, time: plan.timeOf?.(bucket) }
       return plan.clipsOf(bucket, label).map((content) => ({ content, ...named }))
     }
-    throw new VideoMaeError(`Expected to find content for bucket ${bucket} of ${plan.bucketCount} by search.`, {
+    throw new VideoMaeError(`Expected to find content for partition ${bucket} of ${plan.bucketCount} by search.`, {
       code: 'ATTACK_SEARCH_FAILED',
     })
   })

@@ -30,7 +30,7 @@ export interface Spent extends Poisoning {
 /**
  * Partitions by hash, disjoint or spread, or groups of them.
  *
- * @param groups where each group of learners has an encoder of its own, which a poison may change
+ * @param groups where each group of learners has an encoder of its own, which a poisoned sample may change
  */
 export function hashedReach(by: BucketKey, learners: number, offsets: readonly number[], groups?: number): PoisonReach {
   const reach =
@@ -55,7 +55,7 @@ function blocks(learners: number, groups: number): number[][] {
   return Array.from({ length: groups }, (_, g) => Array.from({ length: size }, (_, i) => g * size + i))
 }
 
-/** Periods: any number of poisons in neighboring ones; every second stretch reaches up to the newest. */
+/** Periods: any number of poisoned samples in neighboring periods; every second stretch reaches up to the newest. */
 export function temporalReach(learners: number, periods: Periods): PoisonReach {
   const { coverage } = periods
   const count = learners + coverage - 1

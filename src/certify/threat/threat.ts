@@ -124,25 +124,25 @@ export function threatStatement(
   if (encoder.labelsUsed) {
     throw refuse(
       threat,
-      'labels of the protected set took part in making or choosing the encoder (to train it, to choose a checkpoint, to draw a split), or it is not known whose labels did, so one flipped label may change every learner.',
+      'labels of the protected set took part in making or choosing the encoder (to train it, to choose a checkpoint, to draw a split), or it is not known whose labels did, so one flipped label may change every base classifier.',
       'nothing. Train the encoder without these labels (its checkpoint chosen without them too), or on other videos.',
     )
   }
   if (threat === 'source' && by !== 'source') {
     throw refuse(
       threat,
-      `buckets are made by ${by}, so one source reaches many of them.`,
-      `${seen ? 'label_flip' : 'general'} with these buckets; for whole sources make buckets by source.`,
+      `partitions are made by ${by}, so one source reaches many of them.`,
+      `${seen ? 'label_flip' : 'general'} with these partitions; for whole sources make partitions by source.`,
     )
   }
   if (threat !== 'label_flip' && (threat === 'temporal') !== (by === 'time')) {
-    const found = by === 'time' ? 'one poison is a whole period' : `one period reaches many of them`
+    const found = by === 'time' ? 'one poisoned sample is a whole period' : `one period reaches many of them`
     throw refuse(
       threat,
-      `buckets are made by ${by}, so ${found}.`,
+      `partitions are made by ${by}, so ${found}.`,
       by === 'time'
         ? 'temporal, with rule "temporal": any number of videos, all from a few neighboring periods.'
-        : 'general with these buckets; for stretches of time rule "temporal", on periods.',
+        : 'general with these partitions; for stretches of time rule "temporal", on periods.',
     )
   }
   if (threat !== 'label_flip' && seen) {
@@ -153,16 +153,16 @@ export function threatStatement(
           : `${overlap} of the protected samples are in the encoder's training manifest`
       throw refuse(
         threat,
-        `${where}, so one inserted or deleted video may change the encoder and with it every learner.`,
-        'label_flip (the videos trusted, their labels not). For videos: an encoder pretrained elsewhere, plain pixels without an encoder, or one encoder for each bucket group with rule "groups".',
+        `${where}, so one inserted or deleted video may change the encoder and with it every base classifier.`,
+        'label_flip (the videos trusted, their labels not). For videos: an encoder pretrained elsewhere, plain pixels without an encoder, or one encoder for each group of partitions with rule "groups".',
       )
     }
     const other = rules.find((rule) => !needsGroups(rule))
     if (other !== undefined) {
       throw refuse(
         threat,
-        `the encoders are trained per group, so one video may change a whole group of learners, and rule "${other}" counts one.`,
-        'rule "groups" on these learners, or label_flip with any rule.',
+        `the encoders are trained per group, so one video may change a whole group of base classifiers, and rule "${other}" counts one.`,
+        'rule "groups" on these base classifiers, or label_flip with any rule.',
       )
     }
   }

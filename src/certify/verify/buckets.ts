@@ -144,7 +144,7 @@ function compareSizes(
   for (const [learner, count] of rows.entries())
     if (count === 0)
       differences.compare(
-        `${at}ballots: inputs without a vote of learner ${learner}, which has no training row`,
+        `${at}ballots: inputs without a vote of base classifier ${learner}, which has no training row`,
         counted.silent[learner],
         counted.certificates.length,
         about,

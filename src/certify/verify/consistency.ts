@@ -88,10 +88,10 @@ function compareCombinations(
   }
 }
 
-/** What base learners of one K, spread and rule layout share: rules count their votes, and do not change them. */
+/** What base classifiers of one K, spread and rule layout share: rules count their votes, and do not change them. */
 const sharedByRules = ['learnersDigest', 'bucketManifest', 'offsets', 'ballots', 'learnersFile', 'ensemble'] as const
 
-/** Runs on the same base learners say the same of them, and no run is there twice. */
+/** Runs on the same base classifiers say the same of them, and no run is there twice. */
 function compareEnsembles({ runs }: ReadCertificate, names: readonly string[], differences: Differences): void {
   const first = new Map<string, { readonly r: number; readonly run: ReadRun }>()
   const seen = new Set<string>()

@@ -67,9 +67,9 @@ export async function readBuckets(
 function manifestOf(file: string, text: string, buckets: number): ReadBuckets {
   const manifest = checked(file, bucketsSchema, parsed(file, text))
   if (manifest.buckets !== buckets || manifest.sizes.length !== buckets)
-    throw invalidCertificate(file, `${buckets} sizes of buckets`, `${manifest.sizes.length} of ${manifest.buckets}`)
+    throw invalidCertificate(file, `${buckets} sizes of partitions`, `${manifest.sizes.length} of ${manifest.buckets}`)
   const wrong = manifest.assignment.find(([, bucket]) => bucket >= buckets)
-  if (wrong !== undefined) throw invalidCertificate(file, `a bucket below ${buckets} for ${wrong[0]}`, `${wrong[1]}`)
+  if (wrong !== undefined) throw invalidCertificate(file, `a partition below ${buckets} for ${wrong[0]}`, `${wrong[1]}`)
   return manifest
 }
 

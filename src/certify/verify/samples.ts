@@ -50,7 +50,7 @@ export async function compareSamples(
     checked.push(
       key === 'inputs'
         ? 'the record of the inputs: names and labels'
-        : 'the record of the protected set: partitions, sizes, learners of one class and the most frequent class follow from it',
+        : 'the record of the protected set: partitions, sizes, base classifiers of one class and the most frequent class follow from it',
     )
   }
   return { checked, notChecked }

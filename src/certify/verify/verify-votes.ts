@@ -119,7 +119,7 @@ class Verifier {
     const { differences } = this
     compareStatement(certificate, differences)
     compareConsistency(certificate, certificate.runs.map(runName), differences)
-    this.checked.add('claim, unit, conditions and limits follow from threat, buckets and encoder as they are stated')
+    this.checked.add('claim, unit, conditions and limits follow from threat, partitions and encoder as they are stated')
     const manifests = new Map<string, { readonly rows: number; readonly videos: number } | null>()
     for (const [r, run] of certificate.runs.entries()) {
       const [name, at] = [runName(run), `runs[${r}].`]
@@ -133,7 +133,7 @@ class Verifier {
       if (found === null) this.notChecked.add(`buckets-${bucketCount(run)}.json, which is not next to the certificate`)
       else {
         compareBuckets({ run, name, at }, found, certificate, counted, differences)
-        this.checked.add('the files of buckets: digests, sizes, and which learners have no training row')
+        this.checked.add('the files of partitions: digests, sizes, and which base classifiers have no training row')
       }
       await this.learners(run, name, at)
     }
@@ -148,9 +148,9 @@ class Verifier {
       differences.compare('trainingVideos', certificate.trainingVideos, Math.max(...known.map(({ videos }) => videos)))
     }
     for (const what of [
-      'whether the votes are those of learners trained on this data: needs training again, with the same data and options',
+      'whether the votes are those of base classifiers trained on this data: needs training again, with the same data and options',
       samples.checked.length === 0
-        ? 'which video belongs into which bucket, the protected set, the labels of the inputs, learners of one class only, the most frequent class: need the data (--data)'
+        ? 'which video belongs into which partition, the protected set, the labels of the inputs, base classifiers of one class only, the most frequent class: need the data (--data)'
         : 'whether the recorded samples are those of the data: needs the data (--data)',
       ...(certificate.options === undefined ? [] : notRepeated),
       'the encoder, what it was trained on, and the conditions of the claim',
@@ -327,12 +327,12 @@ class Verifier {
   ): Promise<void> {
     const text = learnersFile === null ? null : await readLearnerDigests(this.folder, learnersFile)
     if (text === null) {
-      this.notChecked.add('the digests of single learners, which are not next to the certificate')
+      this.notChecked.add('the digests of single base classifiers, which are not next to the certificate')
       return
     }
     this.differences.compare(`${at}learnersDigest`, learnersDigest, sha256(text), { run })
     this.differences.compare(`${learnersFile}: lines`, text.split('\n').length, learners, { run })
-    this.checked.add('the digest of all learners follows from their digests')
+    this.checked.add('the digest of all base classifiers follows from their digests')
   }
 
   /** All runs are about the same inputs, and what the most frequent class gets right follows from their labels. */

@@ -243,7 +243,7 @@ function assertChecked({ checkedPredictions, attacks, lists, labelFlips, inputs 
     {
       code: 'AUDIT_NOTHING_CHECKED',
       exit: 'nothingChecked',
-      hint: 'All radii are 0, or no attacks were requested. Use another K, a more accurate learner, more --trials, or a smaller --budget.',
+      hint: 'All radii are 0, or no attacks were requested. Use another K, a more accurate base classifier, more --trials, or a smaller --budget.',
     },
   )
 }

@@ -183,7 +183,7 @@ function certifyOptions<Set extends SampleSet, Inputs extends TestInputs>(
     directory: learnersOf(job.out),
     votesDirectory: stagingOf(job.out),
     onProgress: stage(job.onProgress, 'learners'),
-    onVotes: stage(job.onProgress, 'votes of learners'),
+    onVotes: stage(job.onProgress, 'votes of base classifiers'),
     onCertified: stage(job.onProgress, 'certificates'),
     onNote: job.onNote,
   }

@@ -113,10 +113,10 @@ function refuseUnusedOptions(job: LethalDoseOfVideosJob, learners: readonly Lear
   for (const name of ['lambda', 'epochs', 'learningRate', 'recipe'] as const) {
     const given = learners.find((learner) => learner[name] !== undefined)
     if (given !== undefined && learners.every((learner) => ownOptions(learner)[name] === undefined))
-      throw unusedArgument(name, `with learners of kind ${kinds}`, given[name])
+      throw unusedArgument(name, `with base classifiers of kind ${kinds}`, given[name])
   }
   if (readout !== undefined && !learners.some(({ kind }) => isHeadKind(kind)))
-    throw unusedArgument('readout', `with learners of kind ${kinds}`, readout)
+    throw unusedArgument('readout', `with base classifiers of kind ${kinds}`, readout)
   const some = (uses: typeof usesEngine): boolean =>
     from.some((encoder) => learners.some((learner) => uses(encoder, learner, job)))
   if (engine !== null && !some(usesEngine))

@@ -52,7 +52,7 @@ interface StoredVideos {
  * Computes what is missing in the store.
  *
  * Clips go through the engine one by one: in a common run, the last bits of a clip's features could depend on which other
- * videos there are, and then one poison would reach every learner.
+ * videos there are, and then one poisoned sample would reach every learner.
  */
 export async function storeFeatures(
   source: FeatureSource,

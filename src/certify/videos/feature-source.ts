@@ -27,7 +27,7 @@ export type FeatureSource =
     }
   /** The architecture of a checkpoint with fresh weights: a fixed function, no data took part in it. */
   | { readonly kind: 'untrained'; readonly name: string; readonly source: EncoderWeights; readonly readout: string }
-  /** Only sizes: every base learner begins with fresh weights of its own. */
+  /** Only sizes: every base classifier begins with fresh weights of its own. */
   | { readonly kind: 'scratch'; readonly name: string; readonly source: EncoderWeights }
   /** A readout of the patches themselves: a fixed function without an encoder. */
   | { readonly kind: 'patches'; readonly name: string; readonly source: PatchSource; readonly readout: string }
@@ -76,7 +76,7 @@ export function isTrained(from: string): boolean {
 export async function openFeatureSource(from: string, options: FeatureSourceOptions = {}): Promise<FeatureSource> {
   const { stride, seed = 0, scratch = false, frames = 8, readout: asked } = options
   if (from === 'pixels') {
-    if (scratch) throw invalidArgument('from', 'a checkpoint with the sizes of learners from scratch', from)
+    if (scratch) throw invalidArgument('from', 'a checkpoint with the sizes of base classifiers from scratch', from)
     const sampling = { kind: 'dense' as const, ...clipTiming({ stride }, { stride: 1, fps: null }) }
     const readout = isHogReadout(asked) ? asked : null
     const { size = readout === null ? 16 : hogSize } = options

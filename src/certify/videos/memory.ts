@@ -1,4 +1,4 @@
-/** Whether the features and the base learners of a certification fit into memory, before a video is decoded. */
+/** Whether the features and the base classifiers of a certification fit into memory, before a video is decoded. */
 import { availableParallelism } from 'node:os'
 import { availableMemory } from '../../core/available-memory.ts'
 import { requireFilledLearners } from '../../core/counts.ts'
@@ -24,11 +24,11 @@ const programBytes = 100e6
 
 /** How large the ensemble is, where it is known before it is planned in full. */
 export interface EnsembleSize {
-  /** Largest number of base learners in one ensemble. */
+  /** Largest number of base classifiers in one ensemble. */
   readonly learners: number
   /** Learners that one video reaches, at most. */
   readonly reach: number
-  /** Largest part of the protected videos that one base learner reads, on average over partitions, 0 to 1. */
+  /** Largest part of the protected videos that one base classifier reads, on average over partitions, 0 to 1. */
   readonly share: number
 }
 
@@ -103,14 +103,14 @@ async function requireLearnerMemory(
   needOf: (learners: number) => Promise<LearnerNeed>,
 ): Promise<void> {
   const { memory, what, engine, smaller } = await needOf(atOnce)
-  onNote?.(`learners train ${what}, up to ${atOnce} at once on ${engine}`)
+  onNote?.(`base classifiers train ${what}, up to ${atOnce} at once on ${engine}`)
   onNote?.(`memory ${formatNeed(memory)}; ${formatBytes(memory.available)} available`)
   const { memory: one } = await needOf(1)
   requireMemory(memory, () => {
     const room = memory.available - one.program
     const fitting = Math.floor(room / (one.total - one.program))
-    if (fitting >= 1) return `Train fewer learners at once: --threads ${fitting}.`
-    return `Not even one learner fits: use ${smaller}.`
+    if (fitting >= 1) return `Train fewer base classifiers at once: --threads ${fitting}.`
+    return `Not even one base classifier fits: use ${smaller}.`
   })
 }
 
@@ -165,7 +165,7 @@ export async function featureNeed(
 
 function requireHeadMemory(plan: CertifyVideosPlan, options: CertifyVideosOptions, size: EnsembleSize): void {
   const need = headNeed(plan, options, size)
-  options.onNote?.(`learners: memory ${formatBytes(need.total)}; ${formatBytes(need.available)} available`)
+  options.onNote?.(`base classifiers: memory ${formatBytes(need.total)}; ${formatBytes(need.available)} available`)
   requireMemory(
     need,
     () => 'Use fewer --partitions, fewer --clips, less --augment, fewer --threads, or a machine with more memory.',

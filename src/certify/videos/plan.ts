@@ -42,7 +42,7 @@ export interface CertifyVideosOptions
   readonly data: string
   /** See `openFeatureSource`; several for encoder groups, in the order of the groups. */
   readonly from: string | readonly string[]
-  /** The base learner. Default ridge heads. */
+  /** The base classifier. Default ridge heads. */
   readonly learner?: LearnerOptions
   /** With buckets by time: where periods end and how long they are. */
   readonly periods?: PeriodOptions
@@ -84,7 +84,7 @@ export interface CertifyVideosPlan {
   readonly groupOf: Int32Array | null
   /** Bounds of the periods; undefined without buckets by time. */
   readonly periods: Periods | undefined
-  /** The base learner. */
+  /** The base classifier. */
   readonly learner: LearnerOptions
   /** What class indices count: see `classNamesOf`. */
   readonly classes: readonly string[]
@@ -118,7 +118,7 @@ export async function planCertification(options: CertifyVideosOptions): Promise<
   if (names.length === 0) throw invalidArgument('from', 'at least one encoder', '')
   if (names.length > 1) requireOwnProvenance(options)
   if (!isHeadKind(learner.kind)) {
-    const whose = `${learner.kind} learners`
+    const whose = `${learner.kind} base classifiers`
     if (names.length > 1) throw notGrouped(learner.kind)
     if (names[0] === 'pixels') throw invalidArgument('from', `a checkpoint for ${whose}`, names[0])
     if (options.trusted !== undefined)
@@ -156,7 +156,7 @@ function requireAugmentation({ augment, clips = 1 }: CertifyVideosOptions, { kin
   if (augment === undefined) return
   checkAugmentation(augment)
   if (!isHeadKind(kind))
-    throw unusedArgument('augment', `with ${kind} learners, which read tokens or frames`, augment.join(','))
+    throw unusedArgument('augment', `with ${kind} base classifiers, which read tokens or frames`, augment.join(','))
   if (clips !== 1) throw unusedArgument('clips', 'together with augment; its kind "time" adds clips', clips)
 }
 
@@ -319,7 +319,7 @@ export function requireLabeledRows({ leftOut, sources }: Pick<CertifySplit, 'lef
 
 function idsHoldLabels(data: string): VideoMaeError {
   return new VideoMaeError(
-    `Expected ids that do not change with the label, but in the folder ${data} the path of a video contains its class: a relabeled video has another id and another bucket.`,
+    `Expected ids that do not change with the label, but in the folder ${data} the path of a video contains its class: a relabeled video has another id and another partition.`,
     {
       code: 'IDS_HOLD_LABELS',
       exit: 'usage',

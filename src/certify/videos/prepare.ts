@@ -37,7 +37,7 @@ import { applyScale, type FeatureScale, measureScale } from './scale.ts'
 
 /** What `certify`, `audit` and `doseLearner` take. */
 export interface Prepared<Set extends SampleSet, Inputs extends TestInputs> {
-  /** Trains the base learners. */
+  /** Trains the base classifiers. */
   readonly learners: LearnerFamily<Set, Inputs>
   /** The protected set. */
   readonly set: Set
@@ -52,7 +52,7 @@ export interface Prepared<Set extends SampleSet, Inputs extends TestInputs> {
 }
 
 /**
- * Computes what the base learner of a plan reads (features, tokens or frames, each kept in the cache) and hands it on.
+ * Computes what the base classifier of a plan reads (features, tokens or frames, each kept in the cache) and hands it on.
  *
  * @param size of the ensemble, for the estimate of memory; without it the videos of a learner do not count
  * @throws VideoMaeError `FEATURES_NONE` when no video can be read, `OUT_OF_MEMORY` where features or learners do not fit, and what
@@ -283,5 +283,5 @@ function computeTokens(source: EncoderWeights, videos: readonly LabeledVideo[], 
 /** `planCertification` has refused pixels for these learners. */
 function encoderOf(source: FeatureSource): EncoderWeights {
   if (source.kind !== 'pixels' && source.kind !== 'patches') return source.source
-  throw invalidArgument('from', 'a checkpoint for learners that read tokens or frames', source.name)
+  throw invalidArgument('from', 'a checkpoint for base classifiers that read tokens or frames', source.name)
 }

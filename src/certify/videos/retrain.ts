@@ -1,4 +1,4 @@
-/** Trains some base learners of a certificate again and compares them with the stored ones, byte for byte. */
+/** Trains some base classifiers of a certificate again and compares them with the stored ones, byte for byte. */
 import { rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
@@ -28,7 +28,7 @@ import { optionsAgain, withPeriods } from './options-again.ts'
 import { type CertifyVideosOptions, type CertifyVideosPlan, planCertification } from './plan.ts'
 import { prepareSets } from './prepare.ts'
 
-/** Which base learners, and where their data and their encoder are. */
+/** Which base classifiers, and where their data and their encoder are. */
 export interface RetrainOptions {
   readonly data: string
   readonly test?: string
@@ -53,7 +53,7 @@ const optionSchema = z.looseObject({
 })
 
 /**
- * Computes the features of the videos of some base learners (or takes them from the cache), trains these, and notes each whose digest
+ * Computes the features of the videos of some base classifiers (or takes them from the cache), trains these, and notes each whose digest
  * or stored weights are others.
  *
  * @param file the certificate
@@ -224,7 +224,7 @@ async function retrainRun(
   return [...votes, ...(await compareTrained({ folder, file, run, at }, trained, learners, differences))]
 }
 
-/** The votes of base learners on every input, as they are stored. */
+/** The votes of base classifiers on every input, as they are stored. */
 async function compareVotes(
   { folder, run }: { readonly folder: string; readonly run: ReadRun },
   trained: TrainedEnsemble<TestSet>,
@@ -252,7 +252,7 @@ async function compareVotes(
         const at = (t * run.learners + learner) * places
         const [stated, found] = [ballots, again].map(({ ranks }) => [...ranks.subarray(at, at + places)])
         const input = inputs[from + t]?.id
-        differences.compare(`${stored.file}: ballot of learner ${learner}`, stated, found, { ...about, input })
+        differences.compare(`${stored.file}: ballot of base classifier ${learner}`, stated, found, { ...about, input })
       }
   })
   return ['votes on all inputs']
@@ -274,7 +274,7 @@ async function compareTrained(
   if (text !== null) {
     const digests = text.split('\n')
     for (const learner of learners)
-      differences.compare(`${run.learnersFile}: learner ${learner}`, digests[learner], records[learner].sha256)
+      differences.compare(`${run.learnersFile}: base classifier ${learner}`, digests[learner], records[learner].sha256)
     compared.push('digests')
   }
   if (run.ensemble == null || heads === undefined) return compared
@@ -290,7 +290,7 @@ async function compareTrained(
     )
   for (const learner of learners)
     differences.compare(
-      `${run.ensemble.file}: weights of learner ${learner} (SHA-256)`,
+      `${run.ensemble.file}: weights of base classifier ${learner} (SHA-256)`,
       weightsDigest(stored.heads, learner),
       weightsDigest(heads, learner),
     )

@@ -11,13 +11,13 @@ export type CertifyStage =
   | 'files read'
   | 'features'
   | 'learners'
-  | 'votes of learners'
+  | 'votes of base classifiers'
   | 'certificates'
   | 'poisonings'
   | 'attacks on rows and files'
   | 'flipped labels'
 
-/** Videos, encoders and base learners, where results go, and what is told on the way. */
+/** Videos, encoders and base classifiers, where results go, and what is told on the way. */
 export interface VideoStudyOptions extends Omit<CertifyVideosOptions, 'cache' | 'onDigest' | 'onProgress'> {
   /** Folder of the results. */
   readonly out: string
@@ -55,7 +55,7 @@ export function claimOf(
     return { by: by ?? 'content', threat: threat ?? 'general' }
   }
   if (by !== undefined && by !== 'time')
-    throw invalidArgument('by', '"time" with rule temporal, whose buckets are periods', by)
+    throw invalidArgument('by', '"time" with rule temporal, whose partitions are periods', by)
   if (periods === undefined) throw invalidArgument('periods', 'a length and an end with rule temporal', periods)
   return { by: 'time', threat: threat ?? 'temporal' }
 }

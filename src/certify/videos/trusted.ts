@@ -1,7 +1,7 @@
 /**
  * Videos out of the attacker's reach that fix the scale of features. One that cannot be read or decoded is left out: that follows from
- * the trusted videos alone, so the scale is the same with and without a poison. It is named, and is in the certificate, since
- * whoever repeats the certificate needs the same scale.
+ * the trusted videos alone, so the scale is the same with and without a poisoned sample. It is named, and is in the certificate,
+ * since whoever repeats the certificate needs the same scale.
  */
 import { contentDigest, type LabeledVideo, leftOutOf } from '../../dataset/dataset.ts'
 import { readingLines, type SourceReading } from '../../video/reading.ts'

@@ -33,7 +33,7 @@ export interface VerifyCertificateOptions extends VerifyVotesOptions {
   /** The videos to predict, where the certificate names others than a part of `data`. */
   readonly test?: string
   /**
-   * With `data`: numbers of base learners (heads on one encoder) that are trained again and compared, byte for byte, with those of the
+   * With `data`: numbers of base classifiers (heads on one encoder) that are trained again and compared, byte for byte, with those of the
    * certificate, in every ensemble that has as many.
    */
   readonly retrain?: readonly number[]
@@ -194,7 +194,7 @@ async function compareVideos(
   const records = await compareRecords(file, certificate, { train: read, predicted }, differences)
   const notChecked = [
     ...records.notChecked,
-    'whether the votes are those of learners trained on this data: certify again with the same options, and compare learnersDigest',
+    'whether the votes are those of base classifiers trained on this data: certify again with the same options, and compare learnersDigest',
     ...(undecoded === 0
       ? []
       : [`whether ${undecoded} videos that are stated to be undecodable are: no video was decoded`]),

@@ -77,7 +77,7 @@ export function classColumns(names: readonly string[], classNames: readonly stri
   const classes = new Set(hits.filter((hit) => hit !== undefined))
   // One word that all names have is no class: the `s` of s0, s1, s2.
   if (classes.size === 0 || (classes.size === 1 && !hits.includes(undefined))) return { kind: 'none' }
-  return { kind: 'unclear', why: 'their names hold classes, but not each class once for each learner' }
+  return { kind: 'unclear', why: 'their names hold classes, but not each class once for each base classifier' }
 }
 
 /** The longest word of a class at a position: of `l0 black cat` it is `black cat`, and not `cat`. */

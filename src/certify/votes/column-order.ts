@@ -79,7 +79,7 @@ export function orderOf(
   if (axes.length === 0) return { order: inFile, said: parsed.length === 1 }
   const words = axes.map((axis) => family[axis])
   if (axes.length > 1 && perLearner * seeds > 1 && !isLearner(words[0]) && words.some(isLearner))
-    contradicts('the number of the learner is not first in their names')
+    contradicts('the number of the base classifier is not first in their names')
   if (perLearner > 1 && axes.length > 1 && isLearner(words[axes.length - 1]))
     contradicts('the number of the class is not last in their names')
   const order = isGrid(numbers) ? inFile.toSorted((a, b) => compare(numbers[a], numbers[b])) : inFile
@@ -114,7 +114,7 @@ function checkBlocks(
         mine[axis] === ordered[i % size][axis]
       )
     })
-    if (!fits) contradicts(`the numbers in their names do not count ${what} for each learner`)
+    if (!fits) contradicts(`the numbers in their names do not count ${what} for each base classifier`)
   }
 }
 
@@ -135,13 +135,13 @@ function checkUnlike(parsed: readonly Parts[], perLearner: number, contradicts: 
   const repeated = new Set(parsed.map(({ numbers }) => numbers.join())).size < parsed.length
   const shared = (i: number) => parsed[i - (i % perLearner)].numbers.join() === parsed[i].numbers.join()
   if (numbered && repeated && !parsed.every((_, i) => shared(i)))
-    contradicts(`the numbers in their names are not those of learners with ${perLearner} classes each`)
+    contradicts(`the numbers in their names are not those of base classifiers with ${perLearner} classes each`)
   const wordsOf = (start: number) => parsed.slice(start, start + perLearner).map(({ words }) => words.join(' '))
   const classes = wordsOf(0)
   for (let start = perLearner; start < parsed.length; start += perLearner) {
     const mine = wordsOf(start)
     if (mine.join() !== classes.join() && mine.toSorted().join() === classes.toSorted().join())
-      contradicts('learners have their classes in different orders')
+      contradicts('base classifiers have their classes in different orders')
   }
 }
 

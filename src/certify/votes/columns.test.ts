@@ -53,7 +53,7 @@ describe('columns of scores are read by the classes in their names:', () => {
     ]) {
       const found = await read2(header, row)
       expect(found).toMatchObject({ votes: [1, 0], reordered: false })
-      expect(found.notes).toMatch(/sorted into the order .*; the names .* do not give the order of learners/)
+      expect(found.notes).toMatch(/sorted into the order .*; the names .* do not give the order of base classifiers/)
     }
   })
 
@@ -110,11 +110,11 @@ describe('with a given number of learners, names of columns', () => {
   })
 
   test.each<[string, Partial<ImportOptions>, RegExp]>([
-    ['vit,swin,resnet', { learners: 3 }, /^the names of columns do not give the order of learners/],
+    ['vit,swin,resnet', { learners: 3 }, /^the names of columns do not give the order of base classifiers/],
     [
       'a,b,c,d',
       { kind: 'scores', classes: 2, learners: 2 },
-      /order of the file is used, each learner .* order 0 to 1$/,
+      /order of the file is used, each base classifier .* order 0 to 1$/,
     ],
     ['a,b,c,d', { kind: 'scores', classes: 2, learners: 2, classNames: ['x', 'y'] }, /in the order x, y$/],
     ['l2,l3,l10', { learners: 3 }, /^$/],

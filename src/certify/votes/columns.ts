@@ -123,10 +123,10 @@ function learnersOf(names: readonly string[], rest: readonly number[], options: 
   const { kind, classes, seeds = 1, learners } = options
   const perLearner = kind === 'scores' ? classes * seeds : 1
   const shown = list(rest.map((column) => describe(names[column])))
-  if (rest.length === 0) refuse('it has no column of a learner')
+  if (rest.length === 0) refuse('it has no column of a base classifier')
   if (learners !== undefined && rest.length !== learners * perLearner)
     refuse(
-      `${learners} learners need ${learners * perLearner} columns, but ${rest.length} are left without ids and true classes: ${shown}`,
+      `${learners} base classifiers need ${learners * perLearner} columns, but ${rest.length} are left without ids and true classes: ${shown}`,
       'Name the other columns with --id-column and --label-column, or remove them.',
     )
   const parsed = rest.map((column) => parts(names[column]))
@@ -136,14 +136,14 @@ function learnersOf(names: readonly string[], rest: readonly number[], options: 
       family === null ? 'their names are not each the same word with a number' : doubt(family, parsed, options)
     if (why !== null)
       refuse(
-        `it is not certain that these columns are learners, because ${why}: ${shown}`,
-        'If all of them are learners (or scores of learners), in this order, give their number with --learners N. Otherwise name the column of true classes with --label-column, of ids with --id-column, and remove the others.',
+        `it is not certain that these columns are base classifiers, because ${why}: ${shown}`,
+        'If all of them are base classifiers (or scores of base classifiers), in this order, give their number with --learners N. Otherwise name the column of true classes with --label-column, of ids with --id-column, and remove the others.',
       )
   }
   return ordered(names, rest, options, (why) =>
     refuse(
       `${why}: ${shown}`,
-      'Put the columns in the order of learners, and of classes for each learner, or give them names that fit this order, such as l0_c0, l0_c1, l1_c0.',
+      'Put the columns in the order of base classifiers, and of classes for each base classifier, or give them names that fit this order, such as l0_c0, l0_c1, l1_c0.',
     ),
   )
 }
@@ -189,7 +189,7 @@ function ordered(
       ...(moved ? [`columns are scores of the classes in their names, and were sorted into the order ${shown}`] : []),
       ...(said || learners.length === 1
         ? []
-        : ['the names of columns do not give the order of learners, so the order of the file is used']),
+        : ['the names of columns do not give the order of base classifiers, so the order of the file is used']),
     ],
   }
 }
@@ -197,9 +197,9 @@ function ordered(
 /** What is said where no name of a column says what it is. */
 export function fileOrderNote(kind: ReadOptions['kind'], classes: number, classNames: readonly string[] = []): string {
   if (kind === 'votes')
-    return 'the names of columns do not give the order of learners, so the order of the file is used'
+    return 'the names of columns do not give the order of base classifiers, so the order of the file is used'
   const order = classNames.length > 0 ? list(classNames) : `0 to ${classes - 1}`
-  return `the names of columns do not give their learner and class, so the order of the file is used, each learner with its classes in the order ${order}`
+  return `the names of columns do not give their base classifier and class, so the order of the file is used, each base classifier with its classes in the order ${order}`
 }
 
 /** Why names that are alike are not surely those of learners; null where they are. */
@@ -214,7 +214,7 @@ function doubt(
   // `0, 1, 2` and R's `V1, V2` are what tables without names of columns get.
   if (first === '') return 'their names are numbers, which any column may have'
   if (!known.has(first) || between[depth - 1] !== '')
-    return `"${family.filter((word) => word !== '').join(' ')}" is not a usual name of learners`
+    return `"${family.filter((word) => word !== '').join(' ')}" is not a usual name of base classifiers`
   const numbers = parsed.map((part) => part.numbers)
   if (!isGrid(numbers)) return 'the numbers in their names are not 0, 1, 2, ... or 1, 2, 3, ... without a gap'
   if (kind === 'votes') return depth === 1 ? null : 'their names have several numbers'
@@ -227,7 +227,7 @@ function doubt(
   if (depth === 2) return seeds === 1 ? null : 'their names have no number of the seed'
   return depth === 3 && sizes[1] === seeds && seedWords.has(family[1])
     ? null
-    : `their names do not count learners, ${seeds} seeds and classes`
+    : `their names do not count base classifiers, ${seeds} seeds and classes`
 }
 
 function list(names: readonly string[]): string {

@@ -100,8 +100,8 @@ test('a file without a header keeps its first input', async () => {
   await expect(read(content)).rejects.toThrow(/--header|first line|numbers of the columns/)
   expect((await read(content, { header: false, learners: 3 })).votes).toEqual(votes)
   expect((await read('2,2,1\n0,1,2\n', { learners: 3 })).votes).toEqual(votes.toReversed())
-  await expect(read('2,2,1\n0,1,2\n')).rejects.toThrow(/unknown whether its 3 columns are learners/)
-  await expect(read('2,2,1\n0,1,2\n', { learners: 2 })).rejects.toThrow(/2 learners need 2 columns, but it has 3/)
+  await expect(read('2,2,1\n0,1,2\n')).rejects.toThrow(/unknown whether its 3 columns are base classifiers/)
+  await expect(read('2,2,1\n0,1,2\n', { learners: 2 })).rejects.toThrow(/classifiers need 2 columns, but it has 3/)
   await expect(read('v0,2,2,1\nv1,0,1,2\n', { learners: 3 })).rejects.toThrow(/line 1 has numbers/)
   // The votes of the first input could be the numbers of columns.
   await expect(read('v0,0,1,2\nv1,2,2,1\n', { learners: 3 })).rejects.toThrow(/line 1 has numbers/)
@@ -182,7 +182,7 @@ test('unknown true classes are none, and abstentions are counted', async () => {
   ])
   expect(found.ids).toEqual(['a', 'b', 'c', '#d'])
   expect(found.text).toContain(
-    '4 inputs; 2 learners (l0 to l1); 3 classes counted from 0; true classes from "label" (2 unknown)',
+    '4 inputs; 2 base classifiers (l0 to l1); 3 classes counted from 0; true classes from "label" (2 unknown)',
   )
   expect(found.text).toContain('ids from "id"; 2 abstentions')
 })
@@ -196,7 +196,7 @@ test('says what it did not use, and what is worth a second look', async () => {
   const rows = Array.from({ length: 12 }, (_, t) => `${t % 3},${t % 3},1,-1`).join('\n')
   const notes = (await read(`label,l0,l1,l2\n${rows}\n`)).reading?.notes.join('; ')
   expect(notes).toMatch(
-    /1 learner abstains on every input; 1 learner votes for the same class on every input; l0: right on/,
+    /1 base classifier abstains on every input; 1 base classifier votes for the same class on every input; l0: right on/,
   )
 })
 
@@ -232,7 +232,7 @@ describe('npy', () => {
       Int32Array.of(0, 1),
       [1, 2],
       { learners: 3 },
-      /does not fit 3 learners/,
+      /does not fit 3 base classifiers/,
     ],
     ['scores as votes', 'f4', Float32Array.of(0, 1, 0), [1, 1, 3], {}, /shape is \(1, 1, 3\), but votes have two/],
     ['scores of other classes', 'f4', Float32Array.of(0, 1), [1, 1, 2], { kind: 'scores' }, /scores of 3 classes/],
@@ -300,7 +300,7 @@ test('scores in text: learner and class by name, decimal commas, seeds', async (
   await expect(scores('id;s0;s1\na;0,5;0.25\n')).rejects.toThrow(/with a point, while other numbers have a comma/)
   await expect(scores('id,s0,s1\na,0.5,\n')).rejects.toThrow(/line 2, column s1 is empty/)
   await expect(scores('id,s0,s1,s2\na,0,1,2\n')).rejects.toThrow(/not a multiple of 2 scores/)
-  await expect(scores('id,c0_l0,c0_l1,c1_l0,c1_l1\na,0,1,2,3\n')).rejects.toThrow(/not a usual name of learners/)
+  await expect(scores('id,c0_l0,c0_l1,c1_l0,c1_l1\na,0,1,2,3\n')).rejects.toThrow(/not a usual name of base class/)
   await expect(scores('id,l0_c0,l0_c1,l0_c2\na,0,1,2\n')).rejects.toThrow(/does not count 2 classes/)
 })
 

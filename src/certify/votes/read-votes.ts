@@ -85,7 +85,10 @@ async function fromNpy(file: string, { kind, classes, seeds = 1, ...options }: R
   const width = shape.slice(1).reduce((product, each) => product * each, 1)
   const perLearner = kind === 'scores' ? classes * seeds : 1
   if (options.learners !== undefined && width !== options.learners * perLearner)
-    throw invalidVotes(file, `its shape is ${size}, which does not fit ${numberOf(options.learners, 'learner')}`)
+    throw invalidVotes(
+      file,
+      `its shape is ${size}, which does not fit ${numberOf(options.learners, 'base classifier')}`,
+    )
   const numbers = dtype === 'f2' && data instanceof Uint16Array ? float16ToFloat32(data) : data
   return {
     format: `npy ${dtype}`,
@@ -157,13 +160,13 @@ function withoutHeader(
   if (learners === undefined)
     throw invalidVotes(
       file,
-      `it has no header, so it is unknown whether its ${numberOf(width, 'column is', 'columns are')} learners`,
-      'Add a line with the names of the columns. If all of them are learners, you can give their number with --learners N instead.',
+      `it has no header, so it is unknown whether its ${numberOf(width, 'column is', 'columns are')} base classifiers`,
+      'Add a line with the names of the columns. If all of them are base classifiers, you can give their number with --learners N instead.',
     )
   if (width !== learners * perLearner)
     throw invalidVotes(
       file,
-      `${numberOf(learners, 'learner')} need ${learners * perLearner} columns, but it has ${width}`,
+      `${numberOf(learners, 'base classifier')} need ${learners * perLearner} columns, but it has ${width}`,
     )
   return {
     format: `${format}, no header`,

@@ -115,7 +115,7 @@ export function describeReading(reading: VotesReading): string {
         : ` (${columns[0]} to ${columns[columns.length - 1]})`
   const parts = [
     numberOf(reading.inputs, 'input'),
-    `${numberOf(reading.learners, 'learner')}${reading.seeds > 1 ? ` of ${reading.seeds} seeds` : ''}${named}${reading.reordered ? ', ordered by the numbers in their names' : ''}`,
+    `${numberOf(reading.learners, 'base classifier')}${reading.seeds > 1 ? ` of ${reading.seeds} seeds` : ''}${named}${reading.reordered ? ', ordered by the numbers in their names' : ''}`,
     `${reading.classes} classes${kind === 'votes' ? readAs(reading) : ''}`,
     labels === null
       ? 'no true classes'

@@ -8,7 +8,7 @@ export const exporting = defineCommand({
   description:
     'Writes a standard ONNX file: frames in, tokens and pooled features out, any batch size. Runs it with ONNX Runtime\n' +
     'on a clip and compares it with the training engine; exits with 6 if they differ by more than 1e-4.\n' +
-    'With --certified: frames in, the scores and votes of all learners of an ensemble of `certify` out.',
+    'With --certified: frames in, the scores and votes of all base classifiers of an ensemble of `certify` out.',
   arguments: { checkpoint: argument('a checkpoint folder, or a run folder (its newest checkpoint)') },
   options: {
     out: text('path', 'ONNX file or folder; default: encoder.onnx, classifier.onnx, classifier/ or certified.onnx'),

@@ -113,7 +113,7 @@ export class Matmul<P extends Precision> {
         {
           code: 'PRODUCT_TOO_LARGE',
           exit: 'environment',
-          hint: 'Use more partitions (smaller learners) or fewer rows at a time.',
+          hint: 'Use more partitions (smaller base classifiers) or fewer rows at a time.',
         },
       )
     }

@@ -1,4 +1,4 @@
-/** Heads on frozen features as a family of base learners. */
+/** Heads on frozen features as a family of base classifiers. */
 import { invalidArgument } from '../../../core/errors.ts'
 import { RandomStream } from '../../../core/random.ts'
 import { ensembles } from '../ensemble.ts'
@@ -9,7 +9,7 @@ import { type HeadOptions, resolveHead } from './list.ts'
 import { checkHeadPlan, contentOfRow, headsAtOnce, headVersion, openHeads } from './train.ts'
 
 /**
- * Base learners that are heads on features, `ridge` by default. Threads train them.
+ * Base classifiers that are heads on features, `ridge` by default. Threads train them.
  *
  * @throws VideoMaeError `INVALID_ARGUMENT` for options that the head does not have
  */

@@ -6,9 +6,9 @@ import type { Matmul } from '../../../numeric/wasm/matmul.ts'
 export interface HeadKind<Options extends { readonly kind: string }, Name extends string = string> {
   /** In certificates and files. */
   readonly kind: Options['kind']
-  /** What a user calls it among all base learners. */
+  /** What a user calls it among all base classifiers. */
   readonly name: Name
-  /** Its options, of those that a user may give to base learners. */
+  /** Its options, of those that a user may give to base classifiers. */
   readonly options: readonly string[]
   /** Every value filled in: what is recorded and digested. @throws VideoMaeError `INVALID_ARGUMENT` */
   resolve(options: Options): Required<Options>

@@ -24,14 +24,14 @@ export type ResolvedHead = Filled<OptionsOf<(typeof kinds)[number]>>
 /**
  * The head that a user names.
  *
- * @param options those of all base learners: a head takes its own
+ * @param options those of all base classifiers: a head takes its own
  */
 export function headNamed(name: HeadName, options: Readonly<Record<string, unknown>>): HeadOptions {
   const { kind, options: own } = namedKind(name)
   return { kind, ...Object.fromEntries(own.map((option) => [option, options[option]])) } as HeadOptions
 }
 
-/** Its options, of those that a user may give to base learners. */
+/** Its options, of those that a user may give to base classifiers. */
 export function optionsOfHead(name: HeadName): readonly string[] {
   return namedKind(name).options
 }

@@ -74,7 +74,9 @@ function ask(worker: Worker, range: Range, signal: AbortSignal | undefined): Pro
     }
     worker.once('message', (result: readonly LearnerRecord[]) => settle(() => resolve(result)))
     worker.once('error', (error) => settle(() => reject(error)))
-    worker.once('exit', (code) => settle(() => reject(new Error(`A learner thread ended early (exit code ${code}).`))))
+    worker.once('exit', (code) =>
+      settle(() => reject(new Error(`A thread that trains base classifiers ended early (exit code ${code}).`))),
+    )
     signal?.addEventListener('abort', abort, { once: true })
     worker.postMessage(range)
   })

@@ -27,7 +27,7 @@ type HeadTrainer = LearnerTrainer<FeatureSet, TestSet>
 /** @throws VideoMaeError `INVALID_ARGUMENT`, `FEATURES_NOT_FINITE`, `OUT_OF_MEMORY` */
 export function checkHeadPlan(head: ResolvedHead, set: FeatureSet, { seeds = 1, learners }: EnsemblePlan): void {
   if (seeds !== 1) {
-    const hint = 'Several seeds (DPA*) need learners that draw random numbers: attentive, full or scratch.'
+    const hint = 'Several seeds (DPA*) need base classifiers that draw random numbers: attentive, full or scratch.'
     throw invalidArgument('seeds', `1, because ${head.kind} heads draw no random numbers`, seeds, hint)
   }
   checkFeatureSet(set)

@@ -126,5 +126,5 @@ function needs(job: FlipJob, turns: number, threads: number): string {
   const bytes = used * ofThread + job.features.byteLength + job.inputs.byteLength + job.costs.byteLength
   const seconds = (turns * workOf(job)) / (pace * used)
   const time = seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`
-  return `white-box: ${job.order.length} samples in ${job.learners} learners, the largest of ${largest}; about ${(bytes / 2 ** 30).toFixed(1)} GiB and ${time}`
+  return `white-box: ${job.order.length} samples in ${job.learners} base classifiers, the largest of ${largest}; about ${(bytes / 2 ** 30).toFixed(1)} GiB and ${time}`
 }

@@ -114,7 +114,7 @@ export type EnsembleEncoder = EnsembleDescription['features']['encoders'][number
 
 /**
  * What does not fit together in a description, with the field in front; null where everything does. A rule that counts one vote for
- * each poison would give a wrong radius where a poison reaches several.
+ * each poisoned sample would give a wrong radius where a poisoned sample reaches several.
  *
  * @param learners in the file
  */
@@ -123,7 +123,7 @@ export function contradiction(description: EnsembleDescription, learners: number
   const spreads = mine.map(needsSpread)
   const temporal = mine.some(needsPeriods)
   if (partitions * spread !== learners)
-    return `partitions: ${partitions} x ${spread} (spread) is not the number of learners of heads, ${learners}`
+    return `partitions: ${partitions} x ${spread} (spread) is not the number of base classifiers of heads, ${learners}`
   if (new Set(mine).size !== mine.length) return 'rules: one of them is named twice'
   if (spreads.includes(true) && spreads.includes(false)) return 'rules: some have a spread and some do not'
   if (!spreads[0] && spread !== 1)
@@ -133,10 +133,10 @@ export function contradiction(description: EnsembleDescription, learners: number
     return 'periods: only rule temporal with partitions by time has them'
   if (offsets.length !== (temporal ? 0 : spread)) return `offsets: ${offsets.length} of them with spread ${spread}`
   if (new Set(offsets).size !== offsets.length || offsets.some((offset) => offset >= learners))
-    return `offsets: expected different learners below ${learners}`
+    return `offsets: expected different base classifiers below ${learners}`
   if (!temporal && !spreads[0] && offsets[0] !== 0) return `offsets: ${offsets[0]} without a spread`
   if (mine.some(needsGroups) && groups === null) return 'groups: rule groups needs their number'
-  if (groups !== null && learners % groups !== 0) return `groups: ${groups} do not divide ${learners} learners`
+  if (groups !== null && learners % groups !== 0) return `groups: ${groups} do not divide ${learners} base classifiers`
   const { classes, classNames } = description
   const reserved = classNames.find(
     (name, c) => c >= (classes === 'any' ? otherClasses.length : 0) && otherClasses.includes(name),

@@ -61,7 +61,7 @@ describe('an ensemble file', () => {
     ['partitions', { partitions: 5 }],
     ['rules', { rules: ['dpa', 'fa'] }],
     ['rules', { rules: ['dpa', 'dpa'] }],
-    // One poison would reach two learners, and count as one.
+    // One poisoned sample would reach two learners, and count as one.
     ['spread', { ...spread, rules: ['dpa'] }],
     ['offsets', { ...spread, offsets: [1] }],
     ['offsets', { ...spread, offsets: [1, 1] }],
@@ -77,7 +77,7 @@ describe('an ensemble file', () => {
     ['heads', { classNames: ['a', 'b'] }],
     ['classes', { classes: 'any' }],
     ['classNames', { classNames: ['a', 'b', '(any other class)'] }],
-    // One poison in an encoder of a group would reach all its base classifiers.
+    // One poisoned sample in an encoder of a group would reach all its base classifiers.
     ['threat', { threat: { ...sampleEnsemble().description.threat, encoder: perGroup } }],
   ])('is refused by name: %s, %j', async (field, change) => {
     await writeEnsemble(file, sampleEnsemble(change))
@@ -92,7 +92,7 @@ describe('an ensemble file', () => {
     const refused = (what: RegExp) => expect(readEnsemble(file)).rejects.toThrow(what)
     ensemble.heads.weights[4] = Number.NaN
     await writeEnsemble(file, ensemble)
-    await refused(/heads: value 1 of learner 0, class 1 is NaN/)
+    await refused(/heads: value 1 of base classifier 0, class 1 is NaN/)
     ensemble.heads.weights[4] = 0
     // A class without samples may score -infinity, by its bias alone.
     ensemble.heads.weights[2] = Number.NEGATIVE_INFINITY
@@ -100,7 +100,7 @@ describe('an ensemble file', () => {
     await readEnsemble(file)
     ensemble.heads.weights[5] = Number.NEGATIVE_INFINITY
     await writeEnsemble(file, ensemble)
-    await refused(/learner 0, class 1 is -Infinity/)
+    await refused(/base classifier 0, class 1 is -Infinity/)
     ensemble.heads.weights[5] = 0
     ensemble.heads.knows[3] = 2
     await writeEnsemble(file, ensemble)
@@ -140,7 +140,7 @@ describe('votes', () => {
     },
   )
 
-  test('are counted by the rule: a poison of two learners weighs more', async () => {
+  test('are counted by the rule: a poisoned sample of two learners weighs more', async () => {
     const finite = { rules: ['fa'], partitions: 3, spread: 2, offsets: [0, 1] } as Partial<EnsembleDescription>
     const [voted] = await voteOnRows(voting([2, 2, 2, 2, 2, 2], finite), 'fa', [row])
     // A lead of 6 over class 0, with ties for it: one partition takes 4 of it away, two take all.

@@ -171,7 +171,7 @@ async function readHeads(
   const wrong = firstNonFinite(weights) < 0 ? -1 : weights.findIndex((value, i) => !isWeight(value, i, depth, knows))
   if (wrong >= 0) {
     const row = Math.floor(wrong / depth)
-    const where = `learner ${Math.floor(row / classes)}, class ${row % classes}`
+    const where = `base classifier ${Math.floor(row / classes)}, class ${row % classes}`
     throw invalid(file, `heads: value ${wrong % depth} of ${where} is ${weights[wrong]}`)
   }
   return { head: description.head, classes, width, learners, weights: shared(Float32Array, weights), knows }

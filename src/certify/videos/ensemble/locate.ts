@@ -93,10 +93,10 @@ function notKept(certificate: string, kind: string): VideoMaeError {
   if (keptKinds.includes(kind))
     return notFound(
       `Expected an ensemble next to ${certificate}, but the certificate names none: an earlier version wrote it.`,
-      'Run the same `videomae certify` again: finished learners are kept.',
+      'Run the same `videomae certify` again: finished base classifiers are kept.',
     )
   return new VideoMaeError(
-    `Expected learners that are stored in one file, but the learners of ${certificate} are of kind ${kind}: each of them is a trained network.`,
+    `Expected base classifiers that are stored in one file, but the base classifiers of ${certificate} are of kind ${kind}: each of them is a trained network.`,
     {
       code: 'LEARNER_NOT_KEPT',
       exit: 'data',

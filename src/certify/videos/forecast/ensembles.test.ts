@@ -27,18 +27,18 @@ function counted() {
   return { ensemble: { ...ensemble, plan: { ...ensemble.plan, offsets } }, reads: () => reads }
 }
 
-test('the work of a plan grows with the samples, and not with the base learners times the spread', async () => {
+test('the work of a plan grows with the samples, and not with the base classifiers times the spread', async () => {
   const { ensemble, reads } = counted()
   const planned = plannedEnsemble(set, ensemble)
   expect(planned.forecast).toMatchObject({ learners: 32_768, samples: { fewest: 0, median: 0 } })
   expect(planned.forecast.emptyLearners).toBeGreaterThan(32_768 - 12 * 64 - 1)
   await measureHeads(headLearners({ kind: 'nearest_mean' }), set, planned, { width: 2, clips: 1, inputs: 1 })
   layOut(set, ensemble.plan)
-  // Once for each base learner would be 32,768 x 64 = 2,097,152 reads.
+  // Once for each base classifier would be 32,768 x 64 = 2,097,152 reads.
   expect(reads()).toBeLessThan(32_768 * 8)
 })
 
-test('base learners of a bucket and buckets of a base learner say the same, also where numbers of them differ', () => {
+test('base classifiers of a bucket and buckets of a base classifier say the same, also where numbers of them differ', () => {
   for (const [buckets, learners, offsets] of [
     [12, 12, [0, 3, 7]],
     [9, 7, [0, 8, 7]],
@@ -52,7 +52,7 @@ test('base learners of a bucket and buckets of a base learner say the same, also
       ).toEqual(bucketsOfLearner(learner, buckets, offsets))
 })
 
-test('samples and classes of base learners are those of their buckets', () => {
+test('samples and classes of base classifiers are those of their buckets', () => {
   const rows = gaussians({ rows: 30, seed: 2 })
   const [{ plan }] = ensemblesOf({
     ...{ by: 'content', partitions: 10, rules: ['fa'], spread: 3 },

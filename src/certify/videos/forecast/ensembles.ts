@@ -1,4 +1,4 @@
-/** The base learners that a certification would train: how many, on how much, and what radius they can give at most. */
+/** The base classifiers that a certification would train: how many, on how much, and what radius they can give at most. */
 import type { Ensemble } from '../../certify-plan.ts'
 import { assignBuckets, type BucketAssignment } from '../../ensemble/buckets.ts'
 import { ensembleFacts, ensembleWarnings, samplesOver } from '../../ensemble/ensemble-facts.ts'
@@ -10,7 +10,7 @@ import { needsRankings, type Rule } from '../../rules/list.ts'
 import { learnerSizes } from '../../rules/spread.ts'
 import { otherClasses } from '../../threat/class-names.ts'
 
-/** Counts of training videos over the base learners of an ensemble. */
+/** Counts of training videos over the base classifiers of an ensemble. */
 export interface SampleCounts {
   readonly fewest: number
   readonly median: number
@@ -23,16 +23,16 @@ export interface ForecastEnsemble {
   readonly name: string
   readonly partitions: number
   readonly spread: number
-  /** Base learners that vote, and models that are trained for them (several for each with DPA*). */
+  /** Base classifiers that vote, and models that are trained for them (several for each with DPA*). */
   readonly learners: number
   readonly models: number
-  /** Training videos of a base learner, and of each class. */
+  /** Training videos of a base classifier, and of each class. */
   readonly samples: SampleCounts
   readonly perClass: Readonly<Record<string, SampleCounts>>
   readonly emptyLearners: number
   readonly singleClassLearners: number
   readonly warnings: readonly string[]
-  /** By rule: the radius of an input for whose class every base learner with a sample votes. No input can have more. */
+  /** By rule: the radius of an input for whose class every base classifier with a sample votes. No input can have more. */
   readonly largestRadius: Readonly<Partial<Record<Rule, number>>>
 }
 

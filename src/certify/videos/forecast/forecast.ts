@@ -31,7 +31,7 @@ export interface CertificationForecast {
   readonly threat: ThreatStatement
   /** Videos in the protected set. */
   readonly protected: number
-  /** What one poison is, in the protected set: N of a lethal-dose study. */
+  /** What one poisoned sample is, in the protected set: N of a lethal-dose study. */
   readonly units: number
   /** Videos to predict. */
   readonly predicted: number
@@ -39,11 +39,11 @@ export interface CertificationForecast {
   readonly leftOut: number
   /** Names, without the placeholders for any other class. */
   readonly classes: readonly string[]
-  /** Name of the base learner. */
+  /** Name of the base classifier. */
   readonly learner: string
   /** One for each number of partitions and spread, with the seconds that training and votes take. */
   readonly ensembles: readonly (ForecastEnsemble & {
-    /** On one thread; null where base learners are networks, whose time is not measured. */
+    /** On one thread; null where base classifiers are networks, whose time is not measured. */
     readonly training: MeasuredWork | null
     readonly votes: MeasuredWork | null
   })[]
@@ -52,7 +52,7 @@ export interface CertificationForecast {
   /** Bytes that features and learners need, and whether they fit. */
   readonly memory: {
     readonly features: MemoryNeed | null
-    /** Null where base learners are networks: see `notes`. */
+    /** Null where base classifiers are networks: see `notes`. */
     readonly learners: MemoryNeed | null
     readonly fits: boolean
     /** What the estimate says in words. */
@@ -63,7 +63,7 @@ export interface CertificationForecast {
 }
 
 /**
- * Everything that `certifyVideos` checks before it decodes a video, and what the rest of it will take: base learners, their samples,
+ * Everything that `certifyVideos` checks before it decodes a video, and what the rest of it will take: base classifiers, their samples,
  * time (measured on some of the work), memory, files and the largest radius. Nothing is kept: features that are computed to
  * measure go into a temporary folder.
  *

@@ -61,12 +61,12 @@ export async function measureFeatures(
   }
 }
 
-/** Base learners that are trained to measure the time of one, and inputs that they vote on. */
+/** Base classifiers that are trained to measure the time of one, and inputs that they vote on. */
 const sampleLearners = 3
 const sampleInputs = 32
 
 /**
- * Trains some base learners of an ensemble on numbers drawn at random, on one thread. The time of heads depends on the number of
+ * Trains some base classifiers of an ensemble on numbers drawn at random, on one thread. The time of heads depends on the number of
  * samples, classes and features, which are the real ones, and not on their values.
  *
  * @param set a row for each protected video

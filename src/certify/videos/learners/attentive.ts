@@ -1,4 +1,4 @@
-/** Attentive heads on frozen tokens as base learners: a learned query reads all tokens of a clip. */
+/** Attentive heads on frozen tokens as base classifiers: a learned query reads all tokens of a clip. */
 
 import { headShape, probeProbabilities, probeSettings, trainProbe } from '../../../finetune/probe.ts'
 import { type EncoderWeights, featureProgram, planFeatures } from '../../../inference/encoder-source.ts'

@@ -1,4 +1,4 @@
-/** Learners that an engine trains, as a family of base learners: attentive heads, full fine-tuning, training from scratch. */
+/** Learners that an engine trains, as a family of base classifiers: attentive heads, full fine-tuning, training from scratch. */
 import { createHash } from 'node:crypto'
 import { RandomStream } from '../../../core/random.ts'
 import { stateDigest } from '../../../model/digest.ts'

@@ -1,4 +1,4 @@
-/** Base learners that are trained from pixels: all weights of a pretrained encoder, or of one that has learned nothing. */
+/** Base classifiers that are trained from pixels: all weights of a pretrained encoder, or of one that has learned nothing. */
 import path from 'node:path'
 import type { LabeledVideo } from '../../../dataset/dataset.ts'
 import {

@@ -1,7 +1,7 @@
 /**
  * Heads on encoders of groups, with a part of each encoder that is quick to train again: the mean and deviation of its own
- * group's features. One poison changes it and so may change every head of the group, as it may a pretrained encoder, which no
- * audit can pretrain again hundreds of times.
+ * group's features. One poisoned sample changes it and so may change every head of the group, as it may a pretrained encoder,
+ * which no audit can pretrain again hundreds of times.
  */
 import { assignBuckets, type BucketKey } from '../../ensemble/buckets.ts'
 import { type FeatureSet, selectRows, type TestSet } from '../../ensemble/feature-set.ts'

@@ -1,5 +1,5 @@
 /**
- * The base learners that a user may name, and what is known of each without loading what trains it. A head brings its own facts
+ * The base classifiers that a user may name, and what is known of each without loading what trains it. A head brings its own facts
  * (`ensemble/heads/list.ts`); a learner that an engine trains has a line in `names.ts` and a trainer in this folder.
  */
 import { requireCount } from '../../../core/counts.ts'
@@ -11,9 +11,9 @@ import { type EngineKind, type EngineKindName, engineKinds, type LearnerKind, le
 
 export { type LearnerKind, learnerKinds } from './names.ts'
 
-/** Kind of the base learners and how they are trained. */
+/** Kind of the base classifiers and how they are trained. */
 export interface LearnerOptions {
-  /** What the base learners are. */
+  /** What the base classifiers are. */
   readonly kind: LearnerKind
   /** `ridge`: added to the diagonal. Default 0.1. */
   readonly lambda?: number
@@ -63,7 +63,7 @@ export function checkLearner(learner: LearnerOptions): void {
   for (const name of ownNames) {
     if (learner[name] === undefined || optionsOf(kind).includes(name)) continue
     const others = learnerKinds.filter((other) => optionsOf(other).includes(name))
-    throw invalidArgument(name, `a learner of kind ${others.join(', ')}`, kind)
+    throw invalidArgument(name, `a base classifier of kind ${others.join(', ')}`, kind)
   }
   if (epochs !== undefined) requireCount('epochs', epochs)
 }
@@ -81,9 +81,12 @@ export function ownOptions(learner: LearnerOptions): LearnerOptions {
 
 /** Learners on tokens or frames, where each group of partitions would need another encoder. */
 export function notGrouped(kind: string): VideoMaeError {
-  return new VideoMaeError(`Expected heads on pooled features with encoders of groups, but the learners are ${kind}.`, {
-    code: 'LEARNER_NOT_GROUPED',
-    exit: 'usage',
-    hint: `Use --learner ${headNames.join(', ')} with rule groups, or learners from scratch with another rule: they share no encoder.`,
-  })
+  return new VideoMaeError(
+    `Expected heads on pooled features with encoders of groups, but the base classifiers are ${kind}.`,
+    {
+      code: 'LEARNER_NOT_GROUPED',
+      exit: 'usage',
+      hint: `Use --learner ${headNames.join(', ')} with rule groups, or base classifiers from scratch with another rule: they share no encoder.`,
+    },
+  )
 }

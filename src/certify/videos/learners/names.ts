@@ -1,4 +1,4 @@
-/** What users call the base learners, and what is known of those that an engine trains, without loading what trains them. */
+/** What users call the base classifiers, and what is known of those that an engine trains, without loading what trains them. */
 import { type HeadName, headNames } from '../../ensemble/heads/names.ts'
 
 /** Options that some kinds have. */
@@ -22,7 +22,7 @@ export const engineKinds = {
 
 export type EngineKindName = keyof typeof engineKinds
 
-/** Names of base learners. */
+/** Names of base classifiers. */
 export type LearnerKind = HeadName | EngineKindName
 
 /** All of them. */

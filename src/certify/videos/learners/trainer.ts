@@ -1,4 +1,4 @@
-/** What trains one base learner on an engine. */
+/** What trains one base classifier on an engine. */
 
 import type { ModelState } from '../../../model/model-state.ts'
 import type { LearnerDescription } from '../../ensemble/learners.ts'
@@ -28,7 +28,7 @@ export interface TrainerContext {
  * everything random from its own seed.
  */
 export interface LearnerTrainer {
-  /** The base learner, with every value that its training depends on besides the samples. */
+  /** The base classifier, with every value that its training depends on besides the samples. */
   readonly description: LearnerDescription
   /**
    * @param seed of this learner

@@ -28,7 +28,7 @@ export function targetBlocks(facts: CertificateFacts): Block[] {
         isolated(className(facts, target)),
         inputs,
         ...counts.map((r) => {
-          // The last share is of inputs for which no number of poisons is enough.
+          // The last share is of inputs for which no number of poisoned samples is enough.
           const share = ruledOut[Math.min(r, ruledOut.length - 1)]
           return share === undefined ? '' : { value: percent(share), shade: share }
         }),
