@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
+import { layouts, rules } from '../src/certify/rules/names.ts'
 
 const root = path.join(import.meta.dirname, '..')
 const source = path.join(root, 'src')
@@ -257,4 +258,23 @@ test('tests are declared by `test`, not also by `it`', () => {
   const both = files.filter((file) => /import \{[^}]*\bit\b[^}]*\} from 'vitest'/.test(readFileSync(file, 'utf8')))
   expect(files.length).toBeGreaterThan(500)
   expect(both).toEqual([])
+})
+
+test('single aggregation rules are named outside of their folder in fewer than ten lines', () => {
+  const names = rules.join('|')
+  // `groups` and `temporal` are words of other things, too: options and threats.
+  const own = rules.filter((rule) => layouts[rule] === 'partitions' || layouts[rule] === 'spread').join('|')
+  const naming = new RegExp(
+    `['"\`](?:${own})['"\`]|\\brules?[ :=[]+["'\`]*(?:${names})\\b|--rule (?:${names})|\\b(?:${own}),(?:${own})\\b|\\w+_(?:fa|exact)\\b`,
+  )
+  const found: string[] = []
+  for (const file of fileImports().keys()) {
+    if (file.startsWith('certify/rules/')) continue
+    for (const [i, line] of readFileSync(path.join(source, file), 'utf8').split('\n').entries()) {
+      const isComment = /^\s*(?:\*|\/\/|\/\*)/.test(line)
+      if (!isComment && naming.test(line)) found.push(`${file}:${i + 1} ${line.trim()}`)
+    }
+  }
+  expect(found.length, found.join('\n')).toBeLessThan(10)
+  expect(found.join()).toContain('--rule') // The example of `certify`: the pattern finds something.
 })

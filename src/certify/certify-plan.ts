@@ -15,7 +15,17 @@ import {
 } from './ensemble/learners.ts'
 import type { Periods } from './ensemble/periods.ts'
 import type { EnsembleReference } from './files/certificate-file.ts'
-import { rules as allRules, defaultRules, needsGroups, needsPeriods, needsSpread, type Rule } from './rules/list.ts'
+import {
+  rules as allRules,
+  defaultRules,
+  needsGroups,
+  needsPeriods,
+  needsSpread,
+  partitionRule,
+  type Rule,
+  rulesOfLayout,
+  spreadRule,
+} from './rules/list.ts'
 import { spreadOffsets } from './rules/spread.ts'
 import type { ThreatDeclaration, ThreatStatement } from './threat/threat.ts'
 
@@ -131,8 +141,9 @@ export function checkRules({
   if (rules.some(needsPeriods)) {
     const beside = rules.length > 1 ? 'other rules' : groups !== undefined ? 'encoder groups' : whiteBox && 'whiteBox'
     if (beside) throw notCombined(beside)
-    if (by !== 'time') throw invalidArgument('by', '"time" with rule temporal', by)
-  } else if (by === 'time') throw invalidArgument('rules', '"temporal" with partitions by time', rules.join(', '))
+    if (by !== 'time') throw invalidArgument('by', `"time" with rule ${rulesOfLayout('periods')}`, by)
+  } else if (by === 'time')
+    throw invalidArgument('rules', `"${rulesOfLayout('periods')}" with partitions by time`, rules.join(', '))
   if (whiteBox && groups !== undefined)
     throw invalidArgument('whiteBox', 'one encoder for all base classifiers, without groups', groups)
   if (groups === undefined) {
@@ -162,7 +173,7 @@ function checkCounts({
       'spread',
       `2 or more together with rules without a spread (${rules.filter((rule) => !needsSpread(rule)).join(', ')})`,
       spread,
-      'With a spread of 1, fa equals dpa, and both would write the same files of base classifiers. Certify them in two folders.',
+      `With a spread of 1, ${spreadRule} equals ${partitionRule}, and both would write the same files of base classifiers. Certify them in two folders.`,
     )
   const reach = rules.some(needsSpread) ? (spread ?? defaultSpread) : 1
   for (const k of [partitions].flat()) learnerCount(k, reach, seeds)
@@ -173,11 +184,14 @@ function checkCounts({
 }
 
 function notCombined(beside: string): VideoMaeError {
-  return new VideoMaeError(`Expected rule temporal alone, but received it together with ${beside}.`, {
-    code: 'RULES_NOT_COMBINED',
-    exit: 'usage',
-    hint: 'Its base classifiers belong to periods, not to partitions by hash. Certify the other rule in a separate run.',
-  })
+  return new VideoMaeError(
+    `Expected rule ${rulesOfLayout('periods')} alone, but received it together with ${beside}.`,
+    {
+      code: 'RULES_NOT_COMBINED',
+      exit: 'usage',
+      hint: 'Its base classifiers belong to periods, not to partitions by hash. Certify the other rule in a separate run.',
+    },
+  )
 }
 
 /** One ensemble: all rules that share its learners. */

@@ -1,7 +1,7 @@
 /** What `certify`, `audit` and `lethal-dose` have in common: reading videos, heads and lists of options. */
 
 import type { BucketKey } from '../certify/ensemble/buckets.ts'
-import { needsPeriods, type Rule, rules } from '../certify/rules/list.ts'
+import { needsPeriods, type Rule, rules, rulesOfLayout } from '../certify/rules/list.ts'
 import type { Threat } from '../certify/threat/threat.ts'
 import type { LearnerKind, LearnerOptions } from '../certify/videos/learners/learner-options.ts'
 import type { VideoStudyOptions } from '../certify/videos/study.ts'
@@ -71,14 +71,16 @@ export function bucketsOf(
 ): { readonly by: BucketKey; readonly threat: Threat } {
   if (!rules.some(needsPeriods)) {
     const beside = period ?? until ?? coverage
-    if (beside !== undefined) throw unusedArgument('--period, --until and --coverage', 'without rule temporal', beside)
+    if (beside !== undefined)
+      throw unusedArgument('--period, --until and --coverage', `without rule ${rulesOfLayout('periods')}`, beside)
     return { by: by ?? 'content', threat: threat ?? 'general' }
   }
-  if (by !== undefined) throw unusedArgument('--by', 'with rule temporal, whose partitions are periods', by)
+  if (by !== undefined)
+    throw unusedArgument('--by', `with rule ${rulesOfLayout('periods')}, whose partitions are periods`, by)
   if (period === undefined || until === undefined)
     throw invalidArgument(
       '--period and --until',
-      'a length and an end with rule temporal',
+      `a length and an end with rule ${rulesOfLayout('periods')}`,
       period ?? until,
       'For example --period 7d --until 2024-06-01; DATA is a CSV with the columns path,label,time.',
     )

@@ -89,7 +89,7 @@ function planText(forecast: CertificationForecast): string {
     ),
     '',
     'Numbers of samples: fewest, median, most. "Of a class": the class with the fewest samples. Times of training and votes are for',
-    'one thread, measured on part of the work. Rules are not measured; fa_exact and --collective can take longer than all of this.',
+    'one thread, measured on part of the work. Rules are not measured; exact rules and --collective can take longer than all of this.',
     ...ensembles.flatMap(({ name, warnings }) => warnings.map((warning) => `warning    ${name}: ${warning}`)),
     `files      ${sizeOf(bytes)} in ${files.length} files`,
     ...files.map((file) => `           ${file.file}  ${file.exact ? '' : 'about '}${sizeOf(file.bytes)}`),

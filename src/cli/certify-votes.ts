@@ -16,6 +16,7 @@ import {
   needsRankings,
   needsSpread,
   type Rule,
+  rulesOfLayout,
 } from '../certify/rules/list.ts'
 import { checkClasses } from '../certify/rules/plurality.ts'
 import { checkRequirements, noTrueClasses, parseRequirements } from '../certify/rules/requirement.ts'
@@ -89,9 +90,10 @@ function requireFitting(
       'the base classifiers that partition 0 reached, such as 0,3,7, because rules with a spread need them',
       offsets,
     )
-  if (groups !== undefined && !rules.some(needsGroups)) throw unusedArgument('--groups', 'without rule groups', groups)
+  if (groups !== undefined && !rules.some(needsGroups))
+    throw unusedArgument('--groups', `without rule ${rulesOfLayout('groups')}`, groups)
   if (coverage !== undefined && !rules.some(needsPeriods))
-    throw unusedArgument('--coverage', 'without rule temporal', coverage)
+    throw unusedArgument('--coverage', `without rule ${rulesOfLayout('periods')}`, coverage)
 }
 
 /** Says how the file was read. */
@@ -211,7 +213,7 @@ function rulesFor(asked: string | undefined, kind: 'votes' | 'scores', reach: nu
   if (disjoint !== undefined && spreads)
     throw invalidArgument(
       '--rule',
-      `fa, fa_exact or roe_fa, because a partition reached ${reach} base classifiers,`,
+      `one of ${rulesOfLayout('spread')}, because a partition reached ${reach} base classifiers,`,
       disjoint,
       `${disjoint} counts one vote per poisoned sample.`,
     )

@@ -6,7 +6,7 @@ import {
   requireCertificateFolder,
   runName,
 } from '../certify/files/certificate-file.ts'
-import type { Rule } from '../certify/rules/list.ts'
+import { defaultRules, type Rule } from '../certify/rules/list.ts'
 import { checkRequirements, parseRequirements, type Requirement } from '../certify/rules/requirement.ts'
 import { type CertifiedVideos, type CertifyVideosJob, certifyVideosShare } from '../certify/videos/certify-videos.ts'
 import { describeClasses } from '../certify/videos/class-list.ts'
@@ -58,7 +58,7 @@ export async function certifyCommand(data: string | undefined, given: CertifyCom
 
 async function certifyOn(ranks: Ranks, data: string | undefined, given: CertifyCommandOptions): Promise<void> {
   if (data === undefined) throw invalidArgument('DATA', 'labeled videos, or --votes FILE', data)
-  const rules = rulesOf(given.rule ?? 'dpa,roe')
+  const rules = given.rule === undefined ? defaultRules : rulesOf(given.rule)
   const part = rankPart(ranks)
   const resources = { threads: given.threads ?? part, workers: given.workers ?? part }
   const quiet = given.quiet === true || ranks.rank > 0

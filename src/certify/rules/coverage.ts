@@ -13,6 +13,7 @@ import { boundCover, type Cover, fullPrices, type WorkBudget } from './cover-bou
 import { greedyCover } from './cover-greedy.ts'
 import { searchCover } from './cover-search.ts'
 import { finiteAggregation } from './finite-aggregation.ts'
+import { layouts } from './names.ts'
 import { type CertifiedPrediction, distinctRivals, lead, plurality, tally, worthOfVote } from './plurality.ts'
 import { type AggregationRule, ofOneRival } from './rule.ts'
 
@@ -174,7 +175,7 @@ class Coverage {
 
 /** The ensemble of Finite Aggregation; overlaps of buckets are counted once (slower, never below `fa`). */
 export const finiteAggregationExact = {
-  ...{ name: 'fa_exact', title: 'FA exact', layout: 'spread', counts: 'votes' },
+  ...{ name: 'fa_exact', title: 'FA exact', layout: layouts.fa_exact, counts: 'votes' },
   ...{ saysExact: true, stroke: 'dotted' },
   certifier:
     ({ classes, offsets }) =>

@@ -3,6 +3,7 @@
  * learner, the ensemble is their plurality.
  */
 import { invalidArgument } from '../../core/errors.ts'
+import { layouts } from './names.ts'
 import { type CertifiedPrediction, checkClasses, distinctRivals, lead, plurality, tally, weakest } from './plurality.ts'
 import { type AggregationRule, ofOneRival } from './rule.ts'
 import { targetedDpa } from './targeted.ts'
@@ -42,7 +43,7 @@ export function certifyDpa(votes: ArrayLike<number>, classes: number): Certified
 
 /** Plurality of disjoint partitions. */
 export const dpa = {
-  ...{ name: 'dpa', title: 'DPA', layout: 'partitions', counts: 'votes' },
+  ...{ name: 'dpa', title: 'DPA', layout: layouts.dpa, counts: 'votes' },
   ...{ saysExact: false, stroke: 'solid' },
   certifier:
     ({ classes }) =>

@@ -6,6 +6,7 @@
  * and deleted videos survives without a trusted encoder.
  */
 import { invalidArgument } from '../../core/errors.ts'
+import { layouts } from './names.ts'
 import { type CertifiedPrediction, distinctRivals, lead, plurality, tally, weakest, worthOfVote } from './plurality.ts'
 import { type AggregationRule, type EnsembleShape, ofOneRival } from './rule.ts'
 import { targetedGroups } from './targeted.ts'
@@ -83,7 +84,7 @@ function membersOf({ learners, groups }: EnsembleShape): number[][] {
 
 /** Plurality of heads on per-group encoders; the radius counts videos. */
 export const encoderGroups = {
-  ...{ name: 'groups', title: 'groups', layout: 'groups', counts: 'votes' },
+  ...{ name: 'groups', title: 'groups', layout: layouts.groups, counts: 'votes' },
   ...{ saysExact: false, stroke: 'solid' },
   certifier(shape) {
     const { classes } = shape

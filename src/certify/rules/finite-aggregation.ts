@@ -4,6 +4,7 @@
  * against the winner has less to give than the factor 2 of the plain bound; the certificate sums what is really there.
  */
 import { checkOffsets, fewestToReach, VoteReach } from './bucket-powers.ts'
+import { layouts } from './names.ts'
 import { type CertifiedPrediction, distinctRivals, lead, plurality, tally, weakest } from './plurality.ts'
 import { type AggregationRule, ofOneRival } from './rule.ts'
 import { targetedFinite } from './targeted.ts'
@@ -52,7 +53,7 @@ export function certifyFiniteAggregationNaive(
 
 /** Finite Aggregation; the powers of buckets are added up. */
 export const finiteAggregation = {
-  ...{ name: 'fa', title: 'FA', layout: 'spread', counts: 'votes' },
+  ...{ name: 'fa', title: 'FA', layout: layouts.fa, counts: 'votes' },
   ...{ saysExact: false, stroke: 'dotted' },
   certifier:
     ({ classes, offsets }) =>

@@ -4,13 +4,24 @@ import { finiteAggregationExact } from './coverage.ts'
 import { dpa } from './dpa.ts'
 import { encoderGroups } from './encoder-groups.ts'
 import { finiteAggregation } from './finite-aggregation.ts'
-import { partitionRule, type Rule, type RunRule, rules, spreadRule, type WhiteBoxRule } from './names.ts'
+import { type Rule, type RunRule, rules, type WhiteBoxRule } from './names.ts'
 import type { AggregationRule, InputCertificate } from './rule.ts'
 import { runOffElection } from './run-off-election.ts'
 import { runOffFinite } from './run-off-finite.ts'
 import { temporal } from './temporal.ts'
 
-export { partitionRule, type Rule, type RunRule, rules, spreadRule, type WhiteBoxRule } from './names.ts'
+export {
+  defaultRules,
+  defaultSpreadRules,
+  type Layout,
+  partitionRule,
+  type Rule,
+  type RunRule,
+  rules,
+  rulesOfLayout,
+  spreadRule,
+  type WhiteBoxRule,
+} from './names.ts'
 
 /** In the order of `names.ts`. */
 const list: readonly (AggregationRule & { readonly name: Rule })[] = [
@@ -32,12 +43,6 @@ export const runRules: readonly RunRule[] = [...list, whiteBoxDpa].map(({ name }
 export function ballotRule(rule: RunRule): Rule {
   return rule === whiteBoxDpa.name ? dpa.name : rule
 }
-
-/** Both count votes of the same learners. */
-export const defaultRules: readonly Rule[] = [partitionRule, runOffElection.name]
-
-/** Both count votes of the same learners, where a bucket reaches several. */
-export const defaultSpreadRules: readonly Rule[] = [spreadRule, runOffFinite.name]
 
 /** The rule of a run that looks into ridge heads. */
 export const whiteBoxRule: WhiteBoxRule = whiteBoxDpa.name

@@ -1,17 +1,7 @@
 /** What an aggregation rule is. A new one is an object of this kind in a file of its own, and an entry in `list.ts`. */
 
-import type { RunRule } from './names.ts'
+import type { Layout, RunRule } from './names.ts'
 import type { CertifiedPrediction } from './plurality.ts'
-
-/**
- * What the base classifiers of an ensemble are trained on, which decides what a poisoned sample reaches.
- *
- * - `partitions`: disjoint partitions, one for each base classifier
- * - `spread`: buckets that reach several base classifiers each
- * - `groups`: disjoint partitions whose base classifiers share an encoder in groups
- * - `periods`: consecutive periods of time
- */
-export type Layout = 'partitions' | 'spread' | 'groups' | 'periods'
 
 /** The ensemble whose ballots are counted. */
 export interface EnsembleShape {

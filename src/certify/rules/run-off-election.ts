@@ -8,6 +8,7 @@
  * helps nobody in either round.
  */
 import { type Election, elect, finalLeads } from './election.ts'
+import { layouts } from './names.ts'
 import { type CertifiedPrediction, distinctRivals, lead } from './plurality.ts'
 import type { AggregationRule, InputCertificate } from './rule.ts'
 import { targetedRunOff } from './targeted-run-off.ts'
@@ -115,7 +116,7 @@ export function ofRunOff({
 
 /** Run-Off Election on disjoint partitions. */
 export const runOffElection = {
-  ...{ name: 'roe', title: 'DPA+ROE', layout: 'partitions', counts: 'rankings' },
+  ...{ name: 'roe', title: 'DPA+ROE', layout: layouts.roe, counts: 'rankings' },
   ...{ saysExact: false, stroke: 'dashed' },
   certifier:
     ({ classes }) =>

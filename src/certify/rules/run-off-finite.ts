@@ -1,6 +1,7 @@
 /** Run-Off Election on Finite Aggregation: a poisoned sample takes the d learners that a bucket reaches. */
 import { checkOffsets, fewestToReach, VoteReach } from './bucket-powers.ts'
 import { type Election, elect, finalLeads } from './election.ts'
+import { layouts } from './names.ts'
 import { distinctRivals, lead } from './plurality.ts'
 import type { AggregationRule } from './rule.ts'
 import { type Attack, impossible, ofRunOff, type RunOffPrediction, weaker } from './run-off-election.ts'
@@ -195,7 +196,7 @@ function fewestOf(sums: Int32Array, gap: number): number {
 
 /** Run-Off Election on the ensemble of Finite Aggregation. */
 export const runOffFinite = {
-  ...{ name: 'roe_fa', title: 'FA+ROE', layout: 'spread', counts: 'rankings' },
+  ...{ name: 'roe_fa', title: 'FA+ROE', layout: layouts.roe_fa, counts: 'rankings' },
   ...{ saysExact: false, stroke: 'mixed' },
   certifier:
     ({ classes, offsets }) =>

@@ -3,6 +3,7 @@
  * learners vote. Poison is bounded in time, not in number: any amount of it inside the window is allowed.
  */
 import { requireCount } from '../../core/counts.ts'
+import { layouts } from './names.ts'
 import { distinctRivals, lead, plurality, tally, worthOfVote } from './plurality.ts'
 import { type AggregationRule, ofOneRival } from './rule.ts'
 import { targetedPeriods } from './targeted.ts'
@@ -56,7 +57,7 @@ function worstWindow(sums: Int32Array, width: number): number {
 
 /** Plurality of learners of consecutive periods; the radius counts neighboring periods, the duration. */
 export const temporal = {
-  ...{ name: 'temporal', title: 'temporal', layout: 'periods', counts: 'votes' },
+  ...{ name: 'temporal', title: 'temporal', layout: layouts.temporal, counts: 'votes' },
   ...{ saysExact: false, stroke: 'solid' },
   certifier:
     ({ classes, coverage }) =>

@@ -8,7 +8,7 @@
 import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
 import { type BucketKey, poisonUnit } from '../ensemble/buckets.ts'
 import type { SampleSet } from '../ensemble/feature-set.ts'
-import { needsGroups, type Rule } from '../rules/list.ts'
+import { needsGroups, type Rule, rulesOfLayout } from '../rules/list.ts'
 
 /**
  * `label_flip`: labels change, videos stay. `general`: samples are inserted and deleted. `source`: whole sources are.
@@ -141,8 +141,8 @@ export function threatStatement(
       threat,
       `partitions are made by ${by}, so ${found}.`,
       by === 'time'
-        ? 'temporal, with rule "temporal": any number of videos, all from a few neighboring periods.'
-        : 'general with these partitions; for stretches of time rule "temporal", on periods.',
+        ? `temporal, with rule ${rulesOfLayout('periods')}: any number of videos, all from a few neighboring periods.`
+        : `general with these partitions; for stretches of time rule ${rulesOfLayout('periods')}, on periods.`,
     )
   }
   if (threat !== 'label_flip' && seen) {
@@ -154,7 +154,7 @@ export function threatStatement(
       throw refuse(
         threat,
         `${where}, so one inserted or deleted video may change the encoder and with it every base classifier.`,
-        'label_flip (the videos trusted, their labels not). For videos: an encoder pretrained elsewhere, plain pixels without an encoder, or one encoder for each group of partitions with rule "groups".',
+        `label_flip (the videos trusted, their labels not). For videos: an encoder pretrained elsewhere, plain pixels without an encoder, or one encoder for each group of partitions with rule ${rulesOfLayout('groups')}.`,
       )
     }
     const other = rules.find((rule) => !needsGroups(rule))
@@ -162,7 +162,7 @@ export function threatStatement(
       throw refuse(
         threat,
         `the encoders are trained per group, so one video may change a whole group of base classifiers, and rule "${other}" counts one.`,
-        'rule "groups" on these base classifiers, or label_flip with any rule.',
+        `rule ${rulesOfLayout('groups')} on these base classifiers, or label_flip with any rule.`,
       )
     }
   }

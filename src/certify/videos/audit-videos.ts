@@ -21,7 +21,7 @@ import { checkRules } from '../certify-plan.ts'
 import type { BucketKey } from '../ensemble/buckets.ts'
 import type { SampleSet, TestInputs } from '../ensemble/feature-set.ts'
 import { digestOfRecord, recordOfSet } from '../files/sample-record.ts'
-import { needsGroups, partitionRule, type Rule } from '../rules/list.ts'
+import { needsGroups, partitionRule, type Rule, rulesOfLayout } from '../rules/list.ts'
 import type { Threat } from '../threat/threat.ts'
 import { auditLists, type ListAuditReport } from './audit/list-audit.ts'
 import { isHeadKind } from './learners/learner-options.ts'
@@ -81,7 +81,7 @@ export async function auditVideos(
     throw invalidArgument('whiteBox', 'at least one trial on rows (listTrials)', job.listTrials)
   checkAudit({ ...job, learners: partitions * spreadOf(rule, job.spread) })
   if (groups !== undefined && !needsGroups(rule) && [job.from].flat().length <= 1)
-    throw unusedArgument('groups', 'without rule groups', groups)
+    throw unusedArgument('groups', `without rule ${rulesOfLayout('groups')}`, groups)
   if (job.listTrials !== undefined) requireCount('listTrials', job.listTrials, 'listTrials', 0)
   await requireOwnResults(out, {
     what: 'that of an earlier audit',

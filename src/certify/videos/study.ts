@@ -2,7 +2,7 @@
 import path from 'node:path'
 import { invalidArgument, unusedArgument } from '../../core/errors.ts'
 import type { BucketKey } from '../ensemble/buckets.ts'
-import { needsPeriods, type Rule } from '../rules/list.ts'
+import { needsPeriods, type Rule, rulesOfLayout } from '../rules/list.ts'
 import type { Threat } from '../threat/threat.ts'
 import type { CertifyVideosOptions } from './plan.ts'
 
@@ -51,11 +51,12 @@ export function claimOf(
   { by, threat, periods }: Pick<CertifyVideosOptions, 'by' | 'periods'> & { readonly threat?: Threat },
 ): { readonly by: BucketKey; readonly threat: Threat } {
   if (!rules.some(needsPeriods)) {
-    if (periods !== undefined) throw unusedArgument('periods', 'without rule temporal', periods)
+    if (periods !== undefined) throw unusedArgument('periods', `without rule ${rulesOfLayout('periods')}`, periods)
     return { by: by ?? 'content', threat: threat ?? 'general' }
   }
   if (by !== undefined && by !== 'time')
-    throw invalidArgument('by', '"time" with rule temporal, whose partitions are periods', by)
-  if (periods === undefined) throw invalidArgument('periods', 'a length and an end with rule temporal', periods)
+    throw invalidArgument('by', `"time" with rule ${rulesOfLayout('periods')}, whose partitions are periods`, by)
+  if (periods === undefined)
+    throw invalidArgument('periods', `a length and an end with rule ${rulesOfLayout('periods')}`, periods)
   return { by: 'time', threat: threat ?? 'temporal' }
 }

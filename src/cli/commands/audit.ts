@@ -1,5 +1,5 @@
 import { auditDefaults } from '../../certify/audit/defaults.ts'
-import { rules } from '../../certify/rules/names.ts'
+import { partitionRule, rules, rulesOfLayout } from '../../certify/rules/names.ts'
 import { argument, choice, count, flag, mandatory, texts, withDefault } from '../options/option.ts'
 import { encoderSources, ensembleOptions, labeledSources, periodOptions, studyOptions } from '../options/study.ts'
 import { defineCommand, type OptionsOf } from './definition.ts'
@@ -18,7 +18,7 @@ export const audit = defineCommand({
     rule: withDefault(choice('name', 'one rule', rules), auditDefaults.rule),
     groups: count(
       'groups',
-      '[rule groups] encoder groups; encoders are not trained again, the scales of their features are',
+      `[rule ${rulesOfLayout('groups')}] encoder groups; encoders are not trained again, the scales of their features are`,
     ),
     ...ensembleOptions,
     trials: withDefault(count('trials', 'number of random poisonings', { least: 0 }), auditDefaults.trials),
@@ -30,7 +30,7 @@ export const audit = defineCommand({
       { least: 0 },
     ),
     whiteBox: flag(
-      'also flip labels in the rows of a list against the white-box certificate of ridge heads (rule dpa)',
+      `also flip labels in the rows of a list against the white-box certificate of ridge heads (rule ${partitionRule})`,
     ),
     budget: count('budget', 'maximum number of poisoned samples in one trial; default: the largest radius'),
     ...studyOptions('checkpoints/audit'),

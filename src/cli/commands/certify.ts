@@ -1,4 +1,4 @@
-import { rules } from '../../certify/rules/names.ts'
+import { defaultRules, defaultSpreadRules, rules, rulesOfLayout } from '../../certify/rules/names.ts'
 import { choice, count, flag, optionalArgument, text, texts, unlessNo, withDefault } from '../options/option.ts'
 import { requireOption } from '../options/shared.ts'
 import {
@@ -18,7 +18,7 @@ export const certify = defineCommand({
   description:
     'Splits the training videos into K partitions by the hash of their content and trains a base classifier on each. The\n' +
     'base classifiers vote. For each prediction the command proves a radius: inserting, deleting or relabeling that many\n' +
-    'videos cannot change it. With rule temporal, the radius counts periods of time, with any number of videos in them\n' +
+    `videos cannot change it. With rule ${rulesOfLayout('periods')}, the radius counts periods of time, with any number of videos in them\n` +
     '(DATA is a list with times). Writes certificate.json, certified-accuracy.svg, table.md and the partitions.\n' +
     'Exits with 6 if the claim is not valid, for example because the encoder was trained on the videos it should protect.\n' +
     'Run an interrupted command again to continue. With --votes FILE it certifies the votes or scores of another system.',
@@ -28,20 +28,21 @@ export const certify = defineCommand({
     partitions: withDefault(text('list', 'K, or several separated by commas: 50,100,200'), '50'),
     rule: text(
       'list',
-      `some of ${rules.join(', ')}; groups or temporal alone; default: dpa,roe;\n` +
-        'with --votes: dpa, or fa with --offsets; for scores also roe, or roe_fa',
+      `some of ${rules.join(', ')}; ${rulesOfLayout('groups')} or ${rulesOfLayout('periods')} alone;\n` +
+        `default: ${defaultRules.join(',')}; with --votes and --offsets: ${defaultSpreadRules.join(',')};\n` +
+        'from votes without scores only the first of them',
     ),
     threat: choice(
       'kind',
       'what the attacker may do: general: insert and delete videos; label_flip: change labels; source: change whole\n' +
-        'sources; temporal: change anything within some periods; default: general (temporal with rule temporal)',
+        `sources; temporal: change anything within some periods; default: general (temporal with rule ${rulesOfLayout('periods')})`,
       ['general', 'label_flip', 'source', 'temporal'],
     ),
     ...ensembleOptions,
-    groups: count('groups', '[rule groups] encoder groups'),
+    groups: count('groups', `[rule ${rulesOfLayout('groups')}] encoder groups`),
     groupRecipe: text(
       'name',
-      '[rule groups] pretrain an encoder for each group with this recipe instead of naming encoders with --from',
+      `[rule ${rulesOfLayout('groups')}] pretrain an encoder for each group with this recipe instead of naming encoders with --from`,
     ),
     whiteBox: flag('also compute the tighter label-flip certificate of ridge heads'),
     collective: text('budgets', 'also bounds on the whole test set for these numbers of poisoned samples, e.g. 1,2,5'),

@@ -1,5 +1,7 @@
 /** Options of `certify`, `audit` and `lethal-dose`: how videos become features, and features base classifiers. */
+
 import type { BucketKey } from '../../certify/ensemble/buckets.ts'
+import { rulesOfLayout } from '../../certify/rules/names.ts'
 import { learnerKinds } from '../../certify/videos/learners/names.ts'
 import { readoutSyntax } from '../../model/readout-name.ts'
 import { fraction, positive, wholeNumber } from '../arguments.ts'
@@ -34,7 +36,7 @@ export const studyOptions = (out: string) => ({
   ),
   by: choice(
     'key',
-    'key that assigns a video to a partition; the radius counts these units; default: content (periods with rule temporal)',
+    `key that assigns a video to a partition; the radius counts these units; default: content (periods with rule ${rulesOfLayout('periods')})`,
     ['content', 'id', 'source'],
   ),
   trusted: text(
@@ -79,11 +81,13 @@ export const provenanceOptions = {
   labelsUsed: flag('labels of DATA were used to train or choose the encoder'),
 }
 
-/** The bounds of rule `temporal`. */
+const onPeriods = `[rule ${rulesOfLayout('periods')}]`
+
+/** The bounds of the rule of periods. */
 export const periodOptions = {
-  period: text('length', '[rule temporal] length of a period: 12h, 7d, 4w, or a number if times are numbers'),
-  until: text('time', '[rule temporal] the first time after the newest period, e.g. 2024-06-01'),
-  coverage: count('coverage', '[rule temporal] periods that each of the K base classifiers is trained on; default: 1'),
+  period: text('length', `${onPeriods} length of a period: 12h, 7d, 4w, or a number if times are numbers`),
+  until: text('time', `${onPeriods} the first time after the newest period, e.g. 2024-06-01`),
+  coverage: count('coverage', `${onPeriods} periods that each of the K base classifiers is trained on; default: 1`),
 }
 
 /** The one ensemble of `certify` and `audit`. */

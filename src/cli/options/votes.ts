@@ -1,4 +1,5 @@
 /** Options that say how `certify --votes` reads the votes or scores of another system. */
+import { rulesOfLayout } from '../../certify/rules/names.ts'
 import { wholeNumber } from '../arguments.ts'
 import { choice, count, number, text, withDefault } from './option.ts'
 
@@ -19,6 +20,6 @@ export const votesOptions = {
   kind: withDefault(choice('kind', '[votes] content of the file', ['votes', 'scores']), 'votes'),
   offsets: text(
     'list',
-    '[votes] base classifiers that partition 0 reached, e.g. 0,7,19; for rules with a spread (fa, fa_exact, roe_fa)',
+    `[votes] base classifiers that partition 0 reached, e.g. 0,7,19; for rules with a spread (${rulesOfLayout('spread')})`,
   ),
 }

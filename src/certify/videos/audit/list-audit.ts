@@ -17,7 +17,7 @@ import type { CertifyOptions } from '../../certify-plan.ts'
 import type { BucketKey } from '../../ensemble/buckets.ts'
 import type { SampleSet, TestInputs } from '../../ensemble/feature-set.ts'
 import { middleOfPeriod, periodOf } from '../../ensemble/periods.ts'
-import { needsGroups, type Rule } from '../../rules/list.ts'
+import { needsGroups, type Rule, rulesOfLayout } from '../../rules/list.ts'
 import type { Threat } from '../../threat/threat.ts'
 import { ensembleSize } from '../memory.ts'
 import { type CertifyVideosOptions, checkPlan, planCertification } from '../plan.ts'
@@ -288,7 +288,7 @@ async function inStretch(
   stream: RandomStream,
 ): Promise<Attack> {
   const bounds = options.videos.periods
-  if (bounds === undefined) throw invalidArgument('periods', 'periods with rule temporal', bounds)
+  if (bounds === undefined) throw invalidArgument('periods', `periods with rule ${rulesOfLayout('periods')}`, bounds)
   const { periods, kind } = timeBounds(bounds)
   const count = options.partitions + periods.coverage - 1
   const length = Math.min(budget, count)

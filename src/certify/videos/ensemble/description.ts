@@ -7,7 +7,7 @@ import { augmentationKinds } from '../../../inference/augmentation.ts'
 import { testSamplingSchema } from '../../../inference/views.ts'
 import { readoutSchema } from '../../../model/readout.ts'
 import { type ResolvedHead, readHead } from '../../ensemble/heads/list.ts'
-import { needsGroups, needsPeriods, needsSpread, rules } from '../../rules/list.ts'
+import { needsGroups, needsPeriods, needsSpread, rules, rulesOfLayout } from '../../rules/list.ts'
 import { mostClasses } from '../../rules/plurality.ts'
 import { otherClasses } from '../../threat/class-names.ts'
 import { threatStatement, threats } from '../../threat/threat.ts'
@@ -128,14 +128,14 @@ export function contradiction(description: EnsembleDescription, learners: number
   if (spreads.includes(true) && spreads.includes(false)) return 'rules: some have a spread and some do not'
   if (!spreads[0] && spread !== 1)
     return `spread: ${spread} with rule ${mine[0]}, which counts one vote per poisoned sample`
-  if (temporal && mine.length > 1) return 'rules: temporal cannot be combined with other rules'
+  if (temporal && mine.length > 1) return `rules: ${rulesOfLayout('periods')} cannot be combined with other rules`
   if (temporal !== (periods !== null) || temporal !== (by === 'time'))
-    return 'periods: only rule temporal with partitions by time has them'
+    return `periods: only rule ${rulesOfLayout('periods')} with partitions by time has them`
   if (offsets.length !== (temporal ? 0 : spread)) return `offsets: ${offsets.length} of them with spread ${spread}`
   if (new Set(offsets).size !== offsets.length || offsets.some((offset) => offset >= learners))
     return `offsets: expected different base classifiers below ${learners}`
   if (!temporal && !spreads[0] && offsets[0] !== 0) return `offsets: ${offsets[0]} without a spread`
-  if (mine.some(needsGroups) && groups === null) return 'groups: rule groups needs their number'
+  if (mine.some(needsGroups) && groups === null) return `groups: rule ${rulesOfLayout('groups')} needs their number`
   if (groups !== null && learners % groups !== 0) return `groups: ${groups} do not divide ${learners} base classifiers`
   const { classes, classNames } = description
   const reserved = classNames.find(

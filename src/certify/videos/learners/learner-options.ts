@@ -2,11 +2,13 @@
  * The base classifiers that a user may name, and what is known of each without loading what trains it. A head brings its own facts
  * (`ensemble/heads/list.ts`); a learner that an engine trains has a line in `names.ts` and a trainer in this folder.
  */
+
 import { requireCount } from '../../../core/counts.ts'
 import { invalidArgument, VideoMaeError } from '../../../core/errors.ts'
 import type { FinetuneConfiguration } from '../../../finetune/configuration.ts'
 import { optionsOfHead } from '../../ensemble/heads/list.ts'
 import { type HeadName, headNames } from '../../ensemble/heads/names.ts'
+import { rulesOfLayout } from '../../rules/names.ts'
 import { type EngineKind, type EngineKindName, engineKinds, type LearnerKind, learnerKinds } from './names.ts'
 
 export { type LearnerKind, learnerKinds } from './names.ts'
@@ -86,7 +88,7 @@ export function notGrouped(kind: string): VideoMaeError {
     {
       code: 'LEARNER_NOT_GROUPED',
       exit: 'usage',
-      hint: `Use --learner ${headNames.join(', ')} with rule groups, or base classifiers from scratch with another rule: they share no encoder.`,
+      hint: `Use --learner ${headNames.join(', ')} with rule ${rulesOfLayout('groups')}, or base classifiers from scratch with another rule: they share no encoder.`,
     },
   )
 }
