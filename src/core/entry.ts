@@ -26,3 +26,11 @@ export function compiledEntry(caller: string, relative: string): URL {
   }
   return target
 }
+
+/**
+ * The options of Node.js that a thread of a file inherits. `--input-type` is for code that the command line holds (`node --eval`): a
+ * thread that starts from a file refuses it.
+ */
+export function threadOptions(options: readonly string[] = process.execArgv): string[] {
+  return options.filter((option, i) => !option.startsWith('--input-type') && options[i - 1] !== '--input-type')
+}

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
+import { threadOptions } from '../core/entry.ts'
 import { VideoMaeError } from '../core/errors.ts'
 import type { Attachment, Communicator, Json, ReduceOperation } from './communicator.ts'
 import { endAtOnce, lastWords } from './end-process.ts'
@@ -61,7 +62,7 @@ export class ThreadCommunicator implements Communicator {
   private constructor({ transport, entry, start, line }: ThreadOptions) {
     this.transport = transport
     this.line = line
-    this.worker = new Worker(entry, { workerData: { ...start, ending: this.ending } })
+    this.worker = new Worker(entry, { workerData: { ...start, ending: this.ending }, execArgv: threadOptions() })
     this.worker.on('message', (reply: Reply) => this.settle(reply))
     this.worker.on('error', (error: Error) => this.fail(error.message))
     this.worker.on('exit', (code) => this.fail(`its thread exited with code ${code}`))

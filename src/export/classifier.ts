@@ -90,6 +90,14 @@ export interface ClassifierExport {
  *
  * @throws VideoMaeError `OUTPUT_TAKEN` where `out` or the description would replace a file of another kind, `EXPORT_MISMATCH` (exit `checkFailed`), `INVALID_ARGUMENT` for bytes that are no whole clips or
  *   `int8-static` without any, `NOT_A_CLASSIFIER`; the signal's reason when aborted
+ * @example
+ * ```ts
+ * import { exportClassifier } from 'videomae'
+ *
+ * const clips = new Uint8Array(8 * 32 * 32 * 3).fill(128) // One clip of 8 frames of 32 x 32 pixels.
+ * const { sidecar } = await exportClassifier('checkpoints/classifier', { out: 'classifier.onnx', clips })
+ * sidecar.labels?.length // => 8
+ * ```
  */
 export async function exportClassifier(where: string, options: ClassifierExportOptions): Promise<ClassifierExport> {
   const { out, input = 'uint8', precision = 'float32', clips, tolerance = 1e-4, signal } = options

@@ -40,9 +40,14 @@ export interface ExportComparison {
  * @param videos with classes of the checkpoint, for example those of `openDataset`
  * @throws VideoMaeError what `openAnyClassifier` and `evaluateVideos` throw; the reason of `signal`
  * @example
- * const { videos } = await openDataset('test.csv')
- * const { checkpoint, file, sameAnswer } = await compareExport('checkpoints/classifier', 'classifier.onnx', videos)
- * console.log(checkpoint.top1.value, file.top1.value, sameAnswer)
+ * ```ts
+ * import { compareExport, openDataset, videosOfSplit } from 'videomae'
+ *
+ * const { videos } = await openDataset('videos/labels.csv')
+ * const tested = videosOfSplit(videos, 'test')
+ * const { sameAnswer } = await compareExport('checkpoints/classifier', 'classifier.onnx', tested)
+ * sameAnswer // => 16
+ * ```
  */
 export async function compareExport(
   checkpoint: string,

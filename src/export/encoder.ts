@@ -61,6 +61,14 @@ export interface ExportResult {
  *
  * @throws VideoMaeError `OUTPUT_TAKEN` where `out` or the description would replace a file of another kind; `EXPORT_MISMATCH` (exit `checkFailed`) when the difference is above the tolerance; the signal's reason
  *   when aborted
+ * @example
+ * ```ts
+ * import { exportEncoder } from 'videomae'
+ *
+ * const clips = new Uint8Array(8 * 32 * 32 * 3).fill(128) // One clip of 8 frames of 32 x 32 pixels.
+ * const { files } = await exportEncoder('checkpoints/encoder', { out: 'encoder.onnx', clips })
+ * files // => ['encoder.onnx', 'encoder.json']
+ * ```
  */
 export async function exportEncoder(checkpoint: string, options: ExportOptions): Promise<ExportResult> {
   const { out, input = 'uint8', clips, tolerance = 1e-4, compareWith = automatic, signal } = options

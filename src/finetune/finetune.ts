@@ -95,6 +95,19 @@ const beforeTraining = {
  *
  * @throws VideoMaeError `INVALID_ARGUMENT`, `LABEL_MISSING`, `CLASSES_TOO_FEW`, `SPLIT_INVALID`, `RUN_LOCKED`, `RUN_EXISTS`,
  *   `RUN_FOLDER`, `RESUME_MISMATCH`, `HISTORY_UNREADABLE`, `NON_FINITE`, `INTERRUPTED`, and what opening encoders, videos and engines throws
+ * @example
+ * ```ts
+ * import { finetune, finetuneConfiguration } from 'videomae'
+ *
+ * const configuration = finetuneConfiguration({
+ *   data: { path: 'videos/labels.csv' },
+ *   model: { from: 'checkpoints/encoder' },
+ *   mode: 'ridge',
+ * })
+ * const { classes, videos } = await finetune(configuration, { out: 'checkpoints/classifier' })
+ * classes.length // => 8
+ * videos.train // => 24
+ * ```
  */
 export async function finetune(
   configuration: FinetuneConfiguration,

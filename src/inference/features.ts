@@ -113,6 +113,16 @@ export interface ComputedFeatures<Video extends VideoEntry> {
  * was; shards may run at the same time on one folder.
  *
  * @throws VideoMaeError `INVALID_ARGUMENT`, `READOUT_UNKNOWN`, `READOUT_UNFIT`, `OUT_OF_MEMORY`, what the engine and the decoder throw; the signal's reason when aborted
+ * @example
+ * ```ts
+ * import { computeFeatures, openEncoder } from 'videomae'
+ * import { listVideos } from 'videomae/video'
+ *
+ * const encoder = await openEncoder('checkpoints/encoder')
+ * const { videos } = await computeFeatures(encoder, listVideos('videos/left'), { cache: 'checkpoints/features' })
+ * await encoder.close()
+ * videos.length // => 6
+ * ```
  */
 export async function computeFeatures<Video extends VideoEntry & { readonly digest?: string | null }>(
   source: TokenSource,

@@ -114,6 +114,14 @@ export type Prediction = PredictedVideo &
  * failure.
  *
  * @throws VideoMaeError `NOT_A_CLASSIFIER`, and what opening the classifier and decoding throw
+ * @example
+ * ```ts
+ * import { predict } from 'videomae'
+ *
+ * const predictions = await predict(['videos/left'], { from: 'checkpoints/classifier', top: 2 })
+ * predictions.length // => 6
+ * predictions[0].ok && predictions[0].classes.length // => 2
+ * ```
  */
 export async function predict(videos: readonly string[], options: PredictOptions): Promise<Prediction[]> {
   const {

@@ -60,6 +60,8 @@ export function buildPretrainProgram(options: PretrainProgramOptions): TrainingP
 /**
  * What the model reconstructs of given clips. Inputs as pretraining; outputs `prediction` [B, M, P], in units of the
  * objective (`paintPatches` turns it into pixels), and `loss`.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT`
  */
 export function buildReconstructProgram(
   options: Omit<PretrainProgramOptions, 'optimizer' | 'prediction' | 'gradients'>,

@@ -164,6 +164,18 @@ export async function checkPretraining(input: RunInput, options: PretrainOptions
  *   configuration that `loadRunConfiguration` read
  * @throws VideoMaeError `CONFIGURATION_INVALID`, `INVALID_ARGUMENT`, `RUN_EXISTS`, `RUN_FOLDER`, `RESUME_MISMATCH`, `CHECKPOINT_DAMAGED`,
  *   `NON_FINITE`, `INTERRUPTED`, and what listing videos, the loader and the engine throw
+ * @example
+ * ```ts
+ * import { loadRunConfiguration, parseOverride, pretrain, recipeFile } from 'videomae'
+ *
+ * const settings = ['data.path=videos', 'schedule.duration=2 steps', 'schedule.warmup=0 steps']
+ * const configuration = await loadRunConfiguration({
+ *   file: recipeFile('demo'),
+ *   overrides: settings.map((setting) => parseOverride(setting)),
+ * })
+ * const run = await pretrain(configuration, { out: 'checkpoints/encoder' })
+ * run.videos // => 48
+ * ```
  */
 export async function pretrain(input: RunInput, options: PretrainOptions): Promise<PretrainResult> {
   const ranks = options.ranks ?? Ranks.alone()

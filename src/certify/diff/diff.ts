@@ -118,8 +118,13 @@ export interface CertificateDiff {
  * @returns a report; violations are in it and are not thrown (see `assertDiff`)
  * @throws VideoMaeError `CERTIFICATE_FILE_MISSING`, `CERTIFICATE_INVALID`, `CERTIFICATES_NOT_COMPARABLE`
  * @example
- * const diff = await diffCertificates('checkpoints/certify-may', 'checkpoints/certify-june')
+ * ```ts
+ * import { assertDiff, diffCertificates } from 'videomae/certify'
+ *
+ * const diff = await diffCertificates('checkpoints/certify', 'checkpoints/certify')
  * assertDiff(diff)
+ * diff.violations // => []
+ * ```
  */
 export async function diffCertificates(before: string, after: string): Promise<CertificateDiff> {
   const [a, b] = [await readSide(before), await readSide(after)]

@@ -59,9 +59,15 @@ export interface CertifiedVideos {
  * @throws VideoMaeError `INVALID_ARGUMENT`, `RULES_NOT_COMBINED`, `THREAT_NOT_CERTIFIED`, `RUN_LOCKED`, `CANCELLED`, and what
  *   `planCertification`, `prepareLearners`, `certify` and `videoCertificate` throw
  * @example
+ * ```ts
+ * import { certifyVideos } from 'videomae'
+ *
  * const { certificate } = await certifyVideos({
- *   data: 'labels.csv', from: 'checkpoints/run', partitions: [25, 50], rules: ['dpa', 'roe'], out: 'checkpoints/certify',
+ *   ...{ data: 'videos/labels.csv', from: 'pixels', readout: 'motion' },
+ *   ...{ partitions: [3], rules: ['dpa', 'roe'], out: 'checkpoints/certify' },
  * })
+ * certificate.runs.map(({ rule }) => rule) // => ['dpa', 'roe']
+ * ```
  */
 export async function certifyVideos(job: CertifyVideosJob): Promise<CertifiedVideos> {
   const planned = await planJob(job)

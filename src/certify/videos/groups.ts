@@ -22,7 +22,11 @@ import { videoSetOf } from './learners/video-set.ts'
 import { digestOf, type ProvenanceOptions } from './provenance.ts'
 import { type TrainingManifest, trainingManifestOf } from './training-manifest.ts'
 
-/** [videos] the group of each protected video: a function of its content, id or source alone. */
+/**
+ * [videos] the group of each protected video: a function of its content, id or source alone.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` for a number of groups that is no count, or a video without what `by` names
+ */
 export function groupsOf(
   videos: readonly LabeledVideo[],
   classNames: readonly string[],

@@ -52,8 +52,13 @@ export interface VerifyCertificateOptions extends VerifyVotesOptions {
  * @throws VideoMaeError `CERTIFICATE_INVALID`, `CERTIFICATE_FILE_MISSING`, `ENSEMBLE_INVALID`; `INVALID_ARGUMENT` for `data` with a certificate of no videos;
  *   with `data` what `planVideos` throws
  * @example
- * const report = await verifyCertificate('checkpoints/certify/certificate.json')
+ * ```ts
+ * import { assertVerified, verifyCertificate } from 'videomae/certify'
+ *
+ * const report = await verifyCertificate('checkpoints/certify')
  * assertVerified(report)
+ * report.differences // => []
+ * ```
  */
 export async function verifyCertificate(
   location: string,

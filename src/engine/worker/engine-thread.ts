@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import { compiledEntry } from '../../core/entry.ts'
+import { compiledEntry, threadOptions } from '../../core/entry.ts'
 import { VideoMaeError } from '../../core/errors.ts'
 import { type Posted, type Reply, type Request, type Results, reviveError, type ThreadStart } from './protocol.ts'
 
@@ -24,7 +24,10 @@ export class EngineThread {
   /** @param engine its name, for messages */
   constructor(engine: string, start: ThreadStart) {
     this.engine = engine
-    this.worker = new Worker(compiledEntry(import.meta.url, './thread'), { workerData: start })
+    this.worker = new Worker(compiledEntry(import.meta.url, './thread'), {
+      workerData: start,
+      execArgv: threadOptions(),
+    })
     this.worker.on('message', (reply: Reply) => {
       this.pending.get(reply.number)?.resolve(reply)
       this.pending.delete(reply.number)

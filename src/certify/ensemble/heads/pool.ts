@@ -1,6 +1,6 @@
 /** Runs ranges of a job on worker threads, or here when one thread is asked for. Results do not depend on the number. */
 import { Worker } from 'node:worker_threads'
-import { compiledEntry } from '../../../core/entry.ts'
+import { compiledEntry, threadOptions } from '../../../core/entry.ts'
 import type { LearnerRecord, PoolOptions } from '../learners.ts'
 import { inTurns, type Range, threadCount } from '../queue.ts'
 import type { FlipJob } from './flips.ts'
@@ -50,7 +50,7 @@ async function run(
   }
   const entry = compiledEntry(import.meta.url, './worker')
   await inTurns(ranges, { threads, signal: options.signal }, () => {
-    const worker = new Worker(entry, { workerData: job })
+    const worker = new Worker(entry, { workerData: job, execArgv: threadOptions() })
     return {
       work: async (range) => finished(range, await ask(worker, range, options.signal)),
       close: () => worker.terminate(),

@@ -116,9 +116,14 @@ export interface CertifiedEnsemble {
  *   or classes differ from those that were certified; `INVALID_ARGUMENT` for a rule that it was not certified by; what
  *   `openFeatureSource` and `chooseEngine` throw; `OUT_OF_MEMORY`
  * @example
- * const ensemble = await openCertifiedEnsemble('checkpoints/certify/ensemble-k50-d1.safetensors', { rule: 'roe' })
- * const [prediction] = await ensemble.predict(['new.mp4'], { requireRadius: 2 })
+ * ```ts
+ * import { openCertifiedEnsemble } from 'videomae/certify'
+ *
+ * const ensemble = await openCertifiedEnsemble('checkpoints/certify', { rule: 'roe' })
+ * const predictions = await ensemble.predict(['videos/left/00001.mp4'], { requireRadius: 1 })
  * await ensemble.close()
+ * predictions.length // => 1
+ * ```
  */
 export async function openCertifiedEnsemble(
   where: string,

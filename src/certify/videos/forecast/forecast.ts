@@ -69,7 +69,14 @@ export interface CertificationForecast {
  *
  * @throws VideoMaeError as `certifyVideos`; too little memory is reported and not thrown
  * @example
- * const forecast = await forecastCertification({ data: 'labels.csv', from: 'pixels', partitions: [25, 50], out: 'certify' })
+ * ```ts
+ * import { forecastCertification } from 'videomae/certify'
+ *
+ * const { ensembles } = await forecastCertification({
+ *   ...{ data: 'videos/labels.csv', from: 'pixels', partitions: [3, 5], out: 'checkpoints/larger' },
+ * })
+ * ensembles.length // => 2
+ * ```
  */
 export async function forecastCertification(job: CertifyVideosJob): Promise<CertificationForecast> {
   const { partitions, rules = defaultRules, groups, whiteBox = false, collective, spread, seedsPerPartition } = job

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import { compiledEntry } from '../../../core/entry.ts'
+import { compiledEntry, threadOptions } from '../../../core/entry.ts'
 import { VideoMaeError } from '../../../core/errors.ts'
 import type { WasmMemory, WasmModule } from '../../../numeric/wasm/webassembly.ts'
 import { compileUpdateKernels, instantiateUpdateKernels, type UpdateKernels } from './kernels.ts'
@@ -115,7 +115,10 @@ export class UpdatePool {
     }
     this.member = new PoolMember(this.share)
     for (let i = 1; i < threads; i++) {
-      const helper = new Worker(compiledEntry(import.meta.url, './pool-thread'), { workerData: this.share })
+      const helper = new Worker(compiledEntry(import.meta.url, './pool-thread'), {
+        workerData: this.share,
+        execArgv: threadOptions(),
+      })
       helper.unref()
       // A helper that dies idle leaves its blocks to the others.
       helper.on('error', () => undefined)
