@@ -3,6 +3,7 @@ import os from 'node:os'
 import { exitCodes, VideoMaeError } from '../core/errors.ts'
 import { nodeProblem, oldestNode } from '../core/node-version.ts'
 import { findMpiLibraries, findMpiPrograms } from '../distributed/find-mpi.ts'
+import { automaticCandidates, namedByVariable } from '../engine/automatic.ts'
 import { engineNamed, engineNames } from '../engine/index.ts'
 import { checkProviders } from '../engine/onnx/providers.ts'
 import { precisionsOf } from '../engine/precision.ts'
@@ -99,7 +100,7 @@ async function engines(): Promise<Finding[]> {
     findings.push({ part: `engine ${name}`, ok: available, optional: name !== 'onnx', detail })
   }
   const runs = (name: string): boolean => findings.some(({ part, ok }) => part === `engine ${name}` && ok)
-  const chosen = ['native', 'onnx', 'reference'].find(runs) ?? 'none'
+  const chosen = namedByVariable() ?? automaticCandidates().find(runs) ?? 'none'
   findings.push({
     part: 'engine auto',
     ok: chosen !== 'none',

@@ -1,35 +1,73 @@
 import { VideoMaeError } from '../core/errors.ts'
+import { launched, type Variables } from '../distributed/launched.ts'
 import type { Engine } from './engine.ts'
 import { engineNamed, engineNames } from './index.ts'
 
 /** The name that stands for the best engine of this machine; no session, file or certificate ever records it. */
 export const automatic = 'auto'
 
-/** What is tried, in this order: `cuda` is for those who ask for it (docs/engines.md). */
-const preference = ['native', 'onnx', 'reference']
+/** The engine that `auto` stands for on this machine, or `cpu`. */
+export const engineVariable = 'VIDEOMAE_ENGINE'
+
+/** A value of the variable: the best engine that uses no GPU. */
+const onProcessor = 'cpu'
+
+/** What is tried, in this order. The others are for those who ask for them (docs/engines.md). */
+const preference = ['cuda', 'native', 'onnx', 'reference'] as const
+
+/** What `auto` depends on. */
+export interface AutomaticOptions {
+  /** What the session will be opened with. */
+  readonly device?: string | null
+  /** Default: the environment of this process. */
+  readonly variables?: Variables
+  /** Default: the engines of this program. */
+  readonly engine?: (name: string) => Promise<Engine>
+}
+
+/** The engine that `VIDEOMAE_ENGINE` names; null where it names none. */
+export function namedByVariable(variables: Variables = process.env): string | null {
+  const name = variables[engineVariable] ?? ''
+  return ['', automatic, onProcessor].includes(name) ? null : name
+}
+
+/** The engines that `auto` tries, in order. */
+export function automaticCandidates({ device = null, variables = process.env }: AutomaticOptions = {}): string[] {
+  // Another device is no GPU of CUDA. Of several ranks on a machine only as many as it has GPUs could use one.
+  const allowed = variables[engineVariable] !== onProcessor && launched(variables) === null
+  const forGpu = allowed && (device === null || device.startsWith('cuda'))
+  return preference.filter((name) => name !== 'cuda' || forGpu)
+}
 
 /**
  * The best engine that this machine can run, made ready: kernels are compiled where they have to be.
  *
- * @param report is told in one line where it is not the first choice, and why
+ * @param report is told in one line where it is not the first choice, and why. A machine without an NVIDIA GPU needs no line.
  * @throws VideoMaeError `ENGINE_UNAVAILABLE` where there is none; `INTERRUPTED`
  */
-export async function automaticEngine(report: (line: string) => void): Promise<Engine> {
+export async function automaticEngine(report: (line: string) => void, options: AutomaticOptions = {}): Promise<Engine> {
   const reasons: string[] = []
-  for (const name of preference) {
-    const engine = await engineNamed(name)
+  for (const name of automaticCandidates(options)) {
+    const engine = await (options.engine ?? engineNamed)(name)
     const why = await whyNot(engine)
     if (why === null) {
       if (reasons.length > 0) report(`Using the engine ${name}. ${reasons.join(' ')}`)
       return engine
     }
-    reasons.push(why)
+    if (name !== 'cuda' || (await hasDriverAlone())) reasons.push(why)
   }
   throw new VideoMaeError(`Expected one of the engines ${engineNames.join(', ')} to run here, but none can.`, {
     code: 'ENGINE_UNAVAILABLE',
     exit: 'environment',
     hint: '`videomae doctor` shows what is missing.',
   })
+}
+
+/** Whether the driver of an NVIDIA GPU is here, and what the engine `cuda` needs besides is not. */
+async function hasDriverAlone(): Promise<boolean> {
+  const { findLibraries } = await import('./cuda/index.ts')
+  const { found, missing } = findLibraries()
+  return found.cuda !== undefined && missing.length > 0
 }
 
 /** The first line of what keeps an engine from running here, or null. */

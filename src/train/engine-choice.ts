@@ -1,5 +1,5 @@
 import { VideoMaeError } from '../core/errors.ts'
-import { automatic, automaticEngine } from '../engine/automatic.ts'
+import { automatic, automaticEngine, engineVariable, namedByVariable } from '../engine/automatic.ts'
 import { type Engine, engineNamed } from '../engine/index.ts'
 
 /**
@@ -34,22 +34,29 @@ function sayOnce(line: string): void {
  *
  * It is made ready: kernels are compiled where they have to be.
  *
+ * @param device what the session will be opened with, where that is known
  * @throws VideoMaeError `ENGINE_UNKNOWN`, `ENGINE_UNAVAILABLE`, `KERNEL_COMPILATION_FAILED`, `INTERRUPTED`
  */
-export async function chooseEngine(name: string | Engine | null): Promise<Engine> {
+export async function chooseEngine(name: string | Engine | null, device?: string | null): Promise<Engine> {
   if (typeof name === 'object' && name !== null) return name
   if (name !== null && name !== automatic) {
-    const engine = await engineNamed(name)
-    const { available, detail } = await engine.probe()
-    if (available) {
-      await engine.prepare?.()
-      return engine
-    }
-    throw new VideoMaeError(`Expected to run on the engine ${name}, but it is not available: ${detail}`, {
-      code: 'ENGINE_UNAVAILABLE',
-      exit: 'environment',
-      hint: 'Leave the engine out to use the best available one; `videomae doctor` lists them all.',
-    })
+    return available(name, 'Leave the engine out to use the best available one; `videomae doctor` lists them all.')
   }
-  return automaticEngine(sayOnce)
+  const variable = namedByVariable()
+  if (variable === null) return automaticEngine(sayOnce, { device })
+  return available(variable, `The variable ${engineVariable} names it; \`videomae doctor\` lists all engines.`)
+}
+
+async function available(name: string, hint: string): Promise<Engine> {
+  const engine = await engineNamed(name)
+  const found = await engine.probe()
+  if (found.available) {
+    await engine.prepare?.()
+    return engine
+  }
+  throw new VideoMaeError(`Expected to run on the engine ${name}, but it is not available: ${found.detail}`, {
+    code: 'ENGINE_UNAVAILABLE',
+    exit: 'environment',
+    hint,
+  })
 }

@@ -14,8 +14,8 @@ import { CudaSession } from './session.ts'
 export { findLibraries, type LibrarySearch } from './driver/find.ts'
 export { CudaSession, type CudaSessionOptions, type StepTime } from './session.ts'
 
-/** Said where the engine can run: it is used when asked for by name, and is fastest in bfloat16. */
-export const howToUse = 'Use it with `--engine cuda --set engine.precision=bfloat16`.'
+/** Said where the engine can run. */
+export const howToUse = 'It is fastest with `--set engine.precision=bfloat16`.'
 
 /**
  * Opens programs on a GPU in the calling thread.
