@@ -2,12 +2,13 @@
  * What the sum of gradients over ranks costs: bytes per step and time, for the gradients of pretraining models.
  *
  *   npm run build
- *   mpirun -np 2 node --import tsx scripts/bench/distributed.ts [--rounds 9] [--sizes small,base,large,huge] [--csv]
+ *   mpirun -np 2 node --import tsx scripts/bench/distributed.ts [--rounds 9] [--sizes small,base,large,huge] [--csv] [--out FILE]
  *
  * The launcher decides what carries the data: Open MPI and MPICH take shared memory on one machine, and TCP with `--mca pml ob1 --mca btl self,tcp` and with
  * `UCX_TLS=tcp,self`.
  * Bus bandwidth is 2 (n - 1) / n times the bytes, over the time, as in the tests of NCCL. Between sums each rank copies the same bytes in its
  * memory: the ratio of the medians says more than times do where other work is next to.
+ * --out: a CSV file in the form of dev/results/.
  */
 import { parseArgs } from 'node:util'
 import { openCommunicator } from '../../src/distributed/open-communicator.ts'
@@ -16,12 +17,14 @@ import { openNcclCommunicator } from '../../src/engine/cuda/ranks/open.ts'
 import { runConfiguration } from '../../src/index.ts'
 import { parameterCount, parameterShapes } from '../../src/model.ts'
 import { modelConfiguration } from '../../src/train/model-section.ts'
+import { type ResultRow, writeResults } from '../support/results-file.ts'
 
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '9' },
     sizes: { type: 'string', default: 'small,base,large,huge' },
     csv: { type: 'boolean', default: false },
+    out: { type: 'string' },
   },
 })
 
@@ -45,7 +48,9 @@ function print(...cells: readonly string[]): void {
 }
 
 const times = ['fastest ms', 'median ms', 'ms of a copy', 'sum / copy', 'GB/s on the bus']
-print('library', 'ranks', 'model', 'parameters', 'MB a step', ...times)
+const columns = ['library', 'ranks', 'model', 'parameters', 'MB a step', ...times]
+const rows: ResultRow[] = []
+print(...columns)
 for (const preset of values.sizes.split(',')) {
   const { model } = runConfiguration({ model: { preset: preset as 'small' } })
   const parameters = parameterCount(parameterShapes(modelConfiguration(model, null), 'pretrain'))
@@ -68,10 +73,14 @@ for (const preset of values.sizes.split(',')) {
   const megabytes = (parameters * 4) / 1e6
   const bus = ((2 * (size - 1)) / size) * (megabytes / 1e3 / (best / 1e3))
   const [sum, copied] = [median(sums), median(copies)]
-  print(
+  const cells = [
     ...[library, String(size), preset, `${(parameters / 1e6).toFixed(1)} M`, megabytes.toFixed(0)],
     ...[best, sum, copied].map((milliseconds) => milliseconds.toFixed(0)),
     ...[(sum / copied).toFixed(1), bus.toFixed(2)],
-  )
+  ]
+  print(...cells)
+  rows.push(Object.fromEntries(columns.map((column, i) => [column, cells[i]])))
 }
+const launcher = `${size > 1 ? `mpirun -np ${size} ` : ''}node --import tsx`
+if (rank === 0 && values.out !== undefined) writeResults(values.out, 'scripts/bench/distributed.ts', rows, { launcher })
 await communicator.close()

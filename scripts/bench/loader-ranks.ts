@@ -2,9 +2,10 @@
  * How the loader scales with ranks: clips a second that all ranks decode together, agreements about bad files included.
  *
  *   npm run build
- *   mpirun -np 2 node --import tsx scripts/bench/loader-ranks.ts [VIDEOS] [--workers 1] [--batch 32] [--size 224] [--frames 16] [--stride 4] [--seconds 10]
+ *   mpirun -np 2 node --import tsx scripts/bench/loader-ranks.ts [VIDEOS] [--workers 1] [--batch 32] [--size 224] [--frames 16] [--stride 4] [--seconds 10] [--out FILE]
  *
  * --workers: decoding processes of each rank. --batch: clips of all ranks. Without mpirun: one rank. Without VIDEOS on 64 generated clips. Prints one row.
+ * --out: a CSV file in the form of dev/results/.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
@@ -16,6 +17,7 @@ import { openNcclCommunicator } from '../../src/engine/cuda/ranks/open.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { loaderShare } from '../../src/train/pretrain-data.ts'
 import { createLoader, listVideos } from '../../src/video.ts'
+import { writeResults } from '../support/results-file.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -26,6 +28,7 @@ const { values, positionals } = parseArgs({
     frames: { type: 'string', default: '16' },
     stride: { type: 'string', default: '4' },
     seconds: { type: 'string', default: '10' },
+    out: { type: 'string' },
   },
 })
 const [workers, batch, size, frames, stride, seconds] = [
@@ -69,6 +72,14 @@ for await (const { release } of loader.batches()) {
 }
 const clips = ((loaded - warmUp) * batch) / ((performance.now() - began) / 1000)
 await loader.close()
-if (ranks.rank === 0) process.stdout.write(`${ranks.size},${workers},${clips.toFixed(1)}\n`)
+if (ranks.rank === 0) {
+  process.stdout.write(`${ranks.size},${workers},${clips.toFixed(1)}\n`)
+  const row = {
+    ...{ library: ranks.communicator.library, ranks: ranks.size, 'decoding processes of a rank': workers },
+    'clips/s of all ranks': clips.toFixed(1),
+  }
+  const launcher = `${ranks.size > 1 ? `mpirun -np ${ranks.size} ` : ''}node --import tsx`
+  if (values.out !== undefined) writeResults(values.out, 'scripts/bench/loader-ranks.ts', [row], { launcher })
+}
 if (made !== null) rmSync(made, { recursive: true })
 await ranks.communicator.close()

@@ -3,7 +3,8 @@
 //   npx tsx scripts/experiments/certify-audit.ts [--encoder DIR] [--data motion|mnist] [--trials 200] [--only dpa,roe] [--threads 2]
 // Default: 1,200 generated motion clips on an encoder that is named or pretrained on other clips, minutes to half an hour by
 // rule on two cores; mnist: HOG features of images, all rules but DPA*. DPA* trains its learners one by one, so it has clips of
-// its own: 60 of three classes, 5 x 2 learners. Finished audits are kept. Exits with 6 on a violation.
+// its own: 60 of three classes, 5 x 2 learners. Finished audits are kept. Writes audits.csv of the folder, in the
+// form of dev/results/. Exits with 6 on a violation.
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
@@ -27,6 +28,7 @@ import { writeFileAtomic } from '../../src/format/atomic.ts'
 import { exitCodes, VideoMaeError } from '../../src/index.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import type { MotionClass } from '../../src/synthetic/motion.ts'
+import { type ResultRow, writeResults } from '../support/results-file.ts'
 import { encoderOf, studyOptions } from './support/certify-learners.ts'
 import { featureSet, mnistFolder, readMnist } from './support/mnist/images.ts'
 import { numberOr } from './support/study.ts'
@@ -140,6 +142,8 @@ if (videos !== null) {
 }
 
 let failures = 0
+const results: ResultRow[] = []
+const count = (value: number): string => value.toLocaleString('en-US')
 const wanted = values.only?.split(',')
 mkdirSync(out, { recursive: true })
 console.log(
@@ -153,10 +157,17 @@ for (const { name, run } of cases) {
   const report = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as AuditReport) : await run()
   await writeFileAtomic(file, `${JSON.stringify(report)}\n`)
   const { learner, learners, seeds, poisons, changedLearners, allowedLearners, checkedPredictions, violations } = report
-  const { beyond, tried, within } = report.attacks
+  const { beyond, tried, within, triedWithin } = report.attacks
   console.log(
     `| ${name} | ${learner.kind} | ${learners}${seeds > 1 ? ` x ${seeds}` : ''} | ${report.trials} (${poisons}) | ${changedLearners} of ${allowedLearners} | ${checkedPredictions} | ${violations.length}${report.reproducible ? '' : ', NOT REPRODUCIBLE'} | ${beyond} of ${tried} | ${within} |`,
   )
+  results.push({
+    'rule, heads': `${name}, ${learner.kind}`,
+    'learners changed of allowed': `${count(changedLearners)} of ${count(allowedLearners)}`,
+    'certified predictions checked': count(checkedPredictions),
+    'attacks that succeed at radius + 1': `${beyond}/${tried}`,
+    'at the radius': `${within}/${triedWithin}`,
+  })
   console.error(`${name}: ${((performance.now() - began) / 1000).toFixed(0)} s`)
   try {
     assertAudit(report)
@@ -165,6 +176,7 @@ for (const { name, run } of cases) {
     console.error(error instanceof VideoMaeError ? error.message : error)
   }
 }
+if (results.length > 0) writeResults(path.join(out, 'audits.csv'), 'scripts/experiments/certify-audit.ts', results)
 process.exit(failures === 0 ? exitCodes.success : exitCodes.checkFailed)
 
 function progress(done: number, total: number): void {

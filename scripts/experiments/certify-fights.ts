@@ -7,12 +7,13 @@
 // none: each d trains d times as many), --only scratch (learners whose name has this in it; those from scratch, on pixels and
 // on random features need no pretraining), --readout motion (what heads read of the tokens; without it their mean, and all colors of
 // pixels), --threat label_flip (for an encoder that has seen these clips without labels), --epochs, --steps, --width, --depth,
-// --resolution, --frames, --engine cuda. Data: VIDEOMAE_TEST_DATA, else ../shared/data.
+// --resolution, --frames, --engine cuda. Writes radii.csv of the folder, in the form of dev/results/. Data: VIDEOMAE_TEST_DATA, else ../shared/data.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { threats } from '../../src/certify/threat/threat.ts'
 import type { Threat } from '../../src/certify.ts'
+import { type ResultRow, writeResults } from '../support/results-file.ts'
 import {
   type EncoderInput,
   encoderFolder,
@@ -23,7 +24,7 @@ import {
   trainedSpread,
   withLambdas,
 } from './support/certify-learners.ts'
-import { sweep, writeStudy } from './support/certify-study.ts'
+import { radiiByPartitions, sweep, writeStudy } from './support/certify-study.ts'
 import { numberOr } from './support/study.ts'
 
 const { values } = parseArgs({
@@ -98,6 +99,9 @@ const lambda = numberOr(values.lambda, 0.1)
 const lambdas = new Map(['pixels', `untrained:${from}`, from].map((location) => [location, lambda]))
 
 const tables: string[] = []
+const results: ResultRow[] = []
+// Every row of the file has all K.
+const shown = [...new Set(learners.flat().flatMap(({ partitions }) => partitions))].sort((a, b) => a - b)
 const folds = writeFolds()
 for (const [i, { by, unit }] of cases.entries()) {
   const rows = await sweep(out, withLambdas(learners[i], lambdas), {
@@ -118,9 +122,11 @@ for (const [i, { by, unit }] of cases.entries()) {
       threads,
     },
   })
+  results.push(...radiiByPartitions(rows, shown).map((row) => ({ 'one poisoned sample is': unit, ...row })))
   tables.push(`one poisoned sample is ${unit}; trust ${[...new Set(rows.map(({ trust }) => trust))].join(', ')}\n`)
   tables.push(await writeStudy(out, `fights-${by}`, { title: `fights, by ${by}`, unit }, rows))
 }
+if (results.length > 0) writeResults(path.join(out, 'radii.csv'), 'scripts/experiments/certify-fights.ts', results)
 console.log(
   `fights: 5 folds that keep sources apart, lambda ${lambda}; ${story}\n\n${tables.join('\n')}\nwritten to ${out}`,
 )

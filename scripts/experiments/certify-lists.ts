@@ -3,6 +3,7 @@
 // certified radius, for every rule, threat and unit. Ends with 6 where a certified prediction changed,
 // with 7 where a case had none to check.
 //   npx tsx scripts/experiments/certify-lists.ts [--trials 40] [--only NAME] [--out FOLDER]
+// Writes lists.csv of the folder, in the form of dev/results/.
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
@@ -17,6 +18,7 @@ import {
 import { exitCodes } from '../../src/index.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { listVideos } from '../../src/video.ts'
+import { writeResults } from '../support/results-file.ts'
 
 const { values } = parseArgs({
   options: {
@@ -147,6 +149,15 @@ for (const { name, data: source, rules, threat, options = {}, partitions = 12, g
   for (const { what, acts } of report.violations.slice(0, 3)) console.log(`  ${what} (${acts.join(', ')})`)
 }
 writeFileSync(path.join(out, 'lists.json'), `${JSON.stringify(reports)}\n`)
+if (reports.length > 0)
+  writeResults(
+    path.join(out, 'lists.csv'),
+    'scripts/experiments/certify-lists.ts',
+    reports.map(({ name, trials: attacks, units, checkedPredictions, violations: changed, refused }) => ({
+      ...{ case: name, attacks, units, 'certified predictions checked': checkedPredictions, changed: changed.length },
+      'no answer': Object.values(refused).reduce((sum, times) => sum + times, 0),
+    })),
+  )
 const checked = reports.reduce((sum, report) => sum + report.checkedPredictions, 0)
 console.log(`${checked} certified predictions checked, ${violations} changed`)
 // A case without a certified prediction has shown nothing.

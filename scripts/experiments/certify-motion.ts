@@ -7,7 +7,7 @@
 // --attentive, --full, --scratch (K of these learners, or none), --trained-spread (their d of Finite Aggregation, or none: each
 // d trains d times as many), --only scratch (learners whose name has this in it; those from scratch, on pixels and on random
 // features need no pretraining), --epochs (of full and scratch), --steps, --width, --depth, --resolution, --frames, --engine
-// cuda.
+// cuda. Writes radii.csv and lethal-dose.csv of the folder, in the form of dev/results/.
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
@@ -21,6 +21,7 @@ import {
   writeLethalDose,
 } from '../../src/certify.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { writeResults } from '../support/results-file.ts'
 import {
   chooseLambda,
   type EncoderInput,
@@ -32,7 +33,8 @@ import {
   trainedSpread,
   withLambdas,
 } from './support/certify-learners.ts'
-import { sweep, writeStudy } from './support/certify-study.ts'
+import { studyResults, sweep, writeStudy } from './support/certify-study.ts'
+import { doseTable } from './support/dose-table.ts'
 import { numberOr } from './support/study.ts'
 
 const { values } = parseArgs({
@@ -114,11 +116,14 @@ for (const { name, from: location, learner } of learners) {
     ),
   )
 }
-let doseTable = ''
+const script = 'scripts/experiments/certify-motion.ts'
+writeResults(path.join(out, 'radii.csv'), script, studyResults(rows, clips))
+let doseText = ''
 if (doses.length > 0) {
   const dose = await lethalDose(doses, { partitions: ks.heads, accuracies: [0.2, 0.3, 0.4, 0.5, 0.6, 0.7] })
   await writeLethalDose(path.join(out, 'lethal-dose'), dose)
-  doseTable = `\n${lethalDoseTable(dose)}`
+  writeResults(path.join(out, 'lethal-dose.csv'), script, doseTable(dose, 0.5, ks.heads))
+  doseText = `\n${lethalDoseTable(dose)}`
 }
 
 console.log(`N = ${clips} protected clips, ${inputs} inputs; ${story}`)
@@ -126,4 +131,4 @@ console.log(
   `trust: ${learners.map(({ name }) => `${name}: ${rows.find((row) => row.learner === name)?.trust}`).join('; ')}`,
 )
 if (lambdas.size > 0) console.log(`lambda, chosen on other clips: ${JSON.stringify(Object.fromEntries(lambdas))}`)
-console.log(`\n${table}${doseTable}\nwritten to ${out}`)
+console.log(`\n${table}${doseText}\nwritten to ${out}`)

@@ -9,8 +9,8 @@
 // them on rows that --trusted standardizes, one poisoned sample is a video; radii count 0 where the answer is wrong. Which videos
 // share a bucket is chance and moves the mean radius by a third: it is told as the mean, the least and the most over --divisions,
 // the first of which is by the content as it is. A pretrained encoder has its own frames and size; of a setting it takes the
-// stride.
-import { mkdirSync, writeFileSync } from 'node:fs'
+// stride. Writes clip-settings.csv and certificates.csv of the folder, in the form of dev/results/.
+import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { bucketOfDigest, sha256 } from '../../src/certify/ensemble/hash.ts'
@@ -23,6 +23,8 @@ import { oneHot, solvePositiveDefinite } from '../../src/numeric/linear-algebra.
 import { gramOfRows } from '../../src/numeric/ridge.ts'
 import { Matmul } from '../../src/numeric/wasm/matmul.ts'
 import { listVideos } from '../../src/video.ts'
+import { percent } from '../support/percent.ts'
+import { type ResultRow, writeResults } from '../support/results-file.ts'
 import { answers, balanced, drawsOf, interval, meanRows, type Rows, readList } from './support/readout-heads.ts'
 
 const { values, positionals } = parseArgs({
@@ -207,12 +209,12 @@ function divided(
   return sums
 }
 
-/** Lines of a table: each use of clips, number of buckets and strength, over several divisions. */
-function certificates(name: string, rows: Rows, digests: readonly string[], scale: FeatureScale): readonly string[] {
+/** Rows of a table: each use of clips and strength over several divisions, with a column for each number of buckets. */
+function certificates(about: ResultRow, rows: Rows, digests: readonly string[], scale: FeatureScale): ResultRow[] {
   const computed = products(rows, scale)
   return uses.flatMap((use) =>
-    values.partitions.split(',').flatMap((k) =>
-      values['head-lambda'].split(',').map((ridge) => {
+    values['head-lambda'].split(',').map((ridge) => {
+      const cells = values.partitions.split(',').map((k) => {
         const divisions = Array.from({ length: Number(values.divisions) }, (_, division) => {
           const keys = digests.map((digest) => (division === 0 ? digest : sha256(`${division} ${digest}`)))
           const bucketOf = keys.map((key) => bucketOfDigest(key, Number(k)))
@@ -221,11 +223,14 @@ function certificates(name: string, rows: Rows, digests: readonly string[], scal
         const mean = (key: 'single' | 'ensemble' | 'radius') =>
           divisions.reduce((sum, each) => sum + each[key], 0) / divisions.length
         const radii = divisions.map(({ radius }) => radius)
-        const shares = [mean('single'), mean('ensemble')].map((value) => (100 * value).toFixed(1))
-        const spread = [mean('radius'), Math.min(...radii), Math.max(...radii)].map((value) => value.toFixed(2))
-        return [name, use.name, k, ridge, ...shares, ...spread].join(',')
-      }),
-    ),
+        const [single, ensemble] = [mean('single'), mean('ensemble')].map((share) => percent(share))
+        const [radius, least, largest] = [mean('radius'), Math.min(...radii), Math.max(...radii)].map((r) =>
+          r.toFixed(2),
+        )
+        return [`K = ${k}: single / ensemble / radius`, `${single} / ${ensemble} / ${radius} (${least} to ${largest})`]
+      })
+      return { ...about, clips: use.name, lambda: ridge, ...Object.fromEntries(cells) }
+    }),
   )
 }
 
@@ -255,14 +260,14 @@ function innerAccuracy(rows: Rows): ReadonlyMap<string, number> {
 const draws = drawsOf(videos, seed)
 const ones = new Int32Array(videos.length).fill(1)
 const number = (value: number): string => value.toFixed(3)
-const lines: string[] = []
-const certified: string[] = []
-function tell(source: string, name: string, found: Int32Array): void {
+const accuracies: ResultRow[] = []
+const certified: ResultRow[] = []
+function tell(tokens: string, setting: string, readout: string, found: Int32Array): void {
   const right = Array.from(found, (c, v) => c === videos[v].class)
   const [low, high] = interval(draws.map((weights) => balanced(right, weights, videos, classes.length)))
-  const line = [source, name, ...[balanced(right, ones, videos, classes.length), low, high].map(number)].join(',')
-  console.log(line)
-  lines.push(line)
+  const accuracy = `${number(balanced(right, ones, videos, classes.length))} [${number(low)}, ${number(high)}]`
+  console.log([tokens, setting, readout, accuracy].join(', '))
+  accuracies.push({ tokens, 'frames x stride x pixels': setting, readout, 'balanced accuracy': accuracy })
 }
 
 for (const source of values.sources.split(',')) {
@@ -273,15 +278,16 @@ for (const source of values.sources.split(',')) {
     for (const [readout, rows] of all) {
       const found = answers(rows, videos, classes.length, lambda)
       const result = { name: `${setting} ${readout}`, found, inner: innerAccuracy(rows) }
-      tell(source, result.name.replaceAll(' ', ','), found)
+      tell(source, setting, readout, found)
       results.push(result)
       if (scaling === null) continue
       const { rows: scaled, width } = scaling.rows.get(readout)!
       const features = new Float32Array(scaled.length * width)
       for (const [i, row] of scaled.entries()) features.set(row, i * width)
       const scale = measureScale({ features, rows: scaled.length, width })
-      const told = certificates(`${source},${setting},${readout}`, each.get(readout)!, digests, scale)
-      console.log(told.join('\n'))
+      const about = { tokens: source, 'frames x stride x pixels': setting, readout }
+      const told = certificates(about, each.get(readout)!, digests, scale)
+      console.log(told.map((row) => Object.values(row).join(', ')).join('\n'))
       certified.push(...told)
     }
   }
@@ -291,10 +297,9 @@ for (const source of values.sources.split(',')) {
     console.error(`  ${source}, part ${part}: ${best.name}`)
     for (const [v, video] of videos.entries()) if (video.part === part) chosen[v] = best.found[v]
   }
-  tell(source, 'chosen on the other parts,', chosen)
+  tell(source, 'chosen on the other parts', '', chosen)
 }
-const file = path.join(out, 'clip-settings.csv')
-writeFileSync(file, `${['source,setting,readout,balanced_accuracy,low,high', ...lines].join('\n')}\n`)
-const heading = 'source,setting,readout,rows,partitions,lambda,single,ensemble,radius,least,most'
-writeFileSync(path.join(out, 'certificates.csv'), `${[heading, ...certified].join('\n')}\n`)
+const script = 'scripts/experiments/clip-settings.ts'
+writeResults(path.join(out, 'clip-settings.csv'), script, accuracies)
+if (certified.length > 0) writeResults(path.join(out, 'certificates.csv'), script, certified)
 console.log(`\n${videos.length} videos, ${clips} clips each; written to ${out}`)

@@ -6,8 +6,8 @@
 // LIST as for readout.ts. For each draw and each part that is held out, so many videos of each class are drawn among the other
 // parts, the same for all rows of the table. A video is one row: the mean over its clips. Values are standardized by all videos of
 // the other parts, without labels; lambda for each training row; nothing is tuned. Intervals: 95 %, bootstrap over groups and
-// draws, for differences with the same groups and draws for both. Writes label-curve.csv. Features are computed once and kept.
-import { mkdirSync, writeFileSync } from 'node:fs'
+// draws, for differences with the same groups and draws for both. Writes label-curve.csv and over-pixels.csv, the differences to patches, in the form of dev/results/. Features are computed once and kept.
+import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { computeFeatures, openEncoder } from '../../src/index.ts'
@@ -17,6 +17,7 @@ import { oneHot, solvePositiveDefinite } from '../../src/numeric/linear-algebra.
 import { gramOfRows } from '../../src/numeric/ridge.ts'
 import { Matmul } from '../../src/numeric/wasm/matmul.ts'
 import { clipTiming } from '../../src/train/clip-timing.ts'
+import { type ResultRow, writeResults } from '../support/results-file.ts'
 import {
   balanced,
   drawsOf,
@@ -153,32 +154,34 @@ const sources: readonly (readonly [string, TokenSource])[] = [
   ...opened.map((each) => [path.basename(each.from), { ...each, sampling }] as const),
 ]
 const number = (value: number): string => value.toFixed(3)
-const lines = ['readout,tokens,labels_per_class,balanced_accuracy,low,high,over_pixels,low,high']
-const table: string[] = []
+const spread = (value: number, [low, high]: readonly [number, number]): string =>
+  `${number(value)} [${number(low)}, ${number(high)}]`
+const table: ResultRow[] = []
+const overPixels: ResultRow[] = []
 for (const readout of values.readouts.split(',').map((text) => readoutName(text))) {
   const base = new Map<number, readonly number[]>()
   for (const [name, source] of sources) {
     const found = answersOf(await rowsOf(source, readout))
-    const cells: string[] = []
+    const [accuracies, gains]: [[string, string][], [string, string][]] = [[], []]
     for (const [count, answers] of found) {
       const { value, sample } = scoresOf(answers)
       const [low, high] = interval(sample)
       if (name === 'pixels') base.set(count, sample)
       const pixels = base.get(count)!
       const gain = sample.map((score, i) => score - pixels[i])
-      const over = name === 'pixels' ? ['', '', ''] : [mean(gain), ...interval(gain)].map(number)
-      lines.push([readout, name, count, ...[value, low, high].map(number), ...over].join(','))
-      cells.push(`${number(value)} [${number(low)}, ${number(high)}]`)
+      accuracies.push([String(count), spread(value, [low, high])])
+      gains.push([String(count), spread(mean(gain), interval(gain))])
     }
-    table.push(`| ${readout} | ${name} | ${cells.join(' | ')} |`)
-    console.error(table.at(-1))
+    table.push({ readout, tokens: name, ...Object.fromEntries(accuracies) })
+    if (name !== 'pixels') overPixels.push({ readout, tokens: name, ...Object.fromEntries(gains) })
+    console.error([readout, name, ...accuracies.map(([, cell]) => cell)].join(', '))
   }
 }
 function mean(of: readonly number[]): number {
   return of.reduce((a, b) => a + b, 0) / of.length
 }
-const file = path.join(out, 'label-curve.csv')
-writeFileSync(file, `${lines.join('\n')}\n`)
-console.log(`${videos.length} videos, ${drawn.length} draws, ${clips} clips; labels of each class\n`)
-console.log(`| readout | tokens | ${counts.join(' | ')} |\n|---|---|${counts.map(() => '---|').join('')}`)
-console.log(`${table.join('\n')}\n\nwritten to ${file}`)
+const script = 'scripts/experiments/label-curve.ts'
+const columns = ['readout', 'tokens', ...counts.map(String)]
+writeResults(path.join(out, 'label-curve.csv'), script, table, { columns })
+writeResults(path.join(out, 'over-pixels.csv'), script, overPixels, { columns })
+console.log(`${videos.length} videos, ${drawn.length} draws, ${clips} clips; written to ${out}`)

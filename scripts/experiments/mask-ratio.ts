@@ -3,17 +3,20 @@
 //   npx tsx scripts/experiments/mask-ratio.ts [--quick] [--out checkpoints/mask-ratio]
 // Default: about two hours on two cores; --quick: some minutes. It can be stopped and started again. Larger runs: --steps,
 // --width, --depth, --resolution, --frames, --stride, --clips, --engine cuda. Processes with different --first-seed or
-// --only (tube, random, frame) share a folder; one without these then prints the table of all.
+// --only (tube, random, frame) share a folder; one without these then has the table of all. Writes masks.csv of the folder, in
+// the form of dev/results/; --table FILE writes it elsewhere.
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import type { MaskKind } from '../../src/model.ts'
+import { percent } from '../support/percent.ts'
+import { writeResults } from '../support/results-file.ts'
 import {
   type Cell,
   Cells,
+  lossesAfter,
   meanWithInterval,
   motionData,
   numberOr,
-  percent,
   pretrainOnce,
   smallPretraining,
   testOnce,
@@ -23,6 +26,7 @@ const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     out: { type: 'string' },
+    table: { type: 'string' },
     steps: { type: 'string' },
     seeds: { type: 'string', default: '3' },
     'first-seed': { type: 'string', default: '0' },
@@ -70,9 +74,11 @@ const all: readonly { readonly kind: MaskKind; readonly ratio: number }[] = [
 ]
 const masks = all.filter(({ kind }) => (values.only ?? kind).split(',').includes(kind))
 const batch = 64
+/** Clips after which the table has the loss: 0.3, 0.5 and all of them. */
+const milestones = [0.3, 0.5, 1].map((share) => Math.floor(share * steps) * batch)
 const cells = await Cells.open(out)
 const modes = ['attentive', 'ridge'] as const
-const results = masks.map(() => ({ attentive: [] as Cell[], ridge: [] as Cell[], curve: '' }))
+const results = masks.map(() => ({ attentive: [] as Cell[], ridge: [] as Cell[], losses: '' }))
 // Seeds outside, so that a study that is stopped early has every mask. Every seed is a pretraining of its own: that is where
 // the spread comes from.
 for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
@@ -86,7 +92,7 @@ for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
       mask: { kind, ratio },
       ...smallPretraining(model, { steps, batch, parts: 10, engine }),
     })
-    results[i].curve = pretrained.curve
+    results[i].losses = (await lossesAfter(pretrained.run, milestones)).join(' / ')
     for (const mode of modes) {
       const key = `${name} ${mode} seed=${seed}`
       const cell = await cells.once(key, () =>
@@ -111,11 +117,16 @@ const interval = (list: readonly Cell[]): string =>
   list.length > 2
     ? meanWithInterval(list.map(({ accuracy }) => accuracy))
     : `${mean(list.map(({ accuracy }) => accuracy))} [${mean(list.map(({ low }) => low))}, ${mean(list.map(({ high }) => high))}]`
-const rows = results.map(
-  (result, i) =>
-    `| ${masks[i].kind} | ${masks[i].ratio} | ${interval(result.attentive)} | ${interval(result.ridge)} | ${result.curve} |`,
-)
+const lossColumn = `loss after ${milestones.map((clips) => clips.toLocaleString('en-US')).join(' / ')}${seeds > 1 ? ' (last seed)' : ''}`
+const rows = results.map(({ attentive, ridge, losses }, i) => ({
+  mask: masks[i].kind,
+  ratio: masks[i].ratio,
+  attentive: interval(attentive),
+  ridge: interval(ridge),
+  [lossColumn]: losses,
+}))
+const table = values.table ?? path.join(out, 'masks.csv')
+writeResults(table, 'scripts/experiments/mask-ratio.ts', rows)
 console.log(`top-1 accuracy on generated motion (8 classes), mean over ${seeds} pretrainings [95 % interval]`)
-console.log(`model ${JSON.stringify(model)}, stride ${stride}, ${steps} x ${batch} clips\n`)
-console.log('| mask | ratio | attentive | ridge | last curve |\n|---|---|---|---|---|')
-console.log(rows.join('\n'))
+console.log(`model ${JSON.stringify(model)}, stride ${stride}, ${steps} x ${batch} clips`)
+console.log(`written to ${table}`)

@@ -7,7 +7,7 @@
 // --only: heads whose name has this in it; none, with --scratch, trains the video models alone. --trained-spread: d of Finite
 // Aggregation for the video models, or none: each d trains d times as many. About 20 minutes on 2 cores; --encoder adds half an
 // hour, --scratch 50 with d = 2 about an hour. Killed runs go on where they stopped: every (features, learner, K, d) has its
-// own result file, and every video model is kept.
+// own result file, and every video model is kept. Writes radii.csv of the folder, in the form of dev/results/.
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
@@ -25,6 +25,8 @@ import {
   type Rule,
 } from '../../src/certify.ts'
 import { writeFigure } from '../support/figures.ts'
+import { percent as percentOf } from '../support/percent.ts'
+import { writeResults } from '../support/results-file.ts'
 import { trainedSpread } from './support/certify-learners.ts'
 import { imageEncoder } from './support/mnist/encoder-features.ts'
 import {
@@ -53,6 +55,7 @@ const { values } = parseArgs({
   },
 })
 const numbers = (list: string) => list.split(',').filter(Boolean).map(Number)
+const percent = (share: number) => percentOf(share, 2)
 const partitions = numbers(values.partitions)
 const threads = Number(values.threads)
 const engine = values.engine ?? null
@@ -145,7 +148,6 @@ async function setsOf(features: string): Promise<Sets> {
   }
 }
 
-const percent = (share: number) => `${(100 * share).toFixed(2)}`
 const wanted = heads.filter(({ name }) => name.includes(values.only))
 for (const features of new Set(wanted.map((head) => head.features))) {
   let sets: Promise<Sets> | undefined
@@ -201,20 +203,21 @@ for (const k of numbers(values.scratch)) {
 
 const ruleNames: Partial<Record<Row['rule'], string>> = { dpa: 'DPA', roe: 'DPA+ROE', fa: 'FA', roe_fa: 'FA+ROE' }
 const ruleOf = ({ rule, spread }: Row) => `${ruleNames[rule] ?? rule}${spread > 1 ? ` d=${spread}` : ''}`
-const table = [
-  '| learner | rule | K | samples a learner | single | ensemble | median radius | as printed | mean radius |',
-  '|---|---|---|---|---|---|---|---|---|',
-  ...published.map(
-    (row) =>
-      `| *published: NiN from scratch* | *DPA* | ${row.partitions} | ${60_000 / row.partitions} | ${percent(row.base)} | ${percent(row.clean)} | ${row.printed - 1} | ${row.printed} | |`,
-  ),
-  ...rows.map(
-    (row) =>
-      `| ${row.learner} | ${ruleOf(row)} | ${row.partitions} | ${Math.round(60_000 / row.partitions)} | ${percent(row.baseAccuracy)} | ${percent(row.summary.cleanAccuracy)} | ${row.summary.medianRadius ?? 'none'} | ${row.summary.medianAsPrintedByReferenceScripts} | ${row.summary.averageCertifiedRadius.toFixed(1)} |`,
-  ),
-  '',
-].join('\n')
-writeFileSync(path.join(values.out, 'table.md'), table)
+const table = path.join(values.out, 'radii.csv')
+writeResults(table, 'scripts/experiments/mnist-dpa.ts', [
+  ...published.map((row) => ({
+    ...{ learner: 'published: NiN from scratch', rule: 'DPA', K: row.partitions },
+    ...{ single: percent(row.base), ensemble: percent(row.clean) },
+    ...{ 'median radius': row.printed - 1, 'as printed': row.printed, 'mean radius': '' },
+  })),
+  ...rows.map((row) => ({
+    ...{ learner: row.learner, rule: ruleOf(row), K: row.partitions },
+    ...{ single: percent(row.baseAccuracy), ensemble: percent(row.summary.cleanAccuracy) },
+    'median radius': row.summary.medianRadius ?? 'none',
+    'as printed': row.summary.medianAsPrintedByReferenceScripts,
+    'mean radius': row.summary.averageCertifiedRadius.toFixed(1),
+  })),
+])
 writeFileSync(path.join(values.out, 'results.json'), `${JSON.stringify(rows, null, 1)}\n`)
 
 const names = [...new Set(rows.map((row) => row.learner))]
@@ -262,4 +265,4 @@ writeFigure(
   },
   `dev/images/mnist-certified-${largest}.svg`,
 )
-console.log(`\n${table}\nwritten to ${values.out}`)
+console.log(`written to ${table}`)

@@ -5,7 +5,8 @@
 // leaves full out, --modes none all of them; --shots all,10 and --starts scratch some cells. Larger runs, on a GPU:
 //   --engine cuda --precision bfloat16 --batch 256 --samples 8 --workers 14 --pretrain-seconds 150 --width 256 --depth 8 ...
 // --steps, or --pretrain-seconds: as many as fit. --unlabeled: folders to pretrain on. --from RUN: an encoder that is there,
-// without pretraining; several processes with --from and the same --out may divide the cells among themselves.
+// without pretraining; several processes with --from and the same --out may divide the cells among themselves. Writes
+// accuracy.csv of the folder, in the form of dev/results/; --table FILE writes it elsewhere.
 
 import { existsSync } from 'node:fs'
 import path from 'node:path'
@@ -14,6 +15,7 @@ import { z } from 'zod'
 import type { Curve } from '../../src/certify.ts'
 import type { FinetuneInput, RunInput } from '../../src/index.ts'
 import { writeFigure } from '../support/figures.ts'
+import { type ResultRow, writeResults } from '../support/results-file.ts'
 import {
   Cells,
   learningCurve,
@@ -31,6 +33,7 @@ const { values } = parseArgs({
     data: { type: 'string', default: 'motion' },
     quick: { type: 'boolean', default: false },
     out: { type: 'string' },
+    table: { type: 'string' },
     steps: { type: 'string' },
     'finetune-steps': { type: 'string' },
     seeds: { type: 'string', default: '3' },
@@ -178,7 +181,10 @@ function configurationOf(
   }
 }
 
-const rows: string[] = []
+const columnNames = shotsList.map((shots) =>
+  shots !== null ? `${shots} per class` : motion ? `all ${8 * labeledPerClass}` : 'all',
+)
+const rows: ResultRow[] = []
 const curves: Curve[] = []
 for (const mode of modes) {
   for (const start of starts) {
@@ -196,7 +202,7 @@ for (const mode of modes) {
       const mean = accuracies.reduce((a, b) => a + b, 0) / accuracies.length
       points.push({ x: shots ?? labeledPerClass, mean: 100 * mean })
     }
-    rows.push(`| ${mode} | ${start} | ${columns.join(' | ')} |`)
+    rows.push({ mode, start, ...Object.fromEntries(columnNames.map((name, i) => [name, columns[i]])) })
     curves.push({
       name: `${start}, ${mode}`,
       points: points.map(({ x, mean }) => [x, mean] as const).reverse(),
@@ -226,7 +232,10 @@ console.log(
 console.log(
   `model ${JSON.stringify(size)}, mask ${kind} ${ratio}, pretraining in batches of ${pretrainBatch}, ${finetuneSteps} x ${batch} clips fine-tuning`,
 )
-console.log(`pretraining  ${pretrained.curve}\n`)
-const columnNames = shotsList.map((shots) => (shots === null ? 'all videos' : `${shots} per class`))
-console.log(`| mode | start | ${columnNames.join(' | ')} |\n|---|---|${'---|'.repeat(columnNames.length)}`)
-console.log(rows.join('\n'))
+console.log(`pretraining  ${pretrained.curve}`)
+const table = values.table ?? path.join(out, 'accuracy.csv')
+// `--modes none` pretrains alone.
+if (rows.length > 0) {
+  writeResults(table, 'scripts/experiments/pretrain-vs-scratch.ts', rows)
+  console.log(`written to ${table}`)
+}

@@ -5,7 +5,7 @@
 // LIST: a CSV with columns path, label, one that names the part to hold out (--hold-out: fold, subject, ...) and one that names
 // what belongs together (--group). A ridge head on standardized features, lambda for each training row, nothing tuned; scores
 // are averaged over the clips of a video. The row `auto` takes for each part the readout that `finetune` would choose without it. Intervals: 95 %, bootstrap over groups, for differences of two rows with the same
-// draws for both. Writes readout.csv and readout.json, and prints the table. Tokens are computed once and kept.
+// draws for both. Writes readout.json, and readout.csv in the form of dev/results/, and prints the table. Tokens are computed once and kept.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
@@ -24,6 +24,7 @@ import { automaticReadout } from '../../src/model/readout-name.ts'
 import { readoutName, readTokens, tokenGrid } from '../../src/model.ts'
 import { clipTiming } from '../../src/train/clip-timing.ts'
 import { chooseEngine } from '../../src/train/engine-choice.ts'
+import { writeResults } from '../support/results-file.ts'
 import { answers, balanced, drawsOf, interval, type Rows, readList, type Video } from './support/readout-heads.ts'
 
 const usual = 'mean,grid:3,motion:1,motion:2,motion:3,motion:6,motion-rms:3'
@@ -165,13 +166,16 @@ writeFileSync(
   `${JSON.stringify({ ...lists, videos: videos.length, groups, classes, clips, lambda, sampling, table }, null, 2)}\n`,
 )
 const number = (value: number): string => value.toFixed(3)
-const spread = (d: ReturnType<typeof difference>): string[] =>
-  d === null ? ['', '', ''] : [d.value, d.low, d.high].map(number)
-const heading = 'source,readout,width,balanced_accuracy,low,high,over_mean,low,high,over_fresh,low,high'
-const lines = table.map(({ source, readout, width, accuracy, low, high, overMean, overFresh }) =>
-  [source, readout, width, ...[accuracy, low, high].map(number), ...spread(overMean), ...spread(overFresh)].join(','),
-)
-writeFileSync(path.join(out, 'readout.csv'), `${[heading, ...lines].join('\n')}\n`)
+/** Balanced accuracy, one row for each readout and one column for what the tokens come from. */
+const accuracies = [...new Set(table.map(({ readout }) => readout))].map((readout) => {
+  const own = table.filter((row) => row.readout === readout)
+  const cells = own.map(({ source, accuracy, low, high }) => [
+    source,
+    `${number(accuracy)} [${number(low)}, ${number(high)}]`,
+  ])
+  return { readout, ...Object.fromEntries(cells) }
+})
+writeResults(path.join(out, 'readout.csv'), 'scripts/experiments/readout.ts', accuracies)
 const signed = (d: ReturnType<typeof difference>): string =>
   d === null ? '' : `${d.value >= 0 ? '+' : ''}${number(d.value)} [${number(d.low)}, ${number(d.high)}]`
 console.log(

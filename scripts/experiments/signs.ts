@@ -1,7 +1,9 @@
 /**
- * Signs of learning of the checkpoints of a run, on any videos, next to those of fresh weights. Writes CSV.
+ * Signs of learning of the checkpoints of a run, on any videos, next to those of fresh weights. Writes CSV in the form of dev/results/.
  *
- *   npx tsx scripts/experiments/signs.ts VIDEOS... --run RUN [--videos 200] [--stride 2] [--out dev/results/signs.csv]
+ *   npx tsx scripts/experiments/signs.ts VIDEOS... --run RUN [--videos 200] [--stride 2] [--name NAME] [--out checkpoints/signs.csv]
+ *
+ * --name: what the column `videos` says of them. Default: the name of the first folder or list.
  */
 import path from 'node:path'
 import { parseArgs } from 'node:util'
@@ -18,7 +20,8 @@ const { values, positionals } = parseArgs({
     run: { type: 'string' },
     videos: { type: 'string', default: '200' },
     stride: { type: 'string', default: '2' },
-    out: { type: 'string', default: 'dev/results/signs.csv' },
+    out: { type: 'string', default: 'checkpoints/signs.csv' },
+    name: { type: 'string' },
   },
 })
 if (values.run === undefined || positionals.length === 0) throw new Error('Expected VIDEOS... --run RUN.')
@@ -45,10 +48,11 @@ try {
     const signs = await videos.measure(session)
     if (signs === null) throw new Error('Expected more videos that can be read.')
     const { arrowOfTime, flowDirection, effectiveRank, videos: count } = signs
-    const name = step === 0 ? 'fresh' : path.basename(directory.checkpointPath(step))
+    const weights = step === 0 ? 'fresh' : path.basename(directory.checkpointPath(step))
     table.push({
-      ...{ weights: name, 'arrow of time': arrowOfTime.toFixed(3), 'direction of flow': flowDirection.toFixed(3) },
-      ...{ 'effective rank': effectiveRank.toFixed(1), videos: count },
+      ...{ videos: `${values.name ?? path.basename(positionals[0])} (${count})`, weights },
+      ...{ 'arrow of time': arrowOfTime.toFixed(3), 'direction of flow': flowDirection.toFixed(3) },
+      'effective rank': effectiveRank.toFixed(1),
     })
     console.error(
       Object.entries(table[table.length - 1])

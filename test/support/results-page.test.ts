@@ -1,9 +1,10 @@
 /** The results page: its tables are those of dev/results/. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { renderFigure } from '../../scripts/support/figures.ts'
 import { renderResults, resultsOf } from '../../scripts/support/results-page.ts'
+import { readRecords } from '../../src/format/csv.ts'
 
 const folder = path.join(import.meta.dirname, '../../dev')
 const page = readFileSync(path.join(folder, 'results.md'), 'utf8')
@@ -18,6 +19,44 @@ describe('dev/results.md', () => {
     const files = readdirSync(path.join(folder, 'results')).filter((name) => name !== 'figures')
     expect(named.toSorted()).toEqual(files.sort())
     expect(page.match(/^\|(-+\|)+$/gm)).toHaveLength(named.length)
+  })
+})
+
+describe('files of results', () => {
+  const scripts = path.join(folder, '../scripts')
+
+  test('are written by every experiment', () => {
+    // Makes MNIST into videos, and measures nothing.
+    const dataAlone = ['mnist-videos.ts']
+    const experiments = readdirSync(path.join(scripts, 'experiments')).filter((name) => name.endsWith('.ts'))
+    const silent = experiments.filter(
+      (name) => !/\bwriteResults\(/.test(readFileSync(path.join(scripts, 'experiments', name), 'utf8')),
+    )
+    expect(silent).toEqual(dataAlone)
+  })
+
+  test('name a script that writes such files, or a command of the package', () => {
+    const wrong: string[] = []
+    for (const name of resultsOf(page)) {
+      const [, ...rows] = readRecords(
+        readFileSync(path.join(folder, 'results', name), 'utf8'),
+        ',',
+        (line, message) => {
+          throw new Error(`${name}, line ${line}: ${message}`)
+        },
+      )
+      for (const { fields } of rows) {
+        const [, command] = fields
+        const [script] = /\bscripts\/[\w/-]+\.ts\b/.exec(command) ?? []
+        const known =
+          script === undefined
+            ? command.startsWith('videomae ')
+            : existsSync(path.join(scripts, '..', script)) &&
+              /\bwriteResults\(/.test(readFileSync(path.join(scripts, '..', script), 'utf8'))
+        if (!known) wrong.push(`${name}: ${command}`)
+      }
+    }
+    expect([...new Set(wrong)]).toEqual([])
   })
 })
 

@@ -22,6 +22,8 @@ import {
 } from '../../../src/certify.ts'
 import { writeFileAtomic } from '../../../src/format/atomic.ts'
 import { writeFigure } from '../../support/figures.ts'
+import { percent } from '../../support/percent.ts'
+import type { ResultRow } from '../../support/results-file.ts'
 import type { StudyLearner } from './certify-learners.ts'
 
 /** What is certified: one division of the videos, or several folds that are pooled. */
@@ -158,7 +160,36 @@ function pooled(parts: readonly Row[]): Row {
   return { ...parts[0], baseAccuracy, abstentions, radii, summary: summarizeRadii(radii) }
 }
 
-const percent = (share: number) => (100 * share).toFixed(1)
+/** A run without its K. */
+const ruleText = (row: Row): string => runName(row).replace(/ K=\d+/, '')
+
+/** The rows of a study for `writeResults`, one for each learner, rule and K. */
+export const studyResults = (rows: readonly Row[], clips: number): ResultRow[] =>
+  rows.map((row) => ({
+    ...{
+      learner: row.learner,
+      rule: ruleText(row),
+      K: row.partitions,
+      'clips each': Math.round(clips / row.partitions),
+    },
+    ...{ single: percent(row.baseAccuracy), ensemble: percent(row.summary.cleanAccuracy) },
+    'median radius': row.summary.medianRadius ?? 'none',
+    'mean radius': row.summary.averageCertifiedRadius.toFixed(2),
+  }))
+
+/** Accuracy of the ensemble and its mean radius, `59.7/0.62`: one row for each learner and rule, one column for each K. */
+export function radiiByPartitions(rows: readonly Row[], partitions: readonly number[]): ResultRow[] {
+  const lines = new Map(rows.map((row) => [`${row.learner} ${ruleText(row)}`, row]))
+  return [...lines.values()].map(({ learner, ...one }) => {
+    const rule = ruleText({ learner, ...one })
+    const cells = partitions.map((k) => {
+      const row = rows.find((each) => each.partitions === k && each.learner === learner && ruleText(each) === rule)
+      const { cleanAccuracy = 0, averageCertifiedRadius = 0 } = row?.summary ?? {}
+      return [`K=${k}`, row === undefined ? '' : `${percent(cleanAccuracy)}/${averageCertifiedRadius.toFixed(2)}`]
+    })
+    return { learner, rule, ...Object.fromEntries(cells) }
+  })
+}
 
 export function tableOf(rows: readonly Row[]): string {
   return [
@@ -166,7 +197,7 @@ export function tableOf(rows: readonly Row[]): string {
     '|---|---|---|---|---|---|---|',
     ...rows.map(
       (row) =>
-        `| ${row.learner} | ${runName(row).replace(/ K=\d+/, '')} | ${row.partitions} | ${percent(row.baseAccuracy)} | ${percent(row.summary.cleanAccuracy)} | ${row.summary.medianRadius ?? 'none'} | ${row.summary.averageCertifiedRadius.toFixed(2)} |`,
+        `| ${row.learner} | ${ruleText(row)} | ${row.partitions} | ${percent(row.baseAccuracy)} | ${percent(row.summary.cleanAccuracy)} | ${row.summary.medianRadius ?? 'none'} | ${row.summary.averageCertifiedRadius.toFixed(2)} |`,
     ),
     '',
   ].join('\n')

@@ -15,6 +15,7 @@ import { generateMotionDataset } from '../../../src/synthetic/generate.ts'
 import { findCheckpoint } from '../../../src/train/checkpoint.ts'
 import { runSchema } from '../../../src/train/configuration.ts'
 import { RunDirectory } from '../../../src/train/run-directory.ts'
+import { percent } from '../../support/percent.ts'
 
 /** One result; `key` names what was done, so that a study that was stopped continues where it was. */
 export interface Cell {
@@ -59,8 +60,6 @@ export class Cells {
     return cell
   }
 }
-
-export const percent = (value: number): string => (100 * value).toFixed(1)
 
 /** Mean over cells and its 95 % interval by Student's t: `71.2 [66.0, 76.4]`, in per cent. */
 export function meanWithInterval(values: readonly number[]): string {
@@ -238,11 +237,22 @@ export async function stepsWithin(
   return (JSON.parse(await readFile(note, 'utf8')) as { readonly steps: number }).steps
 }
 
-/** Of a run folder; empty where it has no metrics. */
-export async function learningCurve(run: string): Promise<string> {
+/** The lines of the metrics of a run folder; none where it has no metrics. */
+async function metricsOf(run: string): Promise<readonly { readonly clips: number; readonly loss: number }[]> {
   const text = await readFile(path.join(run, 'metrics.jsonl'), 'utf8').catch(() => '')
   const whole = text.split('\n').filter((row) => row.endsWith('}'))
-  const lines = whole.map((row) => JSON.parse(row) as { readonly clips: number; readonly loss: number })
+  return whole.map((row) => JSON.parse(row) as { readonly clips: number; readonly loss: number })
+}
+
+/** @returns the loss of a run after so many clips, or at the first line of its metrics behind; empty before there is one */
+export async function lossesAfter(run: string, clips: readonly number[]): Promise<readonly string[]> {
+  const lines = await metricsOf(run)
+  return clips.map((wanted) => lines.find((line) => line.clips >= wanted)?.loss.toFixed(3) ?? '')
+}
+
+/** Of a run folder; empty where it has no metrics. */
+export async function learningCurve(run: string): Promise<string> {
+  const lines = await metricsOf(run)
   const shown = lines.filter((_, i) => i % Math.max(1, Math.ceil(lines.length / 8)) === 0 || i === lines.length - 1)
   return `clips: loss  ${shown.map(({ clips, loss }) => `${clips}: ${loss.toFixed(3)}`).join(', ')}`
 }
