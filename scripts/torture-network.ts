@@ -13,7 +13,7 @@ import { chmodSync, mkdtempSync, readlinkSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { kindOf, type MpiProgram } from '../src/distributed/find-mpi.ts'
+import { type MpiProgram, mpiProgramOf } from '../src/distributed/find-mpi.ts'
 import { exitCodes } from '../src/index.ts'
 import { RandomStream } from '../src/model.ts'
 import { generateMotionDataset } from '../src/synthetic/generate.ts'
@@ -52,7 +52,7 @@ function root(program: string, ...args: readonly string[]): void {
 const inside = (name: string, ...args: readonly string[]): void => root('ip', '-n', name, ...args)
 
 async function launcher(name: string): Promise<MpiProgram> {
-  const found = await kindOf(name)
+  const found = await mpiProgramOf(name)
   if (found === null) throw new Error(`Expected a program of Open MPI or MPICH but received ${name}.`)
   return found
 }

@@ -14,7 +14,7 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { exitCodes } from '../src/index.ts'
 import { DecodePool } from '../src/video/pool.ts'
-import { printable } from '../src/video/video-errors.ts'
+import { escapedText } from '../src/video/video-errors.ts'
 import type { ClipRequest, DecoderName } from '../src/video.ts'
 import { type HostileFile, writeHostileFiles } from './support/torture/hostile-files.ts'
 
@@ -92,7 +92,7 @@ for (let round = 0; round < rounds; round++) {
       ? describe(outcome.result, outcome.clips)
       : `${outcome.failure.code}: ${outcome.failure.reason}`
     const seconds = ((performance.now() - started) / 1000).toFixed(2)
-    if (round === 0) process.stdout.write(`${printable(file)}  ${line}  (${seconds} s)\n`)
+    if (round === 0) process.stdout.write(`${escapedText(file)}  ${line}  (${seconds} s)\n`)
     const key = `${round % 2} ${file}`
     const before = digests.get(key)
     if (before === undefined) digests.set(key, line)
@@ -100,11 +100,11 @@ for (let round = 0; round < rounds; round++) {
     if (round === 0) compare(path.relative(folder, file), outcome.ok ? outcome.result : undefined)
     const code = hostile.get(file)?.code
     if (code !== undefined && code !== (outcome.ok ? null : outcome.failure.code))
-      fail(`round ${round}: ${printable(file)} should end with ${code ?? 'frames'}`)
+      fail(`round ${round}: ${escapedText(file)} should end with ${code ?? 'frames'}`)
     if (!outcome.ok) {
       const { code, reason } = outcome.failure
       if (/CRASHED|TIMEOUT/.test(code)) fail(`round ${round}: ${reason}`)
-      if (!reason.includes(printable(file)) || reason.includes('\n'))
+      if (!reason.includes(escapedText(file)) || reason.includes('\n'))
         fail(`${file}: expected one line that names the file but got ${reason}`)
     }
   }

@@ -173,7 +173,7 @@ export {
   type CertifySplit,
   type CertifyVideosOptions,
   type CertifyVideosPlan,
-  checkPlan,
+  checkCertificationPlan,
   planCertification,
   planVideos,
 } from './certify/videos/plan.ts'

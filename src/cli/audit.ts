@@ -1,6 +1,6 @@
 import type { ListAuditReport } from '../certify/videos/audit/list-audit.ts'
 import { assertVideoAudit, auditVideos, type VideoAudit } from '../certify/videos/audit-videos.ts'
-import { report } from './certify.ts'
+import { printResult } from './certify.ts'
 import { bucketsOf, groupCount, learnerOf, videoOptions } from './certify-options.ts'
 import type { AuditCommandOptions } from './commands/audit.ts'
 import { interruptSignal } from './interrupt.ts'
@@ -23,7 +23,7 @@ export async function auditCommand(data: string, options: AuditCommandOptions): 
     })
     // A failed audit is one JSON document too: the error names what changed, the file has the rest.
     assertVideoAudit(result)
-    report(json, { ...result, file }, `${textOf(result)}\nwrote  ${file}`)
+    printResult(json, { ...result, file }, `${textOf(result)}\nwrote  ${file}`)
   } finally {
     interrupt.dispose()
   }

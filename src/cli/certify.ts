@@ -15,7 +15,7 @@ import { pretrainGroups, writeGroupLists } from '../certify/videos/groups.ts'
 import { type LearnerOptions, startsFresh } from '../certify/videos/learners/learner-options.ts'
 import { leftOutSummary } from '../certify/videos/reading.ts'
 import { seenRemarks } from '../certify/videos/seen-inputs.ts'
-import { videosOf } from '../certify/videos/study.ts'
+import { planOptionsOf } from '../certify/videos/study.ts'
 import { invalidArgument, unusedArgument } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder.ts'
 import { printable } from '../core/printable.ts'
@@ -112,7 +112,7 @@ async function certifyOn(ranks: Ranks, data: string | undefined, given: CertifyC
     if (shard !== null && (stage === 'features' || stage === 'learners')) {
       await certifyVideosShare(job, { stage, shard })
       const where = stage === 'features' ? (options.cache ?? path.join(out, 'store')) : out
-      return report(json, { stage, shard: options.shard }, `${stage} of part ${options.shard} are in ${where}`)
+      return printResult(json, { stage, shard: options.shard }, `${stage} of part ${options.shard} are in ${where}`)
     }
     const certified = await certifyOnRanks(ranks, job)
     if (certified === null) return
@@ -165,14 +165,14 @@ async function encodersOf(
     throw invalidArgument('--groups', 'a number of at least 2, without --from', groups)
   // Before hours of pretraining: a recipe that cannot be used, and what certification would refuse behind it.
   const configuration = groupRecipe === undefined ? null : await groupConfiguration(groupRecipe, options)
-  const all = videosOf(videoOptions(data, [], learner, options, signal), by)
+  const all = planOptionsOf(videoOptions(data, [], learner, options, signal), by)
   const claim = { groups, by, threat, rules: configuration === null ? null : rules }
   const { videos, groupOf } = await planGroups(all, claim)
   const folder = path.join(out, 'groups')
   makeFolder(folder)
   const lists = await writeGroupLists(folder, videos, groupOf, groups)
   if (configuration === null) {
-    report(
+    printResult(
       json,
       { stage, lists: lists.map(({ list }) => list) },
       `pretrain one encoder on each, then name them with --from in this order:\n${lists.map(({ list }) => list).join('\n')}`,
@@ -251,6 +251,6 @@ function reportCertificate(
   showRequirements(required)
 }
 
-export function report(json: boolean, value: unknown, text: string): void {
+export function printResult(json: boolean, value: unknown, text: string): void {
   process.stdout.write(json ? `${JSON.stringify(value)}\n` : `${text}\n`)
 }

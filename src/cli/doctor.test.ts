@@ -2,7 +2,7 @@ import { afterEach, expect, test, vi } from 'vitest'
 import { exitCodes } from '../core/errors.ts'
 import { referenceEngine } from '../engine/reference/index.ts'
 import { fastest } from '../train/measure-engines.ts'
-import { measurements, report } from './doctor.ts'
+import { measurements, printFindings } from './doctor.ts'
 
 const finding = (part: string, ok: boolean, optional: boolean) => ({ part, ok, optional, detail: `about ${part}` })
 const present = finding('node', true, false)
@@ -25,7 +25,7 @@ afterEach(() => {
 })
 
 test('--json is one document, with the error where a needed part is missing', () => {
-  const failed = JSON.parse(written(() => report([present, missing], { json: true })))
+  const failed = JSON.parse(written(() => printFindings([present, missing], { json: true })))
   expect(failed).toMatchObject({ findings: [present, missing], error: { code: 'DOCTOR_FAILED' } })
   expect(failed.error.message).toContain('decoder node-av')
   expect(process.exitCode).toBe(exitCodes.environment)
@@ -33,15 +33,15 @@ test('--json is one document, with the error where a needed part is missing', ()
 
 test('what is optional may be missing', () => {
   const optional = finding('engine cuda', false, true)
-  expect(JSON.parse(written(() => report([present, optional], { json: true })))).toEqual({
+  expect(JSON.parse(written(() => printFindings([present, optional], { json: true })))).toEqual({
     findings: [present, optional],
   })
   expect(process.exitCode).toBeUndefined()
-  expect(written(() => report([present, optional], {}))).toMatch(/^ok .*node.*\nabsent +engine cuda/)
+  expect(written(() => printFindings([present, optional], {}))).toMatch(/^ok .*node.*\nabsent +engine cuda/)
 })
 
 test('as text the findings come first, then the error', () => {
-  const text = written(() => expect(() => report([missing, present], {})).toThrow(/not usable: decoder node-av/))
+  const text = written(() => expect(() => printFindings([missing, present], {})).toThrow(/not usable: decoder node-av/))
   expect(text).toMatch(/^MISSING +decoder node-av/)
 })
 

@@ -29,11 +29,11 @@ export async function doctorCommand(options: DoctorCommandOptions): Promise<void
     await mpi(),
     await nccl(),
   ]
-  report([...found, ...(options.measure === true ? await measured() : [])], options)
+  printFindings([...found, ...(options.measure === true ? await measured() : [])], options)
 }
 
 /** With `--json` one document holds the findings and, where a needed part is missing, the error. */
-export function report(findings: readonly Finding[], { json = false }: CommonOptions): void {
+export function printFindings(findings: readonly Finding[], { json = false }: CommonOptions): void {
   const broken = findings.filter(({ ok, optional }) => !ok && !optional)
   const error =
     broken.length === 0

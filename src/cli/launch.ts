@@ -4,7 +4,7 @@ import { existsSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { exitCodes, invalidArgument, unusedArgument, VideoMaeError } from '../core/errors.ts'
 import { makeTemporaryFolder } from '../core/make-folder.ts'
-import { findMpiPrograms, kindOf, type MpiProgram } from '../distributed/find-mpi.ts'
+import { findMpiPrograms, type MpiProgram, mpiProgramOf } from '../distributed/find-mpi.ts'
 import { libraryVariable } from '../distributed/launched.ts'
 import { findNccl } from '../engine/cuda/driver/find.ts'
 import type { LaunchCommandOptions } from './commands/launch.ts'
@@ -131,7 +131,7 @@ const withoutMpi = 'none'
 /** The program that starts ranks; without one NCCL alone connects them, where it is there. */
 async function launcherFor(mpirun: string | undefined): Promise<MpiProgram | typeof withoutMpi> {
   if (mpirun === withoutMpi) return withoutMpi
-  const program = mpirun === undefined ? (await findMpiPrograms())[0] : await kindOf(mpirun)
+  const program = mpirun === undefined ? (await findMpiPrograms())[0] : await mpiProgramOf(mpirun)
   if (program !== undefined && program !== null) return program
   if (mpirun === undefined && findNccl() !== null) return withoutMpi
   throw missing(mpirun)

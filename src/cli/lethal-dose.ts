@@ -2,7 +2,7 @@ import { lethalDoseTable } from '../certify/dose/lethal-dose-report.ts'
 import { partitionRule } from '../certify/rules/names.ts'
 import { lethalDoseOfVideos } from '../certify/videos/dose-videos.ts'
 import { type LearnerOptions, learnerKinds } from '../certify/videos/learners/learner-options.ts'
-import { report } from './certify.ts'
+import { printResult } from './certify.ts'
 import { bucketsOf, learnerOf, namesOf, numbersOf, sharesOf, videoOptions } from './certify-options.ts'
 import type { LethalDoseCommandOptions } from './commands/lethal-dose.ts'
 import { interruptSignal } from './interrupt.ts'
@@ -27,7 +27,7 @@ export async function lethalDoseCommand(data: string, options: LethalDoseCommand
         if (!quiet && process.stderr.isTTY) process.stderr.write(`${what}\n`)
       },
     })
-    report(json, { ...result, out }, `${lethalDoseTable(result)}\nwrote  ${out}`)
+    printResult(json, { ...result, out }, `${lethalDoseTable(result)}\nwrote  ${out}`)
   } finally {
     interrupt.dispose()
   }

@@ -1,5 +1,5 @@
 import { attestCertificate } from '../certify/attest/attest.ts'
-import { report } from './certify.ts'
+import { printResult } from './certify.ts'
 import { progressOf } from './certify-options.ts'
 import type { StatementCommandOptions } from './commands/statement.ts'
 import { interruptSignal } from './interrupt.ts'
@@ -17,7 +17,7 @@ export async function statementCommand(location: string, options: StatementComma
     })
     const subjects = statement.subject.map(({ name, digest }) => `subject  ${digest.sha256}  ${name}`)
     const lacks = missing.map((name) => `missing  ${name}, so the statement is not about it`)
-    report(json, { file, missing, statement }, [...subjects, ...lacks, `wrote    ${file}`].join('\n'))
+    printResult(json, { file, missing, statement }, [...subjects, ...lacks, `wrote    ${file}`].join('\n'))
   } finally {
     interrupt.dispose()
   }

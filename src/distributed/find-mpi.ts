@@ -53,7 +53,7 @@ export async function findMpiPrograms(variables: Variables = process.env): Promi
   const files = programNames.flatMap((name) => executables(name, variables.PATH ?? ''))
   const real = new Map(files.toReversed().map((file) => [realpathSync(file), file]))
   const unique = files.filter((file) => real.get(realpathSync(file)) === file)
-  const found = await Promise.all(unique.map((file) => kindOf(file)))
+  const found = await Promise.all(unique.map((file) => mpiProgramOf(file)))
   return found.filter((program) => program !== null)
 }
 
@@ -62,7 +62,7 @@ export async function findMpiPrograms(variables: Variables = process.env): Promi
  *
  * @param name a path, or a name that is looked for on PATH
  */
-export async function kindOf(name: string, variables: Variables = process.env): Promise<MpiProgram | null> {
+export async function mpiProgramOf(name: string, variables: Variables = process.env): Promise<MpiProgram | null> {
   const [found] = executables(name, variables.PATH ?? '')
   if (found === undefined) return null
   const file = path.resolve(found)

@@ -5,11 +5,11 @@ import type { ReduceOperation } from './communicator.ts'
 import type {
   CollectiveRequest,
   CollectiveResult,
-  Ending,
+  EndRequest,
   PostedFailure,
   PostedRequest,
-  Reply,
   Started,
+  ThreadReply,
 } from './thread-protocol.ts'
 
 /** A library that has joined the ranks. Calls block, and their arrays are not empty. */
@@ -44,7 +44,7 @@ export interface Joined {
  *
  * @param join blocks until all ranks have called it
  */
-export function serveCollectives(port: MessagePort, ending: Ending, join: () => Joined): void {
+export function serveCollectives(port: MessagePort, ending: EndRequest, join: () => Joined): void {
   let library: Collectives | null = null
   const answer = (number: number, work: () => CollectiveResult | Started): void => {
     port.postMessage(replyOf(number, work))
@@ -62,7 +62,7 @@ export function serveCollectives(port: MessagePort, ending: Ending, join: () => 
   })
 }
 
-function serve(library: Collectives, request: CollectiveRequest, ending: Ending): CollectiveResult {
+function serve(library: Collectives, request: CollectiveRequest, ending: EndRequest): CollectiveResult {
   const here = library.arrive(() => endIfAsked(library, ending))
   if (!here) return null
   switch (request.call) {
@@ -98,13 +98,13 @@ function gather(library: Collectives, bytes: Uint8Array): Uint8Array[] {
 }
 
 /** Ends all ranks where the main thread asks for it; libraries do not return from that. */
-function endIfAsked(library: Collectives, ending: Ending): boolean {
+function endIfAsked(library: Collectives, ending: EndRequest): boolean {
   if (Atomics.load(ending, 0) === 0) return false
   library.abort(Atomics.load(ending, 1))
   return true
 }
 
-function replyOf(number: number, work: () => CollectiveResult | Started): Reply {
+function replyOf(number: number, work: () => CollectiveResult | Started): ThreadReply {
   try {
     return { number, result: work() }
   } catch (error) {

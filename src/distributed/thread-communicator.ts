@@ -5,7 +5,7 @@ import { VideoMaeError } from '../core/errors.ts'
 import type { Attachment, Communicator, Json, ReduceOperation } from './communicator.ts'
 import { endAtOnce, lastWords } from './end-process.ts'
 import { limitStart, type StartingRank } from './start-limit.ts'
-import type { CollectiveRequest, CollectiveResult, PostedRequest, Reply, Started } from './thread-protocol.ts'
+import type { CollectiveRequest, CollectiveResult, PostedRequest, Started, ThreadReply } from './thread-protocol.ts'
 import { Watch } from './watch.ts'
 
 export interface ThreadOptions extends StartingRank {
@@ -63,7 +63,7 @@ export class ThreadCommunicator implements Communicator {
     this.transport = transport
     this.line = line
     this.worker = new Worker(entry, { workerData: { ...start, ending: this.ending }, execArgv: threadOptions() })
-    this.worker.on('message', (reply: Reply) => this.settle(reply))
+    this.worker.on('message', (reply: ThreadReply) => this.settle(reply))
     this.worker.on('error', (error: Error) => this.fail(error.message))
     this.worker.on('exit', (code) => this.fail(`its thread exited with code ${code}`))
   }
@@ -185,7 +185,7 @@ export class ThreadCommunicator implements Communicator {
     return new Promise((resolve, reject) => this.pending.set(number, { resolve, reject }))
   }
 
-  private settle(reply: Reply): void {
+  private settle(reply: ThreadReply): void {
     const waiting = this.pending.get(reply.number)
     this.pending.delete(reply.number)
     if (!('error' in reply)) waiting?.resolve(reply.result)

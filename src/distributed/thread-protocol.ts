@@ -1,7 +1,7 @@
 import type { ReduceOperation } from './communicator.ts'
 
 /** Three numbers: whether to end all ranks, with which exit code, and whether the thread leaves the library. Shared with the thread. */
-export type Ending = Int32Array
+export type EndRequest = Int32Array
 
 /** What a thread that serves collective calls says once all ranks have started. */
 export interface Started {
@@ -30,7 +30,7 @@ export interface PostedRequest {
 }
 
 /** `number` 0 is the answer to being started. */
-export type Reply =
+export type ThreadReply =
   | { readonly number: number; readonly result: CollectiveResult | Started }
   | { readonly number: number; readonly error: PostedFailure }
 

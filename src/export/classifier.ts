@@ -12,7 +12,7 @@ import { readSafetensors } from '../format/safetensors.ts'
 import {
   buildClassifierProgram,
   type Classifier,
-  type OpenedClassifier,
+  type LoadedClassifier,
   openClassifier,
   saveClassifier,
 } from '../inference/classifier.ts'
@@ -28,7 +28,7 @@ import { measureRanges } from './calibration.ts'
 import type { ExportInput } from './check.ts'
 import { clipTensor, largestDifference } from './check.ts'
 import { type ExportPrecision, withPrecision } from './classifier-precision.ts'
-import { describe, exportMismatch, renamedInput, writeDescribedModel } from './encoder.ts'
+import { encoderMetadata, exportMismatch, renamedInput, writeDescribedModel } from './encoder.ts'
 import { modelName } from './model-name.ts'
 import { describeExport, type OnnxSidecar, requireExportTarget } from './sidecar.ts'
 import { classOutputs, exportNames, frameInput } from './tensors.ts'
@@ -118,7 +118,7 @@ export async function exportClassifier(where: string, options: ClassifierExportO
   const embeddedState: ModelState = new Map(program.state.map(({ name }) => [name, state.get(name)!]))
   const digest = stateDigest(embeddedState)
   const metadata = {
-    ...(await describe(classifier.path, configuration, input, digest, sampling)),
+    ...(await encoderMetadata(classifier.path, configuration, input, digest, sampling)),
     [classifierKeys.task]: 'classify',
     [classifierKeys.labels]: JSON.stringify(labels),
     [classifierKeys.precision]: precision,
@@ -258,7 +258,7 @@ const classifierFiles: ReadonlySet<string> = new Set([
 ])
 
 async function compare(
-  classifier: OpenedClassifier,
+  classifier: LoadedClassifier,
   file: string,
   input: ExportInput,
   clips: readonly Uint8Array[],

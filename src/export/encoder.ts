@@ -88,7 +88,7 @@ export async function exportEncoder(checkpoint: string, options: ExportOptions):
   const embeddedState = new Map(program.state.map(({ name }) => [name, state.get(name)!]))
   const sampling = await recordedSampling(opened.path, opened.clip)
   const digest = stateDigest(embeddedState)
-  const metadata = await describe(opened.path, configuration, input, digest, sampling)
+  const metadata = await encoderMetadata(opened.path, configuration, input, digest, sampling)
   const model = lowerProgram(program, { standardOnly: true, dynamicBatch: true, embeddedState, metadata })
   const engine = await chooseEngine(compareWith)
   const produced = { ...model, producerName: 'videomae', producerVersion: packageVersion() }
@@ -172,7 +172,7 @@ function timingOf({ kind, stride, fps }: TestSampling): Record<string, string> {
 }
 
 /** What someone who has only the file needs to know. All values are strings; lists are JSON. */
-export async function describe(
+export async function encoderMetadata(
   source: string,
   { mean, std, frames, imageSize, resize, patch, tubelet, encoder }: ModelConfiguration,
   input: ExportInput,

@@ -40,7 +40,7 @@ export interface HeadFinetuning {
   readonly warnings: readonly string[]
 }
 
-export interface HeadOptions extends HeadFeaturesOptions, Pick<RunOptions, 'out'> {
+export interface FinetuneHeadOptions extends HeadFeaturesOptions, Pick<RunOptions, 'out'> {
   /**
    * Called with the trained classifier before it is tested: whatever becomes of the test, it is not lost. Returns its folder, where
    * the test looks for what it was trained on.
@@ -59,7 +59,7 @@ export interface HeadOptions extends HeadFeaturesOptions, Pick<RunOptions, 'out'
 export async function finetuneHead(
   configuration: FinetuneConfiguration,
   prepared: PreparedFinetuning,
-  options: HeadOptions,
+  options: FinetuneHeadOptions,
 ): Promise<HeadFinetuning | null> {
   const cache = configuration.probe.cache ?? path.join(options.out, 'features')
   const told = {
@@ -82,7 +82,7 @@ async function trainHead(
   configuration: FinetuneConfiguration,
   prepared: PreparedFinetuning,
   { readout, compared, train, validation, test, featureSeconds }: HeadFeatures & { readonly featureSeconds: number },
-  options: HeadOptions,
+  options: FinetuneHeadOptions,
 ): Promise<HeadFinetuning> {
   const { dataset, split, source } = prepared
   const { evaluation } = configuration

@@ -31,7 +31,7 @@ import {
   plainFinetuneConfiguration,
 } from './configuration.ts'
 import { finetuneFull } from './finetune-full.ts'
-import { finetuneHead, type HeadFinetuning, type HeadOptions, notTested } from './finetune-head.ts'
+import { type FinetuneHeadOptions, finetuneHead, type HeadFinetuning, notTested } from './finetune-head.ts'
 import { interruptible } from './interruption.ts'
 import { announce, planFull, planHead } from './plan.ts'
 import { type PreparedFinetuning, prepareFinetuning } from './prepare.ts'
@@ -77,7 +77,7 @@ export interface FinetuneOptions extends RunOptions {
   /** Files that were read for their digests, before anything else. */
   readonly onDigests?: (done: number, total: number) => void
   /** Modes that train a head: videos whose features are there, of all that are needed. */
-  readonly onFeatures?: HeadOptions['onFeatures']
+  readonly onFeatures?: FinetuneHeadOptions['onFeatures']
   /** Mode full: tested videos. */
   readonly onTest?: (done: number, total: number) => void
 }

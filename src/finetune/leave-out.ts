@@ -15,7 +15,7 @@ export interface LeaveOutOptions {
   readonly mostRows?: number
 }
 
-export interface LeftOut {
+export interface LeaveOutScores {
   /** The rows that were looked at, of whole groups, whose class other groups have, too. */
   readonly rows: FeatureRows
   /**
@@ -42,7 +42,7 @@ export function leaveVideosOut(
   classes: number,
   lambdas: readonly number[],
   options: LeaveOutOptions,
-): LeftOut | null {
+): LeaveOutScores | null {
   const { rows, groups } = drawnRows(train, options)
   if (new Set(groups).size < 2) return null
   const samples = ridgeRows(standardized(rows, standardization(rows)), classes)

@@ -7,7 +7,7 @@ import { Ranks } from '../distributed/ranks.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { ClassifierHead } from '../inference/classifier.ts'
 import { usualBatch } from '../inference/defaults.ts'
-import { bytesOfWeights, type FeatureKind, planFeatures } from '../inference/encoder-source.ts'
+import { bytesOfWeights, type FeatureKind, planFeatureProgram } from '../inference/encoder-source.ts'
 import { gatheredClips } from '../inference/feature-collector.ts'
 import { bytesOnTheWay, clipBytesOf, clipRunNeed } from '../inference/memory.ts'
 import { gatheredFor } from '../inference/predict-videos.ts'
@@ -214,13 +214,13 @@ export async function planHead(
   const { kind, head } = headPlan(configuration, width, widest)
   const together = readouts.join('+')
   // No weights: those of a fresh encoder that does not fit need not be drawn.
-  const { program, parameters: read } = planFeatures(
+  const { program, parameters: read } = planFeatureProgram(
     source,
     headPlan(configuration, width, together).kind,
     usualBatch.features,
     together,
   )
-  const { shape } = planFeatures(source, kind, usualBatch.features, widest)
+  const { shape } = planFeatureProgram(source, kind, usualBatch.features, widest)
   const engine = await chooseEngine(configuration.engine.name, configuration.engine.device)
   const workers = data.workers ?? availableParallelism()
   const weights = bytesOfWeights(source)

@@ -4,9 +4,9 @@ import type { ClassifierHead } from '../inference/classifier.ts'
 import {
   accuracyOf,
   type FeatureRows,
-  gatherRows,
   mergeViews,
   standardized,
+  takeRows,
   unstandardized,
 } from '../inference/feature-rows.ts'
 import { isBetter, type ValidationScores } from '../inference/scores.ts'
@@ -148,7 +148,7 @@ function batches(
       targets[b * classes + rows.labels[i]] += 1 - smoothing
     })
     const files = [...indices].map((i) => rows.videos[rows.owners[i]].path)
-    return { inputs: { features: gatherRows(rows, indices), targets }, epoch, clips: batch, files }
+    return { inputs: { features: takeRows(rows, indices), targets }, epoch, clips: batch, files }
   }
 }
 

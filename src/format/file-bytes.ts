@@ -69,7 +69,7 @@ export function bytesOf(array: ArrayBufferView): Uint8Array {
 }
 
 /** Product of a shape, 1 for a scalar. */
-export function elementCount(shape: readonly number[]): number {
+export function valueCount(shape: readonly number[]): number {
   let count = 1
   for (const size of shape) count *= size
   return count

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
-import { bytesOf, elementCount, readFully, writeFully } from './file-bytes.ts'
+import { bytesOf, readFully, valueCount, writeFully } from './file-bytes.ts'
 import { openRegularFile } from './regular-file.ts'
 
 /** Element types of NumPy files, as NumPy names them (without byte order). */
@@ -68,7 +68,7 @@ export async function readNpy(path: string): Promise<Npy> {
     const text = new TextDecoder(version === 3 ? 'utf-8' : 'latin1').decode(headerBytes)
     const { dtype, bigEndian, shape, fortran } = parseHeader(path, text)
 
-    const bytes = elementCount(shape) * widths[dtype]
+    const bytes = valueCount(shape) * widths[dtype]
     const available = size - headerAt - headerSize
     if (bytes !== available) {
       throw invalid(path, `shape (${shape.join(', ')}) of ${dtype} needs ${bytes} bytes and ${available} follow`)
@@ -126,7 +126,7 @@ function parseHeader(
     .map((size) => size.trim())
     .filter((size, i, all) => size !== '' || i !== all.length - 1)
     .map((size) => (/^\d+L?$/.test(size) ? Number.parseInt(size, 10) : Number.NaN))
-  if (!shape.every(Number.isSafeInteger) || !Number.isSafeInteger(elementCount(shape))) {
+  if (!shape.every(Number.isSafeInteger) || !Number.isSafeInteger(valueCount(shape))) {
     throw invalid(path, `its shape is (${sizes.slice(0, 120)})`)
   }
   return { dtype, bigEndian: descr.startsWith('>'), shape, fortran: order === 'True' }
@@ -204,7 +204,7 @@ export async function writeNpy(
   if (!(data instanceof viewAs(dtype, new ArrayBuffer(0)).constructor)) {
     throw invalidArgument('npy data', `an array for ${dtype}`, data.constructor.name)
   }
-  if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0) || elementCount(shape) !== data.length) {
+  if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0) || valueCount(shape) !== data.length) {
     throw invalidArgument('npy shape', `sizes whose product is ${data.length}`, `(${shape.join(', ')})`)
   }
   const file = await open(path, 'w')

@@ -1,5 +1,5 @@
 import { VideoMaeError } from '../core/errors.ts'
-import { elementCount } from './file-bytes.ts'
+import { valueCount } from './file-bytes.ts'
 import { FloatColumn, IntColumn } from './number-column.ts'
 import {
   arrayOf,
@@ -170,7 +170,7 @@ function readTensor(reader: ProtobufReader, external: ExternalReader | undefined
   const sizes = sizesOf(name, axes)
   if (outside) raw = readOutside(name, pairs, external)
   const data = raw === undefined ? fromFields(type, float32, int32, int64) : fromBytes(name, type, raw)
-  if (data.length !== elementCount(sizes)) {
+  if (data.length !== valueCount(sizes)) {
     throw invalid(`tensor ${JSON.stringify(name)} of shape [${sizes.join(', ')}] holds ${data.length} values`)
   }
   return { name, type, shape: sizes, data }

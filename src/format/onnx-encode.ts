@@ -1,5 +1,5 @@
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
-import { bytesOf, elementCount } from './file-bytes.ts'
+import { bytesOf, valueCount } from './file-bytes.ts'
 import { orderedMetadata, putChecksum } from './onnx-checksum.ts'
 import {
   arrayOf,
@@ -124,10 +124,10 @@ function writePair(writer: ProtobufWriter, field: number, key: string, value: st
 function checkTensor(tensor: OnnxTensor, name = 'attribute tensor'): void {
   const fits = tensor.data instanceof arrayOf(tensor.type)
   if (!fits) throw invalidArgument(`data of ${name}`, `an array for ${tensor.type}`, tensor.data.constructor.name)
-  if (tensor.data.length !== elementCount(tensor.shape)) {
+  if (tensor.data.length !== valueCount(tensor.shape)) {
     throw invalidArgument(
       `data of ${name}`,
-      `${elementCount(tensor.shape)} values (shape [${tensor.shape.join(', ')}])`,
+      `${valueCount(tensor.shape)} values (shape [${tensor.shape.join(', ')}])`,
       tensor.data.length,
     )
   }

@@ -1,5 +1,5 @@
 import { VideoMaeError } from '../core/errors.ts'
-import { elementCount } from './file-bytes.ts'
+import { valueCount } from './file-bytes.ts'
 import { parseUniqueJson } from './json.ts'
 
 /** Element types of the container that we read and write, with their width in bytes. */
@@ -141,7 +141,7 @@ function parseEntry(path: string, name: string, value: unknown): TensorEntry {
     throw fail(`has impossible data_offsets ${show(offsets)}`)
   }
   const [begin, end] = offsets as [number, number]
-  const size = elementCount(shape) * safetensorsWidths[dtype]
+  const size = valueCount(shape) * safetensorsWidths[dtype]
   if (!Number.isSafeInteger(size) || end - begin !== size) {
     throw fail(`of type ${dtype} and shape [${shape.join(', ')}] needs ${size} bytes, but its data has ${end - begin}`)
   }

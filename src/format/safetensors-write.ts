@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { checksumKey, headerChecksumKey, noChecksum } from './checksum.ts'
-import { bytesOf, elementCount, GatheringWriter, writeFully } from './file-bytes.ts'
+import { bytesOf, GatheringWriter, valueCount, writeFully } from './file-bytes.ts'
 import { type SafetensorsDtype, safetensorsWidths, type TensorArray, type TensorInfo } from './safetensors-header.ts'
 
 /** A tensor to write. */
@@ -45,7 +45,7 @@ export async function writeSafetensors(
   }
   let offset = 0
   for (const { name, dtype, shape } of entries) {
-    const end = offset + elementCount(shape) * safetensorsWidths[dtype]
+    const end = offset + valueCount(shape) * safetensorsWidths[dtype]
     header[name] = { dtype, shape, data_offsets: [offset, end] }
     offset = end
   }
@@ -102,9 +102,9 @@ function describe(name: string, tensor: SafetensorsTensor): TensorInfo {
 }
 
 function checkData(name: string, dtype: SafetensorsDtype, shape: readonly number[], data: TensorArray): void {
-  if (data.length !== elementCount(shape)) {
+  if (data.length !== valueCount(shape)) {
     throw new VideoMaeError(
-      `Expected ${elementCount(shape)} values for tensor ${name} of shape [${shape.join(', ')}] but received ${data.length}.`,
+      `Expected ${valueCount(shape)} values for tensor ${name} of shape [${shape.join(', ')}] but received ${data.length}.`,
       { code: 'INVALID_ARGUMENT', exit: 'usage' },
     )
   }

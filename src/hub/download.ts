@@ -5,7 +5,7 @@ import { open, readdir, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { nullIfMissing } from '../format/missing.ts'
 import { readPieces } from '../format/regular-file.ts'
-import { differs, refused, unreachable } from './errors.ts'
+import { differs, refusedRequest, unreachable } from './errors.ts'
 import type { HubReference } from './reference.ts'
 import { ask, type Fetching, type HubFile, isTransient, mostAttempts, pause } from './repository.ts'
 import type { HubSettings } from './settings.ts'
@@ -73,7 +73,7 @@ async function receive(
   if (status !== 200 && !continues) {
     body.destroy()
     if (status === 206 || status === 416) return void (await rm(partial, { force: true })) // begin again
-    throw refused(status, file.name, reference, settings)
+    throw refusedRequest(status, file.name, reference, settings)
   }
   let count = continues ? from : 0
   onBytes?.(count)

@@ -39,7 +39,12 @@ export function offline(reference: HubReference, settings: HubSettings): VideoMa
 }
 
 /** @param what the file or the repository that was asked for */
-export function refused(status: number, what: string, reference: HubReference, settings: HubSettings): VideoMaeError {
+export function refusedRequest(
+  status: number,
+  what: string,
+  reference: HubReference,
+  settings: HubSettings,
+): VideoMaeError {
   const { repository, revision } = reference
   if (status === 404) {
     return new VideoMaeError(

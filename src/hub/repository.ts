@@ -2,7 +2,7 @@
 import { text } from 'node:stream/consumers'
 import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
-import { invalidAnswer, refused, unreachable } from './errors.ts'
+import { invalidAnswer, refusedRequest, unreachable } from './errors.ts'
 import type { HubReference } from './reference.ts'
 import { type HubAnswer, type HubRequest, request } from './request.ts'
 import type { HubSettings } from './settings.ts'
@@ -88,7 +88,7 @@ export async function describeRepository(
   const answer = await ask(reference, settings, address, { ...fetching, everywhere: true })
   if (answer.status !== 200) {
     answer.body.destroy()
-    throw refused(answer.status, repository, reference, settings)
+    throw refusedRequest(answer.status, repository, reference, settings)
   }
   const parsed = answerSchema.safeParse(parseJson(await bodyText(answer, reference, settings)))
   if (!parsed.success) throw invalidAnswer(settings, `a description of ${repository}`, 'something else')
@@ -157,7 +157,7 @@ export async function describeFile(
   const { status, headers, body } = await ask(reference, settings, address, { ...fetching, method: 'HEAD' })
   body.destroy()
   // A file in large storage is answered with a redirect there, which is not followed: these headers describe the file.
-  if (status !== 200 && !(status >= 301 && status <= 308)) throw refused(status, name, reference, settings)
+  if (status !== 200 && !(status >= 301 && status <= 308)) throw refusedRequest(status, name, reference, settings)
   const etag = digestOf(headers['x-linked-etag'] ?? headers.etag)
   const bytes = Number(headers['x-linked-size'] ?? headers['content-length'])
   if (etag === null || !Number.isSafeInteger(bytes) || bytes < 1)

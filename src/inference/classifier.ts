@@ -158,7 +158,7 @@ async function writeJson(file: string, value: unknown): Promise<void> {
   await writeFile(file, `${JSON.stringify(value, null, 2)}\n`)
 }
 
-export interface OpenedClassifier extends Classifier {
+export interface LoadedClassifier extends Classifier {
   readonly path: string
   readonly warnings: readonly string[]
 }
@@ -170,7 +170,7 @@ export interface OpenedClassifier extends Classifier {
  * @throws VideoMaeError `NOT_A_CLASSIFIER`, `MODEL_UNSUPPORTED` for one whose outputs mean something else, and what `openCheckpoint`
  *   throws
  */
-export async function openClassifier(where: string): Promise<OpenedClassifier> {
+export async function openClassifier(where: string): Promise<LoadedClassifier> {
   const best = path.join(where, bestFolder)
   const directory = existsSync(path.join(best, 'config.json')) ? best : where
   if (existsSync(path.join(directory, files.description))) return openWithHead(directory)
@@ -205,7 +205,7 @@ function describeKind({ kind }: OpenedCheckpoint): string {
   return kind === 'encoder' ? 'an encoder' : 'a classifier without its last layer'
 }
 
-async function openWithHead(directory: string): Promise<OpenedClassifier> {
+async function openWithHead(directory: string): Promise<LoadedClassifier> {
   const description = path.join(directory, files.description)
   const hint = 'The head cannot be opened without it: restore the folder from a copy, or train the head again.'
   const parsed = descriptionSchema.safeParse(await readJsonBesideWeights(description, hint))

@@ -83,7 +83,7 @@ export const featureKinds = ['pooled', 'tokens', 'classifier'] as const
 export type FeatureKind = (typeof featureKinds)[number]
 
 /** The program of a kind of features, without weights. */
-export interface FeaturePlan {
+export interface FeatureProgramPlan {
   readonly program: Program
   readonly output: 'pooled' | 'tokens'
   /** Values of all weights that it reads. */
@@ -93,7 +93,7 @@ export interface FeaturePlan {
 }
 
 /** The program of a kind of features, the output that has them, and the weights it reads. */
-export interface FeatureProgram extends FeaturePlan {
+export interface FeatureProgram extends FeatureProgramPlan {
   readonly state: ModelState
   /** SHA-256 of the function that they make; see `encoderDigest`. */
   readonly digest: string
@@ -109,7 +109,7 @@ export function featureProgram(
   batch: number,
   readout = 'mean',
 ): FeatureProgram {
-  const plan = planFeatures(source, kind, batch, readout)
+  const plan = planFeatureProgram(source, kind, batch, readout)
   if (source.kind === 'pixels') return { ...plan, state: source.state, digest: patchDigest(source) }
   const { configuration, modelKind } = modelOf(source, kind)
   const state = weightsFor(plan.program, source)
@@ -121,7 +121,12 @@ export function featureProgram(
  *
  * @throws VideoMaeError `INVALID_ARGUMENT`, `READOUT_UNKNOWN`, `READOUT_UNFIT`
  */
-export function planFeatures(source: TokenSource, kind: FeatureKind, batch: number, readout = 'mean'): FeaturePlan {
+export function planFeatureProgram(
+  source: TokenSource,
+  kind: FeatureKind,
+  batch: number,
+  readout = 'mean',
+): FeatureProgramPlan {
   if (readout !== 'mean' && kind !== 'pooled') {
     throw unusedArgument('readout', `with features of kind ${kind}`, readout)
   }

@@ -44,7 +44,7 @@ export async function readRows(computed: ComputedFeatures<LabeledVideo>): Promis
 }
 
 /** Some rows side by side, [rows.length, width]. */
-export function gatherRows(rows: FeatureRows, indices: ArrayLike<number>): Float32Array {
+export function takeRows(rows: FeatureRows, indices: ArrayLike<number>): Float32Array {
   const out = new Float32Array(indices.length * rows.width)
   for (let i = 0; i < indices.length; i++) out.set(rows.row(indices[i]), i * rows.width)
   return out

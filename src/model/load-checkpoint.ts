@@ -21,7 +21,7 @@ import {
 import { encoderPrefixOf, hintsFromModelConfig, type OriginalHints, originalConfiguration } from './original.ts'
 import { type ModelKind, parameterShapes } from './parameters.ts'
 import { readPreprocessing } from './preprocessing.ts'
-import { candidates, fusedBias, readState } from './read-state.ts'
+import { fusedBias, readState, tensorNames } from './read-state.ts'
 import { preprocessorFiles, requireSamePreprocessing } from './second-preprocessor.ts'
 import { storedPositions } from './stored-positions.ts'
 import { namesWithoutWrappers } from './stored-twice.ts'
@@ -132,9 +132,9 @@ async function loadFrom(
   // What the whole model would use counts as left out, not as unexpected.
   const used = new Set(fixed)
   for (const parameter of parameterShapes(configuration, kind, classes).keys()) {
-    for (const name of candidates(tensorsOf(parameter))) used.add(name)
+    for (const name of tensorNames(tensorsOf(parameter))) used.add(name)
     const fused = style === 'original' ? fusedBias(parameter) : null
-    if (fused !== null) for (const name of candidates(originalTensors(fused))) used.add(name)
+    if (fused !== null) for (const name of tensorNames(originalTensors(fused))) used.add(name)
   }
   const unexpected = harmlessTensors(
     path,

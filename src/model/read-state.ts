@@ -121,12 +121,12 @@ async function checkFusedBias(
 function storedNames(inFile: ReadonlyMap<string, string>, tensor: FileTensor): readonly string[] {
   // Beside an encoder with its prefix, a position table without one is the decoder's (`storedPositions`).
   const isPrefixed = inFile.has('encoder.patch_embed.proj.weight')
-  const names = tensor.name === 'encoder.pos_embed' && isPrefixed ? [tensor.name] : candidates([tensor])
+  const names = tensor.name === 'encoder.pos_embed' && isPrefixed ? [tensor.name] : tensorNames([tensor])
   return names.flatMap((name) => inFile.get(name) ?? [])
 }
 
 /** All names under which the tensors of a parameter may stand in a file. */
-export function candidates(tensors: readonly FileTensor[]): readonly string[] {
+export function tensorNames(tensors: readonly FileTensor[]): readonly string[] {
   return tensors.flatMap(({ name, aliases }) => [name, ...aliases])
 }
 

@@ -17,7 +17,7 @@ import { endingError, FailedVideo, type LeftOutReason, reasonOf } from './failur
 import { claimFolder, encodingOf, type PrepareSettings, requireSame, settingsOf } from './folder.ts'
 import { type LeftOutVideo, type ListedVideo, leftOutFile, writeLeftOut, writePreparedList } from './list.ts'
 import { pathWithin, preparedNames, sourceName } from './names.ts'
-import { isDone, looksDone, type PreparedRecord, RecordWriter, readRecords, shareFolder } from './records.ts'
+import { isDone, looksDone, type PreparedRecord, RecordWriter, readPreparedRecords, shareFolder } from './records.ts'
 
 /** Pixels: a smaller picture shows nothing, and encoders work on blocks of this side. */
 const leastSide = 16
@@ -134,7 +134,7 @@ export async function prepareVideos(
   const own = shareFolder(folder, share)
   const lock = await lockRun(own, onNote)
   try {
-    const before = await readRecords(folder)
+    const before = await readPreparedRecords(folder)
     const { failures, encoded } = await encodeAll(plan, folder, own, before, options)
     signal?.throwIfAborted()
     return await conclude(plan, folder, share.count > 1, { failures, encoded })
@@ -262,7 +262,7 @@ async function conclude(
   shared: boolean,
   { failures, encoded }: { readonly failures: Failures; readonly encoded: number },
 ): Promise<PreparedSummary> {
-  const records = await readRecords(folder)
+  const records = await readPreparedRecords(folder)
   const current = new Map(jobs.map(({ source }) => [source, true]))
   /** What another share has prepared may be older than its source: this call has not looked at it. */
   const isCurrent = async (file: string, record: PreparedRecord): Promise<boolean> => {

@@ -58,7 +58,7 @@ export function shareFolder(
  *
  * @throws VideoMaeError `FILE_NOT_REGULAR`
  */
-export async function readRecords(folder: string): Promise<Map<string, PreparedRecord>> {
+export async function readPreparedRecords(folder: string): Promise<Map<string, PreparedRecord>> {
   const found = new Map<string, PreparedRecord>()
   const shares = (await readdir(path.join(folder, recordsFolder)).catch(nullIfMissing)) ?? []
   for (const share of shares.sort()) {

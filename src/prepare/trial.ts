@@ -9,7 +9,7 @@ import { spread, type TrainingClips, withTrainingClips } from '../video/training
 import { endingError } from './failures.ts'
 import { encodingOf, type PrepareSettings } from './folder.ts'
 import type { PrepareJob, PrepareOptions, PreparePlan } from './prepare.ts'
-import { isDone, readRecords } from './records.ts'
+import { isDone, readPreparedRecords } from './records.ts'
 
 export interface PrepareTrial {
   /** Files of this share, and those that are done. */
@@ -38,7 +38,7 @@ export async function tryPreparation(
   options: Pick<PrepareOptions, 'jobs' | 'timeoutSeconds' | 'signal' | 'onProgress'>,
 ): Promise<PrepareTrial> {
   const { signal } = options
-  const records = await readRecords(folder)
+  const records = await readPreparedRecords(folder)
   const left: PrepareJob[] = []
   for (const job of plan.jobs) {
     const { done } = await isDone(folder, job.source, records.get(job.name), signal).catch(() => ({ done: false }))

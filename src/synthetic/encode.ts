@@ -16,7 +16,7 @@ export interface EncodeOptions {
  * @param frames uint8 [T, H, W, 3]
  * @throws VideoMaeError `ENCODER_FAILED`
  */
-export async function encodeVideo(path: string, frames: Uint8Array, options: EncodeOptions): Promise<void> {
+export async function encodeFrameBytes(path: string, frames: Uint8Array, options: EncodeOptions): Promise<void> {
   const { width, height, framesPerSecond } = options
   const frameBytes = width * height * 3
   const count = frames.length / frameBytes

@@ -4,7 +4,7 @@ import { requireCount } from '../core/counts.ts'
 import { invalidArgument } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder.ts'
 import { RandomStream } from '../core/random.ts'
-import { encodeVideo } from './encode.ts'
+import { encodeFrameBytes } from './encode.ts'
 import { type MotionClass, motionClasses, renderMotionClip } from './motion.ts'
 
 export interface GenerateOptions {
@@ -55,7 +55,7 @@ export async function generateMotionDataset(folder: string, options: GenerateOpt
       height: size,
       frames,
     })
-    await encodeVideo(file, pixels, { width: size, height: size, framesPerSecond })
+    await encodeFrameBytes(file, pixels, { width: size, height: size, framesPerSecond })
     files.push(file)
     labels.push(label)
     options.onProgress?.(k + 1, clips)

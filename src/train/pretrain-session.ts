@@ -26,7 +26,7 @@ export function buildPretraining(run: ResolvedRun, clipsPerRun = run.clipsPerRun
 }
 
 /** Weights to start from: those of a checkpoint, or fresh ones. */
-export function startingWeights(
+export function initialWeights(
   run: ResolvedRun,
   training: TrainingPrograms,
   source: Pick<LoadedCheckpoint, 'configuration' | 'state'> | null,
@@ -36,7 +36,7 @@ export function startingWeights(
 }
 
 /** Writes the model in the Hugging Face layout, and its average, where there is one, into `ema/`. */
-export async function writeModel(
+export async function writePretrainedModel(
   directory: string,
   run: ResolvedRun,
   weights: ModelState,

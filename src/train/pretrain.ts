@@ -16,7 +16,7 @@ import { memoryNeed, requireMemory, trainingAdvice } from './memory-need.ts'
 import { openCheckpoint } from './open-checkpoint.ts'
 import { type OpenedVideos, openSome } from './open-some.ts'
 import { entriesDigest, openPretrainData, pretrainSampling } from './pretrain-data.ts'
-import { buildPretraining, startingWeights, writeModel } from './pretrain-session.ts'
+import { buildPretraining, initialWeights, writePretrainedModel } from './pretrain-session.ts'
 import { rankBatches } from './rank-batches.ts'
 import { rankResources } from './rank-resources.ts'
 import { plainConfiguration, plainRun, type ResolvedRun, resolveRun } from './resolve.ts'
@@ -221,7 +221,7 @@ export async function pretrain(input: RunInput, options: PretrainOptions): Promi
             usedBefore,
             ranks.communicator.attachment,
           ),
-        startingState: (training) => startingWeights(run, training, source),
+        startingState: (training) => initialWeights(run, training, source),
         openData: (progress) =>
           openPretrainData({
             ...{ entries, run, workers: resources.data.workers, processes: options.processes },
@@ -237,7 +237,7 @@ export async function pretrain(input: RunInput, options: PretrainOptions): Promi
         onStarted: async (done, { session }, show) => signs?.after(done, session, show),
         afterStep: async (step, { session }, show) => signs?.after(step, session, show),
         async writeModel(folder, weights, averages) {
-          await writeModel(folder, run, weights, averages)
+          await writePretrainedModel(folder, run, weights, averages)
           await record.write(folder, options.out)
         },
       },

@@ -38,21 +38,21 @@ const changeable = [
 const durationKey = 'schedule.duration'
 
 /** A value that differs between two configurations, as JSON; null where one of them has no such key. */
-export interface Difference {
+export interface ConfigurationDifference {
   readonly key: string
   readonly before: string | null
   readonly now: string | null
 }
 
 /** `key: before -> now`. */
-export const formatDifference = ({ key, before, now }: Difference): string =>
+export const formatDifference = ({ key, before, now }: ConfigurationDifference): string =>
   `${key}: ${before ?? 'absent'} -> ${now ?? 'absent'}`
 
 /** The keys in which two configurations differ. */
 export function differencesOf(
   before: Readonly<Record<string, unknown>>,
   now: Readonly<Record<string, unknown>>,
-): Difference[] {
+): ConfigurationDifference[] {
   const [old, current] = [before, now].map((values) => flattened(withCurrentKeys(values)))
   return [...new Set([...old.keys(), ...current.keys()])].flatMap((key) => {
     const values = { before: old.get(key) ?? null, now: current.get(key) ?? null }
@@ -61,7 +61,7 @@ export function differencesOf(
 }
 
 /** Whether a run may continue although it differs there. */
-export function isChangeable({ key }: Difference, newLength: boolean): boolean {
+export function isChangeable({ key }: ConfigurationDifference, newLength: boolean): boolean {
   if (key === durationKey) return newLength
   return changeable.some((prefix) => key === prefix || key.startsWith(`${prefix}.`))
 }
@@ -73,7 +73,7 @@ export function isChangeable({ key }: Difference, newLength: boolean): boolean {
  * @returns what differs and may
  * @throws VideoMaeError `RESUME_MISMATCH` naming every key that differs and may not
  */
-export function requireSameRun(before: RunIdentity, now: RunIdentity, newLength = false): Difference[] {
+export function requireSameRun(before: RunIdentity, now: RunIdentity, newLength = false): ConfigurationDifference[] {
   // The engine that did the work counts, not whether it was named.
   const all = differencesOf(before.configuration, now.configuration).filter(({ key }) => key !== 'engine.name')
   const lines = all.filter((difference) => !isChangeable(difference, newLength)).map(formatDifference)
@@ -116,7 +116,7 @@ export function requireOwnConfiguration(
   own: Readonly<Record<string, unknown>>,
   asked: Readonly<Record<string, unknown>>,
   newLength: boolean,
-): Difference[] {
+): ConfigurationDifference[] {
   const all = differencesOf(own, asked)
   const refused = all.filter((difference) => !isChangeable(difference, newLength))
   if (refused.length > 0) throw mismatch('the values in config.json of the run', refused.map(formatDifference))

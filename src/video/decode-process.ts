@@ -6,7 +6,7 @@ import { VideoMaeError } from '../core/errors.ts'
 import { type ClipResult, clipBytes, readClip } from './clip.ts'
 import { createDecoder } from './decoder.ts'
 import { encodeVideo } from './encode-video.ts'
-import { isMachineError, machineError, reasonOf } from './machine-errors.ts'
+import { isMachineError, machineError, machineReason } from './machine-errors.ts'
 import { type FromProcess, type ProcessSettings, sharedDescriptor, type ToProcess } from './protocol.ts'
 import type { Decoder } from './types.ts'
 
@@ -98,7 +98,7 @@ function writeAll(bytes: Uint8Array, offset: number): void {
 
 function failureOf(error: unknown): { code: string; reason: string; hint?: string } {
   if (error instanceof VideoMaeError) return { code: error.code, reason: error.message, hint: error.hint }
-  return { code: 'VIDEO_UNREADABLE', reason: reasonOf(error) }
+  return { code: 'VIDEO_UNREADABLE', reason: machineReason(error) }
 }
 
 /** Resolves once the message is handed over, so that a crash in the next request cannot take this answer with it. */

@@ -1,6 +1,6 @@
 import { VideoMaeError } from '../core/errors.ts'
 import { requireContent } from './clip.ts'
-import { reasonOf } from './machine-errors.ts'
+import { machineReason } from './machine-errors.ts'
 import { createTimeline } from './timeline.ts'
 import type { Decoder, EncodeSettings, FrameTimes, OpenVideo, Size, VideoEntry, VideoInfo } from './types.ts'
 import { encodingFailed, videoError } from './video-errors.ts'
@@ -60,7 +60,7 @@ async function readBack(decoder: Decoder, file: string, frames: number): Promise
       written.close()
     }
   } catch (error) {
-    throw notWhole(file, reasonOf(error))
+    throw notWhole(file, machineReason(error))
   }
   if (found !== frames) throw notWhole(file, `it has ${found} frames`)
   return bytes

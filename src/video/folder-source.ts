@@ -4,7 +4,7 @@ import { VideoMaeError } from '../core/errors.ts'
 import { videoExtensions } from './extensions.ts'
 import { classFolder, type FolderSplit, folderSplit, framesHint, readFolder, type UnusableItem } from './folder.ts'
 import { nothing, type ReadSource, unreadableSource } from './read-source.ts'
-import { describeReading } from './reading.ts'
+import { describeSourceReading } from './reading.ts'
 import type { VideoEntry } from './types.ts'
 
 /**
@@ -43,7 +43,7 @@ export function readFolderSource(folder: string, labeled: boolean): ReadSource {
   )
   const told = [...warnings, ...(labeled ? classFolderWarnings(folder, entries) : []), ...frames.slice(0, 1)]
   if (frames.length > 1) told.push(`${frames.length - 1} more folders contain only pictures`)
-  const reading = describeReading(
+  const reading = describeSourceReading(
     { ...nothing, source: folder, kind: 'folder', unusable, remarks, warnings: told },
     entries,
   )

@@ -9,9 +9,9 @@ import { commonExtensions, hasVideoExtension } from './extensions.ts'
 import type { UnusableItem } from './folder.ts'
 import { formNotFixed } from './list/fixed-form.ts'
 import { type ListRow, type ParsedList, parseList } from './list/parse.ts'
-import { isMissing } from './list/times.ts'
+import { isMissingField } from './list/times.ts'
 import { nothing, type ReadSource, unreadableSource } from './read-source.ts'
-import { describeReading, type RepeatedRow } from './reading.ts'
+import { describeSourceReading, type RepeatedRow } from './reading.ts'
 import type { ListOptions, VideoEntry } from './types.ts'
 
 /** Lists are text: the largest public ones have a few hundred MB. */
@@ -171,7 +171,7 @@ export function readListSource(
   const { format, columns, unused, lines, warnings } = parsed
   return {
     entries,
-    reading: describeReading(
+    reading: describeSourceReading(
       {
         ...nothing,
         source: file,
@@ -196,7 +196,7 @@ export function readListSource(
 function missingWords(entries: readonly VideoEntry[]): string[] {
   const words = new Map<string, number>()
   for (const { label } of entries)
-    if (label !== undefined && isMissing(label)) words.set(label, (words.get(label) ?? 0) + 1)
+    if (label !== undefined && isMissingField(label)) words.set(label, (words.get(label) ?? 0) + 1)
   return [...words].map(
     ([word, count]) =>
       `the label ${word} of ${count} row${count === 1 ? '' : 's'} is read as the name of a class; if it means a missing label, leave the cell empty`,

@@ -20,7 +20,7 @@ const hints: Readonly<Record<string, string>> = {
 /** @param expected what could not be done, e.g. `Expected 19 MB for decoded clips in /dev/shm` */
 export function machineError(expected: string, cause: unknown): VideoMaeError {
   const { code = '' } = cause as NodeJS.ErrnoException
-  return new VideoMaeError(`${expected}, but the machine refused: ${reasonOf(cause)}.`, {
+  return new VideoMaeError(`${expected}, but the machine refused: ${machineReason(cause)}.`, {
     code: 'DECODER_RESOURCES',
     exit: 'environment',
     hint: hints[code] ?? 'Run `videomae doctor`; if memory is short, lower --workers.',
@@ -28,7 +28,7 @@ export function machineError(expected: string, cause: unknown): VideoMaeError {
   })
 }
 
-export function reasonOf(error: unknown): string {
+export function machineReason(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 

@@ -59,7 +59,7 @@ interface Slot {
   pause?: NodeJS.Timeout
 }
 
-export interface PoolOptions extends ProcessSettings {
+export interface DecodePoolOptions extends ProcessSettings {
   /** Number of decoding processes. Default: one per core. */
   readonly workers?: number
   /** Starts with one process, and with more as `PoolGrowth` finds that they pay. Default: all are started at once. */
@@ -93,7 +93,7 @@ const [firstPause, longestPause] = [200, 30_000]
  * ends that request alone: in a slot its refusals would never add up.
  */
 export class DecodePool {
-  private readonly options: PoolOptions
+  private readonly options: DecodePoolOptions
   private readonly slots: Slot[] = []
   /** How many more processes may be started. */
   private unstarted: number
@@ -111,7 +111,7 @@ export class DecodePool {
   restarts = 0
 
   /** @throws VideoMaeError `INVALID_ARGUMENT` for workers that are no positive integer, `DECODER_RESOURCES` when no process can be given room */
-  constructor(options: PoolOptions) {
+  constructor(options: DecodePoolOptions) {
     this.options = options
     const {
       workers = availableParallelism(),

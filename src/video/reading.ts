@@ -51,7 +51,10 @@ interface Described extends Omit<SourceReading, 'summary' | 'videos'> {
 }
 
 /** Makes the line that every command prints of a source. */
-export function describeReading({ remarks, ...reading }: Described, entries: readonly VideoEntry[]): SourceReading {
+export function describeSourceReading(
+  { remarks, ...reading }: Described,
+  entries: readonly VideoEntry[],
+): SourceReading {
   const { source, kind, format, encoding, columns, unused, lines, unusable, repeated } = reading
   const videos = entries.length
   const how =

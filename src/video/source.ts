@@ -6,7 +6,7 @@ import { readFolderSource } from './folder-source.ts'
 import { readListSource } from './list-source.ts'
 import { listOfPrepared } from './prepared-folder.ts'
 import { nothing, type ReadSource, unreadableSource } from './read-source.ts'
-import { describeReading, type SourceReading } from './reading.ts'
+import { describeSourceReading, type SourceReading } from './reading.ts'
 import type { ListOptions, VideoEntry } from './types.ts'
 
 export type { ListOptions } from './types.ts'
@@ -61,7 +61,7 @@ function readSource(source: string, options: ListOptions): ReadSource {
   if (!stats.isFile()) throw notAFile(source)
   if (!hasVideoExtension(source)) return readListSource(source, stats.size, options)
   const entries = [{ path: source, id: path.basename(source) }]
-  return { entries, reading: describeReading({ ...nothing, source, kind: 'video' }, entries) }
+  return { entries, reading: describeSourceReading({ ...nothing, source, kind: 'video' }, entries) }
 }
 
 function statOf(source: string): Stats {

@@ -55,7 +55,12 @@ const transient: ReadonlySet<string> = new Set<VideoErrorCode>([
 
 /** An error about one video file: the message names it, the code says what is wrong. */
 export function videoError(code: VideoErrorCode, path: string, reason: string, cause?: unknown): VideoMaeError {
-  return new VideoMaeError(`${printable(path)}: ${printable(reason)}`, { code, exit: 'data', hint: hints[code], cause })
+  return new VideoMaeError(`${escapedText(path)}: ${escapedText(reason)}`, {
+    code,
+    exit: 'data',
+    hint: hints[code],
+    cause,
+  })
 }
 
 /** A file that could not be written whole. @param expected what should have been */
@@ -68,7 +73,7 @@ export function encodingFailed(expected: string): VideoMaeError {
 }
 
 /** Text from a file or its name, on one line and without what a terminal would obey: such characters become `\\x1b`. */
-export function printable(text: string): string {
+export function escapedText(text: string): string {
   return text.replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, (character) => {
     const code = character.codePointAt(0)!
     return code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16)}`

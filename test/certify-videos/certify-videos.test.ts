@@ -4,7 +4,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { CertificateFile } from '../../src/certify/files/certificate-file.ts'
-import { type CertifyVideosOptions, checkPlan, planCertification } from '../../src/certify/videos/plan.ts'
+import { type CertifyVideosOptions, checkCertificationPlan, planCertification } from '../../src/certify/videos/plan.ts'
 import { prepareSets } from '../../src/certify/videos/prepare.ts'
 import { trainingManifestOf } from '../../src/certify/videos/training-manifest.ts'
 import type { VideoCertificate } from '../../src/certify/videos/video-certificate.ts'
@@ -61,19 +61,19 @@ describe('what an encoder was trained on', () => {
   test('decides which threat is refused, before any video is decoded', async () => {
     const clean = await planCertification(options(run))
     expect(clean.encoder.trust).toBe('external')
-    checkPlan(clean, 'content', ['dpa'], 'general')
+    checkCertificationPlan(clean, 'content', ['dpa'], 'general')
 
     const seen = await planCertification(options(inFolder('continued')))
     expect(seen.encoder.trust).toBe('protected_set')
-    expect(() => checkPlan(seen, 'content', ['dpa'], 'general')).toThrow(/general does not hold/)
-    checkPlan(seen, 'content', ['dpa'], 'label_flip')
+    expect(() => checkCertificationPlan(seen, 'content', ['dpa'], 'general')).toThrow(/general does not hold/)
+    checkCertificationPlan(seen, 'content', ['dpa'], 'label_flip')
 
     const fresh = await planCertification(options(`untrained:${inFolder('continued')}`))
     expect(fresh.encoder.trust).toBe('fixed')
     // In a folder per class a relabeled video would have another id, and be two units.
     await expect(planCertification(options(run, { by: 'id' }))).rejects.toThrow(/contains its class/)
     const scaled = await planCertification(options(`untrained:${run}`, { trusted: videos }))
-    expect(() => checkPlan(scaled, 'content', ['dpa'], 'general')).toThrow(/general does not hold/)
+    expect(() => checkCertificationPlan(scaled, 'content', ['dpa'], 'general')).toThrow(/general does not hold/)
   })
 })
 

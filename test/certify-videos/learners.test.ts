@@ -20,7 +20,12 @@ import { type LearnerOptions, ownOptions } from '../../src/certify/videos/learne
 import { SessionPool } from '../../src/certify/videos/learners/session-pool.ts'
 import type { LearnerTrainer } from '../../src/certify/videos/learners/trainer.ts'
 import type { VideoInputs, VideoSet } from '../../src/certify/videos/learners/video-set.ts'
-import { type CertifyVideosOptions, checkPlan, planCertification, planVideos } from '../../src/certify/videos/plan.ts'
+import {
+  type CertifyVideosOptions,
+  checkCertificationPlan,
+  planCertification,
+  planVideos,
+} from '../../src/certify/videos/plan.ts'
 import { type Prepared, prepareGroups, prepareLearners } from '../../src/certify/videos/prepare.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runSchema } from '../../src/train/configuration.ts'
@@ -243,7 +248,9 @@ describe('the family', () => {
     await expect(learners.train(set, { ...plan, groups: 3 })).rejects.toMatchObject({ code: 'LEARNER_NOT_GROUPED' })
     await refused({ kind: 'full' }, { from: [run, run] }).toMatchObject({ code: 'LEARNER_NOT_GROUPED' })
     const attentive = await planCertification(options({ kind: 'attentive' }))
-    expect(() => checkPlan(attentive, 'content', ['groups'], 'label_flip')).toThrow(/heads on pooled features/)
+    expect(() => checkCertificationPlan(attentive, 'content', ['groups'], 'label_flip')).toThrow(
+      /heads on pooled features/,
+    )
   })
 })
 
@@ -259,8 +266,8 @@ describe('an encoder for each group', () => {
     const wanted = { ...all, from }
     const grouped = await planCertification(wanted)
     expect(grouped.encoder).toMatchObject({ trust: 'per_group', labelsUsed: false })
-    checkPlan(grouped, 'content', ['groups'], 'general')
-    expect(() => checkPlan(grouped, 'content', ['dpa'], 'general')).toThrow(/counts one/)
+    checkCertificationPlan(grouped, 'content', ['groups'], 'general')
+    expect(() => checkCertificationPlan(grouped, 'content', ['dpa'], 'general')).toThrow(/counts one/)
     await prepareLearners(grouped, wanted, async ({ learners, set, test, encoder }) => {
       expect(test.perGroup).toHaveLength(2)
       const { certificate } = await certify(set, test, {

@@ -14,7 +14,7 @@ import { featureProgram, readEncoder } from '../../src/inference/encoder-source.
 import { computeFeatures } from '../../src/inference/features.ts'
 import { parameterShapes } from '../../src/model/parameters.ts'
 import { saveCheckpointDirectory } from '../../src/model/save-checkpoint.ts'
-import { encodeVideo } from '../../src/synthetic/encode.ts'
+import { encodeFrameBytes } from '../../src/synthetic/encode.ts'
 import { renderMotionClip } from '../../src/synthetic/motion.ts'
 import { chooseEngine } from '../../src/train/engine-choice.ts'
 import { decoding } from '../support/decoding.ts'
@@ -40,7 +40,7 @@ beforeAll(async () => {
         [32, 48],
       ][i % 3]
       const clip = renderMotionClip(kind, new RandomStream(i, kind), { width, height, frames: 8 })
-      await encodeVideo(inFolder('data', kind, `${i}.mp4`), clip, { width, height, framesPerSecond: 8 })
+      await encodeFrameBytes(inFolder('data', kind, `${i}.mp4`), clip, { width, height, framesPerSecond: 8 })
     }
   }
 })
@@ -111,7 +111,7 @@ async function colors(kind: (typeof shown)[number]) {
     Array.from({ length: width }, (_, x) => colorAt(x, y, kind)),
   ).flat(2)
   const frames = Uint8Array.from(Array(8).fill(frame).flat())
-  await encodeVideo(file, frames, { width, height, framesPerSecond: 8, quality: 1 })
+  await encodeFrameBytes(file, frames, { width, height, framesPerSecond: 8, quality: 1 })
   return { path: file, id: file, digest: await fileDigest(file) }
 }
 

@@ -4,7 +4,12 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { compareClassNames, otherClasses } from '../../src/certify/threat/class-names.ts'
-import { type CertifyVideosOptions, checkPlan, planCertification, planVideos } from '../../src/certify/videos/plan.ts'
+import {
+  type CertifyVideosOptions,
+  checkCertificationPlan,
+  planCertification,
+  planVideos,
+} from '../../src/certify/videos/plan.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-rows-'))
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
@@ -111,7 +116,7 @@ describe('the white-box certificate, which is about labels that become another c
   const check = async (rows: readonly string[], whiteBox: boolean, classes?: readonly string[]) => {
     const data = list('labels.csv', 'path,label,split', rows)
     const planned = await planCertification({ data, from: 'pixels', cache: inFolder('cache'), classes })
-    checkPlan(planned, 'content', ['dpa'], 'label_flip', whiteBox)
+    checkCertificationPlan(planned, 'content', ['dpa'], 'label_flip', whiteBox)
   }
   const declared = ['walk', 'run', 'jump']
 
@@ -136,11 +141,11 @@ describe('the white-box certificate, which is about labels that become another c
     async (_, label, classes) => {
       const data = list('labels.csv', 'path,label,split', rowsOf(label))
       const planned = await planCertification({ data, from: ['pixels', 'pixels'], cache: inFolder('cache'), classes })
-      expect(() => checkPlan(planned, 'content', ['dpa'], 'label_flip')).toThrow(
+      expect(() => checkCertificationPlan(planned, 'content', ['dpa'], 'label_flip')).toThrow(
         expect.objectContaining({ code: 'ROWS_WITHOUT_CLASS' }),
       )
       // Where videos may be removed, a label may be, too.
-      checkPlan(planned, 'content', ['groups'], 'general')
+      checkCertificationPlan(planned, 'content', ['groups'], 'general')
     },
   )
 
@@ -150,10 +155,10 @@ describe('the white-box certificate, which is about labels that become another c
     const data = inFolder('parts-of-labels')
     for (const from of ['pixels', ['pixels', 'pixels']]) {
       const planned = await planCertification({ data, from, split: 'folders', cache: inFolder('cache') })
-      expect(() => checkPlan(planned, 'content', ['dpa'], 'label_flip', true)).toThrow(
+      expect(() => checkCertificationPlan(planned, 'content', ['dpa'], 'label_flip', true)).toThrow(
         expect.objectContaining({ code: 'ROWS_WITHOUT_CLASS', message: expect.stringContaining('is a folder') }),
       )
-      checkPlan(planned, 'content', [from === 'pixels' ? 'dpa' : 'groups'], 'general')
+      checkCertificationPlan(planned, 'content', [from === 'pixels' ? 'dpa' : 'groups'], 'general')
     }
     // The videos to predict may be in one: their labels are not the attacker's.
     const list_ = list(
@@ -167,7 +172,7 @@ describe('the white-box certificate, which is about labels that become another c
       from: 'pixels',
       cache: inFolder('cache'),
     })
-    checkPlan(planned, 'content', ['dpa'], 'label_flip', true)
+    checkCertificationPlan(planned, 'content', ['dpa'], 'label_flip', true)
   })
 
   test('takes any other label, and rows to predict without one', async () => {

@@ -5,7 +5,7 @@
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { checkPlan, planCertification } from '../../src/certify/videos/plan.ts'
+import { checkCertificationPlan, planCertification } from '../../src/certify/videos/plan.ts'
 import { manifestOfData, trainingManifestOf } from '../../src/certify/videos/training-manifest.ts'
 import { splitNames } from '../../src/dataset/split-part.ts'
 import { exportClassifierDirectory } from '../../src/export/classifier.ts'
@@ -30,7 +30,7 @@ describe('a classifier', () => {
         const plan = await planCertification(options(from, list))
         expect(plan.encoder.labelsUsed).toBe(true)
         for (const threat of ['label_flip', 'general'] as const)
-          expect(() => checkPlan(plan, 'content', ['dpa'], threat)).toThrow(/labels of the protected set/)
+          expect(() => checkCertificationPlan(plan, 'content', ['dpa'], threat)).toThrow(/labels of the protected set/)
       }
       await refuse(bare)
       // Who says where the weights come from does not say that they have seen no labels.
@@ -61,8 +61,10 @@ describe('a classifier', () => {
       await finetuneOn(listOf(`apart-${mode}.csv`, others), location(`apart-${mode}`), start, mode)
       const plan = await planCertification(options(location(`apart-${mode}`), list))
       expect(plan.encoder).toMatchObject({ trust: 'protected_set', labelsUsed: false })
-      checkPlan(plan, 'content', ['dpa'], 'label_flip')
-      expect(() => checkPlan(plan, 'content', ['dpa'], 'general')).toThrow(/inserted or deleted video may change/)
+      checkCertificationPlan(plan, 'content', ['dpa'], 'label_flip')
+      expect(() => checkCertificationPlan(plan, 'content', ['dpa'], 'general')).toThrow(
+        /inserted or deleted video may change/,
+      )
       // One protected video among those with labels, whatever part it had: its label helped to draw the split.
       const [seen] = files
       for (const part of mode === 'full' ? (['train'] as const) : splitNames) {

@@ -5,7 +5,7 @@
 import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { checkPlan, planCertification } from '../../src/certify/videos/plan.ts'
+import { checkCertificationPlan, planCertification } from '../../src/certify/videos/plan.ts'
 import { trainingManifestOf } from '../../src/certify/videos/training-manifest.ts'
 import { weightsDigest } from '../../src/train/weights-digest.ts'
 import { digestOf, finetuneOn, known, manifestFolder, pretrainOn, videosIn, withoutManifests } from './manifest-runs.ts'
@@ -113,7 +113,9 @@ describe('a run of an earlier program', () => {
     const insisting = await planCertification(
       options(location('longer-run'), location('elsewhere'), { trust: 'external' }),
     )
-    expect(() => checkPlan(insisting, 'content', ['dpa'], 'general')).toThrow(/needs the training manifest/)
+    expect(() => checkCertificationPlan(insisting, 'content', ['dpa'], 'general')).toThrow(
+      /needs the training manifest/,
+    )
   })
 
   test('is unknown once a video cannot be read, or was overwritten under its name', async () => {
@@ -165,7 +167,7 @@ describe('a run of an earlier program', () => {
     const plan = await planCertification(options(location('split-run'), listOf('split-safe.csv', files), { onNote }))
     expect(plan.encoder).toMatchObject({ trust: 'public', labelsUsed: true })
     expect(notes.join()).toContain('Labels were used')
-    expect(() => checkPlan(plan, 'content', ['dpa'], 'label_flip')).toThrow(/labels of the protected set/)
+    expect(() => checkCertificationPlan(plan, 'content', ['dpa'], 'label_flip')).toThrow(/labels of the protected set/)
     // Who names the data says which labels they were.
     const named = (trainedOn: string) =>
       planCertification(options(location('split-run'), location('split-safe.csv'), { trainedOn }))

@@ -15,7 +15,7 @@ import {
 } from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { checkPlan, planCertification } from '../../src/certify/videos/plan.ts'
+import { checkCertificationPlan, planCertification } from '../../src/certify/videos/plan.ts'
 import { manifestOfData, trainingManifestOf } from '../../src/certify/videos/training-manifest.ts'
 import { fileState } from '../../src/format/regular-file.ts'
 import { TrainingRecord } from '../../src/train/training-manifest.ts'
@@ -113,7 +113,7 @@ describe('a run that wrote down what it was trained on', () => {
     expect([...(await known(location('gone-run'))).samples]).toEqual(digests.toSorted())
     const plan = await planCertification(options(location('gone-run'), listOf('protected.csv', moved)))
     expect(plan.encoder.trust).toBe('protected_set')
-    expect(() => checkPlan(plan, 'content', ['dpa'], 'general')).toThrow(/general does not hold/)
+    expect(() => checkCertificationPlan(plan, 'content', ['dpa'], 'general')).toThrow(/general does not hold/)
     // The manifest is in every checkpoint, so that one that is copied brings it along.
     cpSync(location('gone-run', 'step-00000004'), location('copied'), { recursive: true })
     expect((await known(location('copied'))).samples.size).toBe(6)
@@ -252,7 +252,7 @@ describe('a run that wrote down what it was trained on', () => {
     // What the run itself saw is known all the same.
     const plan = await planCertification(options(location('third-run'), listOf('second.csv', files)))
     expect(plan.encoder.trust).toBe('protected_set')
-    expect(() => checkPlan(plan, 'content', ['dpa'], 'general')).toThrow(/general does not hold/)
+    expect(() => checkCertificationPlan(plan, 'content', ['dpa'], 'general')).toThrow(/general does not hold/)
   })
 
   test.each(['ridge', 'full'] as const)('with labels is refused for the videos it saw: mode %s', async (mode) => {
@@ -268,7 +268,9 @@ describe('a run that wrote down what it was trained on', () => {
       expect(await known(from)).toMatchObject({ labeled: true, samples: { size: 12 } })
       const plan = await planCertification(options(from, protect))
       expect(plan.encoder).toMatchObject({ trust: 'protected_set', labelsUsed: true })
-      expect(() => checkPlan(plan, 'content', ['dpa'], 'label_flip')).toThrow(/labels of the protected set/)
+      expect(() => checkCertificationPlan(plan, 'content', ['dpa'], 'label_flip')).toThrow(
+        /labels of the protected set/,
+      )
       const denied = await planCertification({ ...options(from, protect), labelsUsed: false })
       expect(denied.encoder.labelsUsed).toBe(true)
     }

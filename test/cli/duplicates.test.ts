@@ -4,7 +4,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
-import { encodeVideo } from '../../src/synthetic/encode.ts'
+import { encodeFrameBytes } from '../../src/synthetic/encode.ts'
 import { renderMotionClip } from '../../src/synthetic/motion.ts'
 import { runAsText, runHere } from '../support/run-here.ts'
 
@@ -30,15 +30,19 @@ beforeAll(async () => {
   for (let k = 0; k < 4; k++) {
     const label = k % 2 === 0 ? 'left' : 'up'
     const pixels = renderMotionClip(label, new RandomStream(7, k), { width: side, height: side, frames })
-    await encodeVideo(inFolder('videos', label, `${k}.mp4`), pixels, { width: side, height: side, framesPerSecond })
+    await encodeFrameBytes(inFolder('videos', label, `${k}.mp4`), pixels, {
+      width: side,
+      height: side,
+      framesPerSecond,
+    })
     if (k > 1) continue
     const smaller = { width: side / 2, height: side / 2, framesPerSecond: 25, quality: 30, keyframeInterval: 5 }
     // The second one has another label than its copy.
-    await encodeVideo(inFolder('videos', 'left', `${k}-again.mkv`), half(pixels, side, frames), smaller)
+    await encodeFrameBytes(inFolder('videos', 'left', `${k}-again.mkv`), half(pixels, side, frames), smaller)
   }
   // Plain pictures say nothing: two of them are not alike.
   for (const gray of [20, 200])
-    await encodeVideo(inFolder('videos', 'up', `plain-${gray}.mp4`), new Uint8Array(8 * 32 * 32 * 3).fill(gray), {
+    await encodeFrameBytes(inFolder('videos', 'up', `plain-${gray}.mp4`), new Uint8Array(8 * 32 * 32 * 3).fill(gray), {
       ...{ width: 32, height: 32, framesPerSecond },
     })
   copyFileSync(inFolder('videos', 'up', '3.mp4'), inFolder('videos', 'up', '3-copy.mp4'))

@@ -4,7 +4,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { Device } from '../../src/engine/cuda/device.ts'
-import { requireMemory } from '../../src/engine/cuda/memory-requirement.ts'
+import { requireDeviceMemory } from '../../src/engine/cuda/memory-requirement.ts'
 import { CudaSession } from '../../src/engine/cuda/session.ts'
 import { Graph } from '../../src/graph/graph.ts'
 import { scale } from '../../src/graph/operations/elementwise.ts'
@@ -65,11 +65,13 @@ describe.skipIf(missing !== null)(
       const gib = 2 ** 30
       const need = { state: gib, workspace: 9 * gib, inputs: 0.5 * gib }
       const big = buildPretrainProgram({ configuration, batch: 64, ...counts, optimizer: {} })
-      const error = await failure(() => requireMemory(device, big.programs, need))
+      const error = await failure(() => requireDeviceMemory(device, big.programs, need))
       // 64 clips take 10 GiB next to the state; 5 GiB less 32 MiB are left.
       expect(error.hint).toContain('from 64 to at most 31')
       expect(error.hint).not.toContain('recompute')
-      const leaner = await failure(() => requireMemory(device, big.programs, need, () => ({ ...need, workspace: gib })))
+      const leaner = await failure(() =>
+        requireDeviceMemory(device, big.programs, need, () => ({ ...need, workspace: gib })),
+      )
       expect(leaner.hint).toMatch(/engine.recompute to blocks: then 3,104 MiB are enough.*Or: Reduce/)
       device.close()
     })

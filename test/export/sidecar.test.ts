@@ -24,7 +24,7 @@ import { computeFeatures } from '../../src/inference/features.ts'
 import { predict } from '../../src/inference/predict.ts'
 import { parameterShapes } from '../../src/model/parameters.ts'
 import { saveCheckpointDirectory } from '../../src/model/save-checkpoint.ts'
-import { encodeVideo } from '../../src/synthetic/encode.ts'
+import { encodeFrameBytes } from '../../src/synthetic/encode.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { renderMotionClip } from '../../src/synthetic/motion.ts'
 import { createDecoder } from '../../src/video/decoder.ts'
@@ -40,7 +40,7 @@ const video = inFolder('video.mp4')
 const sides = { width: 48, height: 32 }
 beforeAll(async () => {
   const pixels = renderMotionClip('right', new RandomStream(3, 'sidecar'), { ...sides, frames: 23 })
-  await encodeVideo(video, pixels, { ...sides, framesPerSecond: 10 })
+  await encodeFrameBytes(video, pixels, { ...sides, framesPerSecond: 10 })
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 

@@ -24,7 +24,7 @@ import { buildEncodeProgram, buildPatchProgram } from '../../src/model/encode-pr
 import { parameterShapes } from '../../src/model/parameters.ts'
 import { readoutWidth } from '../../src/model/readout.ts'
 import { reconstruct } from '../../src/report/reconstruct.ts'
-import { encodeVideo } from '../../src/synthetic/encode.ts'
+import { encodeFrameBytes } from '../../src/synthetic/encode.ts'
 import { renderMotionClip } from '../../src/synthetic/motion.ts'
 import { openCheckpoint } from '../../src/train/open-checkpoint.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
@@ -57,7 +57,7 @@ beforeAll(async () => {
       const clip = renderMotionClip(kind, new RandomStream(width, kind), { width, height, frames: 8 })
       mkdirSync(inFolder('data', kind), { recursive: true })
       const file = inFolder('data', kind, `${width}x${height}.mp4`)
-      await encodeVideo(file, clip, { width, height, framesPerSecond: 8 })
+      await encodeFrameBytes(file, clip, { width, height, framesPerSecond: 8 })
       videos.push(file)
     }
   }

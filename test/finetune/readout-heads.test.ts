@@ -22,7 +22,7 @@ import { linearHead } from '../../src/model/heads.ts'
 import { parameterShapes } from '../../src/model/parameters.ts'
 import { readTokens } from '../../src/model/readout.ts'
 import { saveCheckpointDirectory } from '../../src/model/save-checkpoint.ts'
-import { encodeVideo } from '../../src/synthetic/encode.ts'
+import { encodeFrameBytes } from '../../src/synthetic/encode.ts'
 import { renderMotionClip } from '../../src/synthetic/motion.ts'
 import { loadClips } from '../../src/video/load-clips.ts'
 import { decoding } from '../support/decoding.ts'
@@ -52,7 +52,7 @@ beforeAll(async () => {
       const frame = size.width * size.height * 3
       const clip = label === 'left' ? moving : moving.map((_, at) => moving[at % frame])
       const file = inFolder('data', label, `${i}.mp4`)
-      await encodeVideo(file, clip, { ...size, framesPerSecond: 8 })
+      await encodeFrameBytes(file, clip, { ...size, framesPerSecond: 8 })
       videos.push(file)
     }
   }

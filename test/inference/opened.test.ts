@@ -10,7 +10,7 @@ import { readEncoder } from '../../src/inference/encoder-source.ts'
 import { computeFeatures } from '../../src/inference/features.ts'
 import { resolveConfiguration } from '../../src/model/configuration.ts'
 import { initialize } from '../../src/model/initialize.ts'
-import { encodeVideo } from '../../src/synthetic/encode.ts'
+import { encodeFrameBytes } from '../../src/synthetic/encode.ts'
 import { readVideos } from '../../src/video/source.ts'
 
 let folder: string
@@ -29,7 +29,7 @@ beforeAll(async () => {
     ['a', 40],
     ['b', 200],
   ] as const)
-    await encodeVideo(at(`${name}.mp4`), Buffer.alloc(8 * 32 * 32 * 3, gray), {
+    await encodeFrameBytes(at(`${name}.mp4`), Buffer.alloc(8 * 32 * 32 * 3, gray), {
       ...{ width: 32, height: 32, framesPerSecond: 8 },
     })
 })

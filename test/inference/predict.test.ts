@@ -5,7 +5,7 @@ import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { predict } from '../../src/inference/predict.ts'
 import type { ClipClassifier } from '../../src/inference/predict-videos.ts'
-import { encodeVideo } from '../../src/synthetic/encode.ts'
+import { encodeFrameBytes } from '../../src/synthetic/encode.ts'
 
 let folder: string
 let video: string
@@ -16,7 +16,7 @@ beforeAll(async () => {
   const frames = Buffer.concat(
     Array.from({ length: 50 }, (_, t) => Buffer.alloc(32 * 32 * 3, 40 + 20 * Math.floor(t / 10))),
   )
-  await encodeVideo(video, frames, { width: 32, height: 32, framesPerSecond: 10 })
+  await encodeFrameBytes(video, frames, { width: 32, height: 32, framesPerSecond: 10 })
   await writeFile(path.join(folder, 'broken.mp4'), 'no video')
 })
 afterAll(() => rm(folder, { recursive: true }))

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { compiledEntry } from '../../src/core/entry.ts'
 import type { ClipRequest } from '../../src/video/clip.ts'
 import { IdleProcesses } from '../../src/video/idle-processes.ts'
-import { DecodePool, type PoolOptions } from '../../src/video/pool.ts'
+import { DecodePool, type DecodePoolOptions } from '../../src/video/pool.ts'
 import { encodeFixture, readFrameNumber, temporaryFolder } from '../support/video-fixtures.ts'
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>
@@ -27,7 +27,7 @@ const request = (frames: number, side = 32): ClipRequest => ({
 /** Reads a clip of frames 3, 4, ... and gives the processes that were up, and the number that the last frame shows. */
 async function readOnce(
   processes: IdleProcesses | undefined,
-  options: Partial<PoolOptions> = {},
+  options: Partial<DecodePoolOptions> = {},
   frames = 1,
   side = 32,
 ) {
@@ -104,7 +104,7 @@ test('processes of other settings make room for those of the last pool', async (
 
 test('a video is not blamed for processes that were killed while they waited', async () => {
   const processes = new IdleProcesses()
-  const options: PoolOptions = { decoder: 'node-av', limits: {}, workers: 2, processes, slotBytes: 3072 }
+  const options: DecodePoolOptions = { decoder: 'node-av', limits: {}, workers: 2, processes, slotBytes: 3072 }
   const first = new DecodePool(options)
   await Promise.all([first.read(request(1)), first.read(request(1))])
   while (first.processIds().length < 2) await new Promise((resolve) => setTimeout(resolve, 20))

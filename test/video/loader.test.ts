@@ -13,7 +13,7 @@ import type { BadFile } from '../../src/video/epoch-order.ts'
 import { inspectVideos } from '../../src/video/inspect.ts'
 import { loadClips } from '../../src/video/load-clips.ts'
 import { createLoader, type Loader, type LoaderOptions } from '../../src/video/loader.ts'
-import { DecodePool, type PoolOptions } from '../../src/video/pool.ts'
+import { DecodePool, type DecodePoolOptions } from '../../src/video/pool.ts'
 import { listVideos } from '../../src/video/source.ts'
 import type { VideoEntry } from '../../src/video/types.ts'
 import { encodeFixture, readFrameNumber, temporaryFolder } from '../support/video-fixtures.ts'
@@ -238,7 +238,7 @@ describe('decoding processes', () => {
     output: { width: 32, height: 32 },
     key: [0],
   })
-  const pool = (more: Pick<PoolOptions, 'workers' | 'timeoutSeconds' | 'growing' | 'signal'>): DecodePool =>
+  const pool = (more: Pick<DecodePoolOptions, 'workers' | 'timeoutSeconds' | 'growing' | 'signal'>): DecodePool =>
     new DecodePool({ decoder: 'node-av', limits: {}, slotBytes: 4 * 3072, ...more })
 
   test.skipIf(process.platform === 'win32')(

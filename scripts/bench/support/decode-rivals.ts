@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createInterface, type Interface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { findProgram, type Program } from '../../../src/video/ffmpeg/program.ts'
+import { type FfmpegProgram, findFfmpeg } from '../../../src/video/ffmpeg/program.ts'
 import type { Box } from '../../../src/video/types.ts'
 
 export interface ClipTask {
@@ -54,9 +54,9 @@ export async function startPyav(python: string, way: 'reformat' | 'filters'): Pr
 
 /** A program started per clip, as a script around `ffmpeg` does it; undefined where there is none. */
 export function startProgram(): Rival | undefined {
-  let program: Program
+  let program: FfmpegProgram
   try {
-    program = findProgram()
+    program = findFfmpeg()
   } catch {
     return undefined
   }

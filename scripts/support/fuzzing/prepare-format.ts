@@ -4,7 +4,7 @@ import path from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { VideoMaeError } from '../../../src/index.ts'
 import { settingsOf } from '../../../src/prepare/folder.ts'
-import { isDone, lineOfRecord, type PreparedRecord, readRecords } from '../../../src/prepare/records.ts'
+import { isDone, lineOfRecord, type PreparedRecord, readPreparedRecords } from '../../../src/prepare/records.ts'
 import { readVideos } from '../../../src/video.ts'
 import { type Format, mutateDocument, mutateLines, mutateTextBytes, single } from './format.ts'
 
@@ -37,7 +37,7 @@ export const prepareFormats: readonly Format[] = [
     mutateLines,
     async (location) => {
       const folder = path.resolve(location, '../../..')
-      const records = await readRecords(folder)
+      const records = await readPreparedRecords(folder)
       // Only names that the source gives are looked for; their files are not there, so none of them is done.
       for (const name of names) {
         const found = records.get(`videos/${name}.mp4`)

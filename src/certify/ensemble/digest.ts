@@ -3,12 +3,12 @@ import { createHash } from 'node:crypto'
 import type { SampleSet } from './feature-set.ts'
 import type { EnsembleLayout } from './layout.ts'
 import type { LearnerRecord } from './learners.ts'
-import type { LearnerTrainer } from './trainer.ts'
+import type { EnsembleTrainer } from './trainer.ts'
 
 /** Everything the learners depend on, one SHA-256: how they are trained, the spread, the classes and what is in each bucket. */
 export function digestOfPlan<Set extends SampleSet>(
   { set, assignment, offsets, seeds }: EnsembleLayout<Set>,
-  { version, description, contentOf }: Pick<LearnerTrainer<Set, never>, 'version' | 'description' | 'contentOf'>,
+  { version, description, contentOf }: Pick<EnsembleTrainer<Set, never>, 'version' | 'description' | 'contentOf'>,
 ): string {
   const hash = createHash('sha256')
   hash.update(JSON.stringify([version, description, offsets, set.classNames, assignment.buckets, seeds]))

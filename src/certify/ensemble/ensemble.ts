@@ -14,11 +14,11 @@ import {
 } from './learners.ts'
 import { type Range, splitRange } from './queue.ts'
 import { folderStore, type LearnerStore, memoryStore } from './store.ts'
-import type { LearnerTrainer, LearnerTraining } from './trainer.ts'
+import type { EnsembleTrainer, LearnerTraining } from './trainer.ts'
 
 /** Base classifiers that this trainer trains. */
 export function ensembles<Set extends SampleSet, Inputs extends TestInputs>(
-  trainer: LearnerTrainer<Set, Inputs>,
+  trainer: EnsembleTrainer<Set, Inputs>,
 ): LearnerFamily<Set, Inputs> {
   const { description, check, poisoned } = trainer
 
@@ -85,7 +85,7 @@ async function restore<Set extends SampleSet, Inputs extends TestInputs>(
 async function trainShare<Set extends SampleSet, Inputs extends TestInputs>(
   opened: Opened<Set, Inputs>,
   [from, to]: Range,
-  learnersAtOnce: LearnerTrainer<Set, Inputs>['learnersAtOnce'],
+  learnersAtOnce: EnsembleTrainer<Set, Inputs>['learnersAtOnce'],
   options: PoolOptions,
 ): Promise<Trained> {
   const { training, store } = opened

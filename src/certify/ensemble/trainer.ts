@@ -16,7 +16,7 @@ import type {
 import type { Range } from './queue.ts'
 import type { LearnerStore } from './store.ts'
 
-export interface LearnerTrainer<Set extends SampleSet, Inputs extends TestInputs>
+export interface EnsembleTrainer<Set extends SampleSet, Inputs extends TestInputs>
   extends Pick<LearnerFamily<Set, Inputs>, 'description' | 'check' | 'poisoned'> {
   readonly description: LearnerDescription
   /**

@@ -7,7 +7,7 @@ import { open } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../../core/errors.ts'
 import { replaceFile } from '../../format/atomic.ts'
-import { bytesOf, elementCount, readFully, writeFully } from '../../format/file-bytes.ts'
+import { bytesOf, readFully, valueCount, writeFully } from '../../format/file-bytes.ts'
 import { type NpyDtype, npyHeader } from '../../format/npy.ts'
 import { openRegularFile } from '../../format/regular-file.ts'
 import { type Ballots, emptyBallots, firstOddRank, rankBytes } from '../rules/ballot.ts'
@@ -152,7 +152,7 @@ class ArrayReader {
     try {
       const header = npyHeader(shape, dtype)
       const { size } = await file.stat()
-      const bytes = header.length + elementCount(shape) * Number(dtype.slice(1))
+      const bytes = header.length + valueCount(shape) * Number(dtype.slice(1))
       if (size !== bytes)
         throw invalidStored(location, `${bytes} bytes for an array (${shape.join(', ')}) of ${dtype}`, `${size} bytes`)
       const found = new Uint8Array(header.length)

@@ -5,7 +5,7 @@ import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
 import { checkClasses } from './plurality.ts'
 
 /** Class indices as narrow as their number allows. */
-export type Ranks = Uint8Array | Uint16Array | Uint32Array
+export type BallotRanks = Uint8Array | Uint16Array | Uint32Array
 
 /** What each learner of an ensemble votes for, for each input. */
 export interface Ballots {
@@ -18,7 +18,7 @@ export interface Ballots {
   /** Ranks kept of each ballot: `classes` for full rankings, 1 for first choices only (enough for DPA and FA). */
   readonly places: number
   /** [inputs, learners, places] class indices, best first. An abstaining ballot holds `classes` in every place. */
-  readonly ranks: Ranks
+  readonly ranks: BallotRanks
 }
 
 /** Bytes of a class index, and of the number of classes itself, which stands for an abstention. */
@@ -40,7 +40,7 @@ export function inputsPerTurn(
   return Math.max(1, Math.floor(bytes / (learners * places * rankBytes(classes))))
 }
 
-function ranksIn(buffer: ArrayBufferLike, bytes: 1 | 2 | 4): Ranks {
+function ranksIn(buffer: ArrayBufferLike, bytes: 1 | 2 | 4): BallotRanks {
   if (bytes === 1) return new Uint8Array(buffer)
   return bytes === 2 ? new Uint16Array(buffer) : new Uint32Array(buffer)
 }
@@ -115,13 +115,13 @@ export function requireBallots({ inputs, learners, classes, places, ranks }: Bal
 }
 
 /** [learners, places] of one input. */
-export function ballotsOfInput(ballots: Ballots, input: number): Ranks {
+export function ballotsOfInput(ballots: Ballots, input: number): BallotRanks {
   const size = ballots.learners * ballots.places
   return ballots.ranks.subarray(input * size, (input + 1) * size)
 }
 
 /** [learners] first choices of one input. */
-export function votesOfInput(ballots: Ballots, input: number): Ranks {
+export function votesOfInput(ballots: Ballots, input: number): BallotRanks {
   const mine = ballotsOfInput(ballots, input)
   if (ballots.places === 1) return mine
   const width = rankBytes(ballots.classes)
@@ -170,7 +170,7 @@ export function writeBallot(
   scores: ArrayLike<number>,
   from: number,
   classes: number,
-  ranks: Ranks,
+  ranks: BallotRanks,
   to: number,
   places: number,
   knows?: ArrayLike<number>,

@@ -26,9 +26,9 @@ import type { Threat } from '../threat/threat.ts'
 import { auditLists, type ListAuditReport } from './audit/list-audit.ts'
 import { isHeadKind } from './learners/learner-options.ts'
 import { ensembleSize } from './memory.ts'
-import { type CertifyVideosOptions, type CertifyVideosPlan, checkPlan, planCertification } from './plan.ts'
+import { type CertifyVideosOptions, type CertifyVideosPlan, checkCertificationPlan, planCertification } from './plan.ts'
 import { type Prepared, prepareGroups, prepareLearners } from './prepare.ts'
-import { claimOf, stage, type VideoStudyOptions, videosOf } from './study.ts'
+import { claimOf, planOptionsOf, stage, type VideoStudyOptions } from './study.ts'
 
 /** Options of `auditVideos`. */
 export interface AuditVideosJob
@@ -89,10 +89,10 @@ export async function auditVideos(
     main: 'audit.json',
     begins: /^\{"schema":"videomae\.audit\//,
   })
-  const videos = videosOf(job, by)
+  const videos = planOptionsOf(job, by)
   const plan = await planCertification(videos)
   // Before hours of poisonings: a claim about labels that the encoder or the rows do not allow.
-  if (whiteBox) checkPlan(plan, by, [rule], 'label_flip', true)
+  if (whiteBox) checkCertificationPlan(plan, by, [rule], 'label_flip', true)
   const claim = claimToAttack(plan, by, rule)
   const auditOf = async <Set extends SampleSet, Inputs extends TestInputs>({
     set,
@@ -178,7 +178,7 @@ function claimToAttack(plan: CertifyVideosPlan, by: BucketKey, rule: Rule): Thre
   const refusals: string[] = []
   for (const threat of [strongest, 'label_flip'] as const) {
     try {
-      checkPlan(plan, by, [rule], threat)
+      checkCertificationPlan(plan, by, [rule], threat)
       return threat
     } catch (error) {
       if (!(error instanceof VideoMaeError) || error.code !== 'THREAT_NOT_CERTIFIED') throw error

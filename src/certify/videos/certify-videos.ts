@@ -19,9 +19,9 @@ import { targetsNamed } from '../rules/targeted-summary.ts'
 import type { Threat } from '../threat/threat.ts'
 import { keepEnsemble } from './ensemble/keep.ts'
 import { type EnsembleSize, ensembleSize } from './memory.ts'
-import { type CertifyVideosPlan, checkPlan, planCertification } from './plan.ts'
+import { type CertifyVideosPlan, checkCertificationPlan, planCertification } from './plan.ts'
 import { type Prepared, prepareLearners, prepareShare } from './prepare.ts'
-import { claimOf, stage, type VideoStudyOptions, videosOf } from './study.ts'
+import { claimOf, planOptionsOf, stage, type VideoStudyOptions } from './study.ts'
 import { type VideoCertificate, videoCertificate } from './video-certificate.ts'
 
 /** Options of `certifyVideos`: the videos and what is to be certified. */
@@ -160,9 +160,9 @@ async function planJob(job: CertifyVideosJob) {
   checkRules({ partitions, rules, groups, by, whiteBox, collective, spread, seeds: job.seedsPerPartition })
   await requireCertificateFolder(out, true)
   makeFolder(out)
-  const videos = videosOf(job, by)
+  const videos = planOptionsOf(job, by)
   const plan = await planCertification(videos)
-  checkPlan(plan, by, rules, threat, whiteBox)
+  checkCertificationPlan(plan, by, rules, threat, whiteBox)
   targetsNamed(job.targetClasses ?? [], plan.classes)
   return { plan, videos, by, out }
 }

@@ -16,10 +16,10 @@ import { isTrained } from './feature-source.ts'
 import { isHogReadout } from './hog.ts'
 import { isHeadKind, type LearnerOptions, ownOptions, startsFresh } from './learners/learner-options.ts'
 import { ensembleSize } from './memory.ts'
-import { type CertifyVideosOptions, type CertifyVideosPlan, checkPlan, planCertification } from './plan.ts'
+import { type CertifyVideosOptions, type CertifyVideosPlan, checkCertificationPlan, planCertification } from './plan.ts'
 import { prepareLearners } from './prepare.ts'
 import { seenRemarks } from './seen-inputs.ts'
-import { claimOf, type VideoStudyOptions, videosOf } from './study.ts'
+import { claimOf, planOptionsOf, type VideoStudyOptions } from './study.ts'
 
 /** Options of `lethalDoseOfVideos`. */
 export interface LethalDoseOfVideosJob
@@ -68,9 +68,9 @@ export async function lethalDoseOfVideos(job: LethalDoseOfVideosJob): Promise<Le
         trainedOn: usesTraining(encoder, learner) ? job.trainedOn : undefined,
         readout: isHeadKind(learner.kind) ? job.readout : undefined,
       }
-      const videos = videosOf({ ...job, ...own, from: encoder, learner: ownOptions(learner) }, by)
+      const videos = planOptionsOf({ ...job, ...own, from: encoder, learner: ownOptions(learner) }, by)
       const plan = await planCertification(videos)
-      checkPlan(plan, by, [partitionRule], threat)
+      checkCertificationPlan(plan, by, [partitionRule], threat)
       const { kind } = learner
       planned.push({ name: startsFresh(kind) ? `${kind}, sizes of ${encoder}` : `${encoder}, ${kind}`, plan, videos })
     }

@@ -34,7 +34,7 @@ export interface VideoFeatureOptions {
   readonly onProgress?: (done: number, total: number) => void
 }
 
-export interface VideoFailure {
+export interface VideoWithoutFeatures {
   readonly id: string
   readonly code: string
   readonly reason: string
@@ -45,7 +45,7 @@ export interface VideoFailure {
 interface StoredVideos {
   readonly store: FeatureStore
   readonly videos: readonly { readonly video: LabeledVideo; readonly digest: string }[]
-  readonly failures: readonly VideoFailure[]
+  readonly failures: readonly VideoWithoutFeatures[]
 }
 
 /**
@@ -75,7 +75,7 @@ export interface VideoFeatures {
   /** [rows] */
   readonly owners: readonly LabeledVideo[]
   /** Videos that could not be read. */
-  readonly failures: readonly VideoFailure[]
+  readonly failures: readonly VideoWithoutFeatures[]
 }
 
 /**

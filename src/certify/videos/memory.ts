@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { availableMemory } from '../../core/available-memory.ts'
 import { requireFilledLearners } from '../../core/counts.ts'
-import { bytesOfWeights, type EncoderWeights, planFeatures } from '../../inference/encoder-source.ts'
+import { bytesOfWeights, type EncoderWeights, planFeatureProgram } from '../../inference/encoder-source.ts'
 import { gatheredClips } from '../../inference/feature-collector.ts'
 import { bytesOnTheWay, clipBytesOf } from '../../inference/memory.ts'
 import { chooseEngine } from '../../train/engine-choice.ts'
@@ -150,7 +150,7 @@ export async function featureNeed(
     programsNeed({
       ...{
         engine: name,
-        programs: [planFeatures(source.source, kind, 1, readoutOf([source])).program],
+        programs: [planFeatureProgram(source.source, kind, 1, readoutOf([source])).program],
         saving: held,
       },
       workers,
@@ -197,7 +197,7 @@ export function headNeed(
 /** Values of a row of features, without the bias. */
 export function widthOf(source: FeatureSource): number {
   if (source.kind === 'pixels') return pixelWidth(source)
-  const { shape } = planFeatures(source.source, 'pooled', 1, readoutOf([source]))
+  const { shape } = planFeatureProgram(source.source, 'pooled', 1, readoutOf([source]))
   return shape[0]
 }
 

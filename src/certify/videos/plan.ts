@@ -244,7 +244,7 @@ function joined(training: ReadData, test: ReadData): ReadData {
  * @param whiteBox whether the white-box certificate of ridge heads is wanted
  * @throws VideoMaeError `THREAT_NOT_CERTIFIED`, as `certify` does later; `LEARNER_NOT_GROUPED`, `GROUP_MISSING`, `ROWS_WITHOUT_CLASS`
  */
-export function checkPlan(
+export function checkCertificationPlan(
   plan: CertifyVideosPlan,
   by: BucketKey,
   rules: readonly Rule[],

@@ -18,7 +18,7 @@ import {
   noVideos,
   storeFeatures,
   testSetOf,
-  type VideoFailure,
+  type VideoWithoutFeatures,
   videoFeatures,
 } from './feature-sets.ts'
 import type { FeatureSource } from './feature-source.ts'
@@ -186,7 +186,7 @@ const middleOnly = { clips: 1, augment: undefined }
  * @throws VideoMaeError `VIDEO_NOT_DECIDED`
  */
 function undecoded(
-  failures: readonly VideoFailure[],
+  failures: readonly VideoWithoutFeatures[],
   sideOf: (video: LabeledVideo) => LeftOutRow['side'],
   { onNote }: Pick<CertifyVideosOptions, 'onNote'>,
 ): LeftOutRow[] {

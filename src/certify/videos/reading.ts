@@ -17,14 +17,14 @@ import { otherClasses } from '../threat/class-names.ts'
 import type { ClassList } from './class-list.ts'
 import { problemOfTime, type TimeBounds } from './video-times.ts'
 
-export type Side = 'training' | 'test'
+export type SplitSide = 'training' | 'test'
 
 /** A row of the data that is neither protected nor predicted. */
 export interface LeftOutRow {
   /** Name of the row. */
   readonly id: string
   /** Which side it would be on; null where that is not known. `trusted`: a video that was to fix the scale. */
-  readonly side: Side | 'trusted' | null
+  readonly side: SplitSide | 'trusted' | null
   /** `no label`, `unknown class`, `unknown split`, `other part`, `no group`, `no time`, `invalid time`, `outside the periods`, `unusable`, `repeated`, or why its file was not read. */
   readonly code: string
   /** One line for people. */
@@ -66,10 +66,10 @@ export interface ReadData {
 
 /** Where a row belongs, before its file is looked at. */
 type Verdict =
-  | { readonly kind: 'side'; readonly side: Side; readonly label: string }
+  | { readonly kind: 'side'; readonly side: SplitSide; readonly label: string }
   /** By the hash of its group or content. */
   | { readonly kind: 'hash'; readonly label: string }
-  | { readonly kind: 'out'; readonly side: Side | null; readonly code: string; readonly reason: string }
+  | { readonly kind: 'out'; readonly side: SplitSide | null; readonly code: string; readonly reason: string }
 
 /**
  * @param only which side all rows are on, where training and test data are named apart; null where `source` has both
@@ -78,7 +78,7 @@ type Verdict =
  */
 export async function readData(
   source: string,
-  only: Side | null,
+  only: SplitSide | null,
   classes: ClassList,
   times: TimeBounds | null,
   options: ReadingOptions,
@@ -155,7 +155,7 @@ interface Judging {
   /** Name of the folder that is read; null for a list. */
   readonly folder: string | null
   readonly split: SplitRule
-  readonly only: Side | null
+  readonly only: SplitSide | null
   readonly classes: ClassList
   readonly by?: BucketKey
   readonly times: TimeBounds | null
@@ -164,14 +164,14 @@ interface Judging {
 function judgeOf({ folder, split, only, classes }: Judging): (entry: VideoEntry) => Verdict {
   return (entry) => {
     const { label, part } = folder === null ? wordsOfRow(entry, split) : wordsOfPath(entry.id, folder, split)
-    const out = (code: string, reason: string, side: Side | null = only): Verdict => ({
+    const out = (code: string, reason: string, side: SplitSide | null = only): Verdict => ({
       kind: 'out',
       side,
       code,
       reason,
     })
     if (part.kind === 'unclear') return out('unknown split', part.reason)
-    const told: Side | null = part.kind === 'none' ? null : part.name === 'test' ? 'test' : 'training'
+    const told: SplitSide | null = part.kind === 'none' ? null : part.name === 'test' ? 'test' : 'training'
     if (part.kind === 'told' && part.name === 'validation')
       return out('other part', 'its split is validation, which is for choosing', null)
     if (only !== null && told !== null && told !== only)
@@ -239,7 +239,7 @@ function sideByHash(
   video: LabeledVideo,
   digest: string,
   { testShare, seed }: { testShare: number; seed: number },
-): Side {
+): SplitSide {
   const key = video.group === undefined ? `content ${digest}` : `group ${video.group}`
   return Number.parseInt(sha256(`test split ${seed} ${key}`).slice(0, 12), 16) < testShare * 2 ** 48
     ? 'test'
@@ -283,7 +283,7 @@ function howTold(told: {
   readonly byHash: number
   readonly rows: number
   readonly testShare: number
-  readonly only: Side | null
+  readonly only: SplitSide | null
   readonly source: string
 }): string {
   const { split, byHash, rows, testShare, only, source } = told

@@ -28,7 +28,7 @@ export interface VideoStudyOptions extends Omit<CertifyVideosOptions, 'cache' | 
 }
 
 /** Options of a study as the planning of videos takes them. */
-export function videosOf(options: VideoStudyOptions, by: BucketKey): CertifyVideosOptions {
+export function planOptionsOf(options: VideoStudyOptions, by: BucketKey): CertifyVideosOptions {
   const { onProgress, out, cache = path.join(out, 'store') } = options
   return { ...options, by, cache, onDigest: stage(onProgress, 'files read'), onProgress: stage(onProgress, 'features') }
 }

@@ -4,7 +4,7 @@ import type { ReadOptions } from './reading.ts'
 /** What programs write for a value that is missing: spreadsheets, R, pandas, databases. */
 const missing: ReadonlySet<string> = new Set(['', 'na', 'n/a', 'nan', 'null', 'none', '?', '<na>', '-'])
 
-export function isMissing(cell: string): boolean {
+export function isMissingCell(cell: string): boolean {
   return missing.has(cell.trim().toLowerCase())
 }
 
@@ -85,7 +85,7 @@ export class ClassReader {
         return { ok: true, value: index }
       }
     }
-    if (typeof cell === 'string' && isMissing(cell) && !this.byName.has(cell.trim()))
+    if (typeof cell === 'string' && isMissingCell(cell) && !this.byName.has(cell.trim()))
       return refused('is empty: write -1 for an abstention')
     const parsed = this.read(cell)
     return parsed ?? refused(`is ${shown(cell)}, which is not a class: ${this.range()}, or -1 for an abstention`)
@@ -93,7 +93,7 @@ export class ClassReader {
 
   /** @returns class index from 0, or null where the true class is not known */
   label(cell: string): Parsed | null {
-    if (isMissing(cell) && !this.byName.has(cell.trim())) return null
+    if (isMissingCell(cell) && !this.byName.has(cell.trim())) return null
     const parsed = this.read(cell)
     if (parsed?.ok === true && parsed.value === abstention)
       return refused('is -1: leave the cell of an unknown true class empty')
@@ -179,7 +179,7 @@ export class ScoreReader {
   score(cell: number | string): Parsed {
     if (typeof cell === 'number') return checked(cell)
     const text = cell.trim()
-    if (isMissing(text)) return refused('is empty')
+    if (isMissingCell(text)) return refused('is empty')
     if (this.comma && /^[+-]?\d*,\d+(?:e[+-]?\d+)?$/i.test(text)) {
       if (this.mark === '.') return refused(`is ${shown(cell)}, with a comma, while other numbers have a point`)
       this.mark = ','

@@ -7,12 +7,12 @@ import { type ClassColumns, classColumns } from './class-words.ts'
 import { familyOf, gridSizes, isGrid, orderOf, type Parts, parts } from './column-order.ts'
 import type { ReadOptions } from './reading.ts'
 
-export type Role = 'id' | 'index' | 'label'
+export type VotesRole = 'id' | 'index' | 'label'
 
 const words = (text: string): readonly string[] => text.split(' ')
 
 /** Usual names, without blanks, underscores, hyphens and points, in lower case. */
-const spellings: Readonly<Record<Role, ReadonlySet<string>>> = {
+const spellings: Readonly<Record<VotesRole, ReadonlySet<string>>> = {
   id: new Set(
     words(
       'id ids inputid input inputs sampleid sample name names video videoid videoname videopath path paths file filename filepath clip clipid image imageid example exampleid testid testcase caseid uid uuid key itemid item instance',
@@ -31,12 +31,12 @@ const spellings: Readonly<Record<Role, ReadonlySet<string>>> = {
 }
 
 /** What a column with this name is; undefined for learners and for what nobody knows. */
-export function roleOf(name: string): Role | undefined {
+export function votesRoleOf(name: string): VotesRole | undefined {
   const plain = name.trim().toLowerCase()
   if (plain === '...1') return 'index' // readr
   if (parseNumber(plain) !== undefined) return undefined
   const known = plain.replace(/[\s_.-]/g, '')
-  return (Object.keys(spellings) as Role[]).find((role) => spellings[role].has(known))
+  return (Object.keys(spellings) as VotesRole[]).find((role) => spellings[role].has(known))
 }
 
 /** What comes before the number of a learner: `l3`, `learner_3`, `model 3`. */
@@ -94,8 +94,8 @@ export function columnsOf(
     return refuse(`no column is named ${JSON.stringify(name)}`, `Columns for ${what}: ${names.join(', ')}.`)
   }
   const [saidId, saidLabel] = [named('--id-column', options.idColumn), named('--label-column', options.labelColumn)]
-  const ofRole = (role: Role) =>
-    all.filter((column) => column !== saidId && column !== saidLabel && roleOf(names[column]) === role)
+  const ofRole = (role: VotesRole) =>
+    all.filter((column) => column !== saidId && column !== saidLabel && votesRoleOf(names[column]) === role)
   const [ids, indices, labels] = [ofRole('id'), ofRole('index'), ofRole('label')]
   if (saidLabel === null && labels.length > 1)
     refuse(

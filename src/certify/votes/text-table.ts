@@ -2,7 +2,7 @@
 import { type CsvRecord, outsideQuotes, readTable } from '../../format/csv.ts'
 import { decodeText, decodeWindows1252 } from '../../format/text-encoding.ts'
 import { parseNumber } from './cells.ts'
-import { roleOf } from './columns.ts'
+import { votesRoleOf } from './columns.ts'
 import { invalidVotes, numberOf, type ReadOptions } from './reading.ts'
 
 export interface TextTable {
@@ -145,6 +145,6 @@ function hasHeader(
   }
   if (counted.length === 0) return true
   // pandas writes the numbers of columns it has no names for, next to names it has.
-  if (isCount && others.every((name) => roleOf(name) !== undefined)) return true
+  if (isCount && others.every((name) => votesRoleOf(name) !== undefined)) return true
   throw unclear('has numbers where names of columns are expected')
 }

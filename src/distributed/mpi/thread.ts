@@ -3,7 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import koffi from 'koffi'
 import { VideoMaeError } from '../../core/errors.ts'
 import { type Collectives, serveCollectives } from '../serve-collectives.ts'
-import type { Ending } from '../thread-protocol.ts'
+import type { EndRequest } from '../thread-protocol.ts'
 import { MpiLibrary } from './library.ts'
 
 /** What the thread starts with. */
@@ -13,7 +13,7 @@ export interface MpiStart {
 }
 
 if (parentPort === null) throw new Error('This file is the entry of a worker thread.')
-const { libraries, ending } = workerData as MpiStart & { readonly ending: Ending }
+const { libraries, ending } = workerData as MpiStart & { readonly ending: EndRequest }
 
 /** The first of the libraries that loads. */
 function load(): MpiLibrary {

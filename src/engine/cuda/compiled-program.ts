@@ -9,11 +9,11 @@ import type {
   DeviceAddress,
   DeviceBuffer,
   KernelArgument,
-  Matmul,
   MatmulShape,
+  PreparedMatmul,
   Stream,
 } from './device.ts'
-import type { LaunchStep, Schedule, Step, StepArgument, SumStep, TableStep } from './lowering/schedule.ts'
+import type { LaunchStep, Step, StepArgument, StepSchedule, SumStep, TableStep } from './lowering/schedule.ts'
 import { updateChunk } from './lowering/updates.ts'
 import { ProgressCounter } from './progress.ts'
 
@@ -48,13 +48,13 @@ const stepsPerCount = 8
  * all later runs replay.
  */
 export class CompiledProgram {
-  readonly schedule: Schedule
+  readonly schedule: StepSchedule
   readonly steps: readonly BoundStep[]
   private readonly device: Device
   private readonly exchange: Exchange | null
   private readonly constants: DeviceBuffer | null
   private readonly tables: DeviceBuffer[] = []
-  private readonly matmuls: Matmul[] = []
+  private readonly matmuls: PreparedMatmul[] = []
   /** Position in `steps`, counted from 1, that the progress counter has reached. */
   private readonly progress: ProgressCounter
   private graph: CapturedGraph | null = null
@@ -65,7 +65,7 @@ export class CompiledProgram {
   /** @param exchange null for a run in one process, whose sums are what is there already */
   constructor(
     device: Device,
-    schedule: Schedule,
+    schedule: StepSchedule,
     placement: Placement,
     stream: Stream,
     exchange: Exchange | null = null,

@@ -91,7 +91,7 @@ export interface MatmulOperands {
 }
 
 /** A product prepared for one shape and one set of addresses; `run` may be captured. */
-export interface Matmul {
+export interface PreparedMatmul {
   run(stream: Stream): void
   free(): void
 }
@@ -138,7 +138,7 @@ export interface Device {
   /** Whether the library has an algorithm for this shape and epilogue. */
   supportsMatmul(shape: MatmulShape): boolean
   /** Chooses the algorithm: measured once per shape, then remembered. `label` names the operation in errors. */
-  matmul(shape: MatmulShape, operands: MatmulOperands, label: string): Matmul
+  matmul(shape: MatmulShape, operands: MatmulOperands, label: string): PreparedMatmul
   /** Records what `work` puts on the stream instead of running it. */
   capture(stream: Stream, work: () => void): CapturedGraph
   /** Frees everything that is left. */

@@ -25,7 +25,7 @@ const total = (need: MemoryRequirement): number => need.state + perStep(need) + 
  * @param recomputing what they would need if activations were recomputed, where they are not yet
  * @throws VideoMaeError `OUT_OF_MEMORY` with the numbers, and what would fit: recomputation, fewer samples
  */
-export function requireMemory(
+export function requireDeviceMemory(
   device: Device,
   programs: readonly Program[],
   need: MemoryRequirement,

@@ -5,12 +5,12 @@ import { InputLayout } from '../plan/input-layout.ts'
 import { align, lifetimes, type MemoryPlan, planMemory } from '../plan/memory-plan.ts'
 import { lowerProgram } from './lowering/lower-program.ts'
 import type { LoweringContext } from './lowering/lowering.ts'
-import { type Schedule, stepValues } from './lowering/schedule.ts'
+import { type StepSchedule, stepValues } from './lowering/schedule.ts'
 import type { MemoryRequirement } from './memory-requirement.ts'
 
 export interface PlannedProgram {
   readonly program: Program
-  readonly schedule: Schedule
+  readonly schedule: StepSchedule
   readonly layout: InputLayout
   readonly plan: MemoryPlan
 }
@@ -45,6 +45,6 @@ export function planSession(
   return { programs: planned, copies, need }
 }
 
-function copiedStates({ values }: Schedule): string[] {
+function copiedStates({ values }: StepSchedule): string[] {
   return values.flatMap(({ home }) => (home.kind === 'copy' ? [home.state] : []))
 }

@@ -18,7 +18,7 @@ import type { FloatType, ValueId } from '../plan/values.ts'
 import { CompiledProgram, type Exchange } from './compiled-program.ts'
 import type { Device, DeviceAddress, DeviceBuffer, DeviceEvent, HostBuffer, Stream } from './device.ts'
 import { InputPrefetcher } from './input-prefetcher.ts'
-import { requireMemory } from './memory-requirement.ts'
+import { requireDeviceMemory } from './memory-requirement.ts'
 import { type PlannedProgram, planSession } from './session-plan.ts'
 
 export interface CudaSessionOptions {
@@ -89,7 +89,7 @@ export class CudaSession implements EngineSession {
     const context = { precision, multiprocessors, sharedMemoryPerBlock, supportsMatmul, leavesAsActivations }
     const plan = planSession(programs, this.shapes, context, recompute)
     const leaner = recompute === 'blocks' ? null : () => planSession(programs, this.shapes, context, 'blocks').need
-    requireMemory(device, programs, plan.need, leaner)
+    requireDeviceMemory(device, programs, plan.need, leaner)
     this.stream = device.createStream()
     this.reducer = options.reducer ?? null
     this.exchange = this.reducer === null ? null : { reducer: this.reducer, stream: device.createStream() }

@@ -2,9 +2,9 @@ import { VideoMaeError } from '../../core/errors.ts'
 import type { FloatType } from '../plan/values.ts'
 import type { NativeLibrary, NativeMemory } from './library.ts'
 import { typed } from './lowering/lowering.ts'
-import type { Schedule, Step, StepArgument, UpdateTable } from './lowering/schedule.ts'
-import { address, type Field, integer, piece, real, StepTable, type WrittenTable } from './step-table.ts'
-import { type BoundUpdate, bindUpdate, type Panels, type UpdateContext } from './update-tables.ts'
+import type { Step, StepArgument, StepSchedule, UpdateTable } from './lowering/schedule.ts'
+import { address, type Field, integerBits, piece, realBits, StepTable, type WrittenTable } from './step-table.ts'
+import { type BoundUpdate, bindUpdate, type Panels, type UpdateTableContext } from './update-tables.ts'
 
 /** How long a step of a program took. */
 export interface StepTime {
@@ -49,17 +49,17 @@ export class BoundProgram {
       calls.flatMap(({ kernel, parts }, i) => [
         address(library.kernel(kernel).address),
         piece(lists[i]),
-        integer(parts ?? 0),
+        integerBits(parts ?? 0),
       ]),
     )
-    this.times = table.add(calls.map(() => integer(0)))
+    this.times = table.add(calls.map(() => integerBits(0)))
     const commit = calls.findIndex(({ commits }) => commits)
     table.fill(program, [
       piece(steps),
-      integer(calls.length),
-      integer(commit < 0 ? calls.length : commit),
+      integerBits(calls.length),
+      integerBits(commit < 0 ? calls.length : commit),
       piece(this.times),
-      ...[0, 0, 0].map(integer),
+      ...[0, 0, 0].map(integerBits),
     ])
     this.table = table.write(library, 'the steps of a program')
     this.scratchBytes = this.measureScratch(lists, threads)
@@ -125,8 +125,8 @@ export class BoundProgram {
 /** Steps of a schedule whose values have addresses. */
 export function bindSteps(
   library: NativeLibrary,
-  { name, steps }: Pick<Schedule, 'name' | 'steps'>,
-  context: UpdateContext,
+  { name, steps }: Pick<StepSchedule, 'name' | 'steps'>,
+  context: UpdateTableContext,
   precision: FloatType,
   threads: number,
 ): BoundProgram {
@@ -151,9 +151,9 @@ export function bindSteps(
       case 'null':
         return address(0n)
       case 'integer':
-        return integer(argument.number)
+        return integerBits(argument.number)
       case 'real':
-        return real(argument.number)
+        return realBits(argument.number)
       case 'refused':
         return piece(program, field.refused * 8)
       case 'rows':
@@ -161,7 +161,7 @@ export function bindSteps(
       case 'chunks':
         return piece(bindTable(argument.table).chunks)
       case 'chunkCount':
-        return integer(bindTable(argument.table).bound.chunkCount)
+        return integerBits(bindTable(argument.table).bound.chunkCount)
     }
   }
   const packing = (step: Step): Call[] =>
@@ -187,6 +187,6 @@ export function bindCalls(library: NativeLibrary, name: string, calls: readonly 
 export function packCall(label: string, target: bigint, panels: Panels, precision: FloatType): Call {
   const { first, count, inner, forward, gradient } = panels
   const pointers = [target + BigInt(first * inner * 4), forward, gradient].map(address)
-  const fields = [...pointers, integer(count), integer(inner)]
+  const fields = [...pointers, integerBits(count), integerBits(inner)]
   return { label, kernel: typed('linear_pack', precision), fields, parts: null, commits: true }
 }

@@ -5,11 +5,11 @@ import { lifetimes, type MemoryPlan, planMemory } from '../plan/memory-plan.ts'
 import type { CopyForm, RowRange, Value } from '../plan/values.ts'
 import { lowerProgram } from './lowering/lower-program.ts'
 import type { LoweringContext } from './lowering/lowering.ts'
-import { type Schedule, stepValues } from './lowering/schedule.ts'
+import { type StepSchedule, stepValues } from './lowering/schedule.ts'
 
 export interface PlannedProgram {
   readonly program: Program
-  readonly schedule: Schedule
+  readonly schedule: StepSchedule
   readonly layout: InputLayout
   readonly plan: MemoryPlan
 }
@@ -57,7 +57,7 @@ export function planSession(
 }
 
 /** Gradients are one behind the other, as the backward pass finishes them: they can be reduced in few pieces. */
-function planArena(schedule: Schedule): MemoryPlan {
+function planArena(schedule: StepSchedule): MemoryPlan {
   const lives = lifetimes(schedule, stepValues)
   const order = new Map(schedule.gradients.map((value, i) => [value, i]))
   const together = lives

@@ -20,7 +20,7 @@ import { type BoundProgram, bindCalls, bindSteps, packCall, type StepTime } from
 import type { NativeLibrary, NativeMemory, Region } from './library.ts'
 import { floatsOf, Regions } from './memory.ts'
 import { copyKey, type PlannedCopy, type PlannedProgram, planSession } from './session-plan.ts'
-import type { Panels, UpdateContext } from './update-tables.ts'
+import type { Panels, UpdateTableContext } from './update-tables.ts'
 
 export interface NativeSessionOptions {
   readonly threads: number
@@ -183,7 +183,7 @@ export class NativeSession implements EngineSession {
     return made
   }
 
-  private updateContext(addressOf: (id: ValueId) => bigint): UpdateContext {
+  private updateContext(addressOf: (id: ValueId) => bigint): UpdateTableContext {
     return { addressOf, panelsOf: (state) => this.panelsOf(state), panelColumns: this.library.panelColumns }
   }
 

@@ -8,8 +8,8 @@ export type Field =
   | { readonly kind: 'real'; readonly number: number }
 
 export const address = (to: bigint): Field => ({ kind: 'address', address: to })
-export const integer = (number: number): Field => ({ kind: 'integer', number })
-export const real = (number: number): Field => ({ kind: 'real', number })
+export const integerBits = (number: number): Field => ({ kind: 'integer', number })
+export const realBits = (number: number): Field => ({ kind: 'real', number })
 export const piece = (at: number, offset = 0): Field => ({ kind: 'piece', piece: at, offset })
 
 /** Structs and arrays of structs that point to each other, as C code reads them. */

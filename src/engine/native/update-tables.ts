@@ -2,7 +2,7 @@ import type { UpdateRow } from '../plan/update-rows.ts'
 import type { ValueId } from '../plan/values.ts'
 import type { UpdateTable } from './lowering/schedule.ts'
 import { chunkElements } from './lowering/updates.ts'
-import { address, type Field, integer, real } from './step-table.ts'
+import { address, type Field, integerBits, realBits } from './step-table.ts'
 
 /** Panels of the same rows of a state, in both forms; 0n: no program reads that form. */
 export interface Panels {
@@ -15,7 +15,7 @@ export interface Panels {
 }
 
 /** What the tables need to know of the session. */
-export interface UpdateContext {
+export interface UpdateTableContext {
   readonly addressOf: (value: ValueId) => bigint
   readonly panelsOf: (state: string) => readonly Panels[]
   readonly panelColumns: number
@@ -37,7 +37,7 @@ interface Segment {
   readonly panels: Panels | null
 }
 
-export function bindUpdate({ rows, writes }: UpdateTable, context: UpdateContext): BoundUpdate {
+export function bindUpdate({ rows, writes }: UpdateTable, context: UpdateTableContext): BoundUpdate {
   const bound: Field[] = []
   const chunks: Field[] = []
   const left: { target: bigint; panels: Panels }[] = []
@@ -51,7 +51,7 @@ export function bindUpdate({ rows, writes }: UpdateTable, context: UpdateContext
       bound.push(...rowFields(row, segment, context))
       const step = chunkStep(segment, context.panelColumns)
       for (let first = 0; first < segment.count; first += step) {
-        chunks.push(integer(number), integer(first), integer(Math.min(segment.count, first + step)))
+        chunks.push(integerBits(number), integerBits(first), integerBits(Math.min(segment.count, first + step)))
       }
       number++
     }
@@ -85,13 +85,13 @@ function segments(count: number, panels: readonly Panels[]): Segment[] {
   return found
 }
 
-function rowFields(row: UpdateRow, { start, count, panels }: Segment, { addressOf }: UpdateContext): Field[] {
+function rowFields(row: UpdateRow, { start, count, panels }: Segment, { addressOf }: UpdateTableContext): Field[] {
   const pointer = (value: ValueId | null): Field => address(value === null ? 0n : addressOf(value) + BigInt(start * 4))
   return [
     ...[row.target, row.source, row.first, row.second].map(pointer),
     ...[panels?.forward ?? 0n, panels?.gradient ?? 0n].map(address),
-    ...(panels === null ? [1, count] : [panels.count, panels.inner]).map(integer),
-    ...[row.decayScale, row.learningRateScale].map(real),
+    ...(panels === null ? [1, count] : [panels.count, panels.inner]).map(integerBits),
+    ...[row.decayScale, row.learningRateScale].map(realBits),
   ]
 }
 

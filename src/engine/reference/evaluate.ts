@@ -4,7 +4,7 @@ import type { Values } from './kernel.ts'
 import { kernelNamed } from './kernels/index.ts'
 
 /** The numbers of a program's tensors, by position in `Program.tensors`; those left out were not needed. */
-export type TensorValues = ReadonlyMap<TensorId, Float64Array>
+export type EvaluatedTensors = ReadonlyMap<TensorId, Float64Array>
 
 /**
  * Computes every node of a program in float64, without touching any state.
@@ -16,7 +16,7 @@ export function evaluate(
   program: Program,
   inputs: Readonly<Record<string, ArrayLike<number>>>,
   state: ReadonlyMap<string, ArrayLike<number>>,
-): TensorValues {
+): EvaluatedTensors {
   const values = new Map<TensorId, Float64Array>()
   for (const { tensor, data } of program.constants) values.set(tensor, Float64Array.from(data))
   for (const { name, tensor } of program.inputs) values.set(tensor, Float64Array.from(inputs[name]))

@@ -14,14 +14,15 @@ export interface Values extends TensorSpec {
  * @param outputs shapes of what comes out, as the operation's shape rule says
  * @returns the numbers of each output
  */
-export type Kernel<A extends Attributes = Attributes> = (
+export type ReferenceKernel<A extends Attributes = Attributes> = (
   inputs: readonly Values[],
   attributes: A,
   outputs: readonly TensorSpec[],
 ) => readonly Float64Array[]
 
 /** The kernel type that belongs to an operation. */
-export type KernelOf<K extends OperationName> = (typeof operations)[K] extends Operation<infer A> ? Kernel<A> : never
+export type KernelOf<K extends OperationName> =
+  (typeof operations)[K] extends Operation<infer A> ? ReferenceKernel<A> : never
 
 /** Rows and width of a tensor seen as a matrix over its last axis. */
 export function asMatrix({ shape, data }: Values): { readonly rows: number; readonly width: number } {

@@ -7,7 +7,7 @@ import type {
   Program,
   ZeroUpdate,
 } from '../../graph/program.ts'
-import type { TensorValues } from './evaluate.ts'
+import type { EvaluatedTensors } from './evaluate.ts'
 
 export type MutableState = ReadonlyMap<string, Float64Array>
 
@@ -20,7 +20,7 @@ export type MutableState = ReadonlyMap<string, Float64Array>
  */
 export function applyUpdates(
   program: Program,
-  values: TensorValues,
+  values: EvaluatedTensors,
   state: MutableState,
   reducer: Reducer = openReducer({ transport: 'self' }),
 ): Map<string, number> {
@@ -46,12 +46,12 @@ export function applyUpdates(
   return norms
 }
 
-function gradientOf(source: GradientSource, values: TensorValues, state: MutableState): Float64Array {
+function gradientOf(source: GradientSource, values: EvaluatedTensors, state: MutableState): Float64Array {
   return 'tensor' in source ? values.get(source.tensor)! : state.get(source.state)!
 }
 
 /** Returns the gradient norm after `gradientScale` and before clipping. */
-function adamw(update: AdamwUpdate, values: TensorValues, state: MutableState): number {
+function adamw(update: AdamwUpdate, values: EvaluatedTensors, state: MutableState): number {
   let squares = 0
   for (const entry of update.entries) {
     for (const g of gradientOf(entry.gradient, values, state)) squares += (update.gradientScale * g) ** 2
@@ -82,7 +82,7 @@ function adamw(update: AdamwUpdate, values: TensorValues, state: MutableState): 
   return norm
 }
 
-function ema(update: EmaUpdate, values: TensorValues, state: MutableState): void {
+function ema(update: EmaUpdate, values: EvaluatedTensors, state: MutableState): void {
   const decay = values.get(update.decay)![0]
   for (const entry of update.entries) {
     const target = state.get(entry.ema)!
@@ -91,7 +91,7 @@ function ema(update: EmaUpdate, values: TensorValues, state: MutableState): void
   }
 }
 
-function accumulate(update: AccumulateUpdate, values: TensorValues, state: MutableState): void {
+function accumulate(update: AccumulateUpdate, values: EvaluatedTensors, state: MutableState): void {
   const weight = values.get(update.weight)![0]
   for (const entry of update.entries) {
     const target = state.get(entry.accumulator)!

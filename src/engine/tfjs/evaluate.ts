@@ -1,7 +1,7 @@
 import { type OperationName, operationNamed } from '../../graph/operations/index.ts'
 import type { DataType, Program, TensorId } from '../../graph/program.ts'
 import type { InputValue, RunInputs } from '../engine.ts'
-import { ruleNamed } from './lowering/operations.ts'
+import { tfjsRuleNamed } from './lowering/operations.ts'
 import type { Tensor, Tfjs } from './runtime.ts'
 
 /** TensorFlow.js has no bytes: they are int32 until a rule divides them by 255. */
@@ -64,7 +64,7 @@ export function evaluate(tf: Tfjs, program: Program, leaves: Leaves): Map<Tensor
         outputs: node.outputs.map((id) => program.tensors[id]),
       }
       const results = tf.tidy(() => [
-        ...ruleNamed(node.operation as OperationName)(tf, operands, node.attributes, specs),
+        ...tfjsRuleNamed(node.operation as OperationName)(tf, operands, node.attributes, specs),
       ])
       for (const [k, id] of node.outputs.entries()) values.set(id, results[k])
       for (const id of new Set([...node.inputs, ...node.outputs])) {

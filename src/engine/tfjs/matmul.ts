@@ -16,7 +16,7 @@ export function matmul(tf: Tfjs, a: Tensor, b: Tensor, transposed: Transposed = 
 }
 
 /** x [..., W] as a matrix [rows, W] over its last axis. */
-export function asMatrix(tf: Tfjs, x: Tensor): Tensor {
+export function matrixOf(tf: Tfjs, x: Tensor): Tensor {
   const width = x.shape[x.shape.length - 1]
   return tf.reshape(x, [x.size / width, width])
 }

@@ -15,7 +15,7 @@ export interface NodeSpecs {
  *
  * @returns one tensor for each output
  */
-export type Rule<A extends Attributes = Attributes> = (
+export type TfjsRule<A extends Attributes = Attributes> = (
   tf: Tfjs,
   inputs: readonly Tensor[],
   attributes: A,
@@ -23,4 +23,4 @@ export type Rule<A extends Attributes = Attributes> = (
 ) => readonly Tensor[]
 
 /** The rule type that belongs to an operation. */
-export type RuleOf<K extends OperationName> = (typeof operations)[K] extends Operation<infer A> ? Rule<A> : never
+export type RuleOf<K extends OperationName> = (typeof operations)[K] extends Operation<infer A> ? TfjsRule<A> : never

@@ -2,7 +2,7 @@ import { VideoMaeError } from '../../core/errors.ts'
 import { encodeModel, type OnnxModel, onnxTypes } from '../../format/onnx.ts'
 import type { Precision } from '../engine.ts'
 import type { OnnxRuntime } from '../onnx/runtime.ts'
-import { sessionOptions } from './runtime-options.ts'
+import { webgpuSessionOptions } from './runtime-options.ts'
 
 const value = (name: string) => ({ name, type: 'float32' as const, shape: [1] })
 
@@ -34,7 +34,7 @@ export async function addOnAdapter({ create, Tensor }: OnnxRuntime, precision: k
       ...{ inputs: [value('x')], outputs: [value('y')] },
     },
   }
-  const session = await create(encodeModel(model), sessionOptions('webgpu', new Set(), model.graph.outputs))
+  const session = await create(encodeModel(model), webgpuSessionOptions('webgpu', new Set(), model.graph.outputs))
   try {
     const { y } = await session.run({ x: new Tensor('float32', Float32Array.of(2), [1]) })
     if (y.data[0] !== 4) throw new Error(`it computed 2 + 2 = ${y.data[0]}`)

@@ -8,7 +8,7 @@ import { guaranteedBinding } from './lowering/attention.ts'
 import { webgpuRules } from './lowering/operations.ts'
 import { gradientTensors, type LoweredUpdates, lowerUpdates } from './lowering/updates.ts'
 import { deviceFailure } from './refused-buffer.ts'
-import { type Provider, sessionOptions } from './runtime-options.ts'
+import { type Provider, webgpuSessionOptions } from './runtime-options.ts'
 
 /** What one run of a graph has made. */
 export interface GraphResult {
@@ -97,7 +97,7 @@ export class GraphProgram {
     const { graph } = model
     if (graph.outputs.length === 0) return new GraphProgram(runtime, program, updates, null, graph)
     try {
-      const options = sessionOptions(provider, new Set(updates.next.values()), graph.outputs)
+      const options = webgpuSessionOptions(provider, new Set(updates.next.values()), graph.outputs)
       return new GraphProgram(runtime, program, updates, await runtime.create(encodeModel(model), options), graph)
     } catch (cause) {
       throw new VideoMaeError(

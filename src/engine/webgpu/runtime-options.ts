@@ -9,7 +9,7 @@ export type Provider = 'webgpu' | 'cpu'
  *
  * @param resident outputs that stay there
  */
-export function sessionOptions(
+export function webgpuSessionOptions(
   provider: Provider,
   resident: ReadonlySet<string>,
   outputs: readonly OnnxValue[],

@@ -1,6 +1,6 @@
 import { encodeModel, type OnnxModel } from '../../format/onnx.ts'
 import type { InferenceSession, OnnxRuntime, Tensor } from '../onnx/runtime.ts'
-import { type Provider, sessionOptions } from './runtime-options.ts'
+import { type Provider, webgpuSessionOptions } from './runtime-options.ts'
 
 /**
  * Moves states to the device and back. ONNX Runtime ends the process where a tensor of the device is read directly (`getData`), so
@@ -43,7 +43,7 @@ export class StateCopies {
 
 function options(provider: Provider, toDevice: boolean): InferenceSession.SessionOptions {
   const { outputs } = copyModel(0).graph
-  return sessionOptions(provider, new Set(toDevice ? outputs.map(({ name }) => name) : []), outputs)
+  return webgpuSessionOptions(provider, new Set(toDevice ? outputs.map(({ name }) => name) : []), outputs)
 }
 
 /** y = x, of any sizes. */

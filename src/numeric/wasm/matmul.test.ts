@@ -1,9 +1,9 @@
 /** Oracle: the same chain of operations in plain TypeScript; equality is exact. */
 import { expect, test } from 'vitest'
 import { RandomStream } from '../../core/random.ts'
-import { Matmul, type Precision } from './matmul.ts'
+import { Matmul, type MatmulPrecision } from './matmul.ts'
 
-function multiply(precision: Precision, rows: number, columns: number, depth: number, a: number[], b: number[]) {
+function multiply(precision: MatmulPrecision, rows: number, columns: number, depth: number, a: number[], b: number[]) {
   const matmul = new Matmul(precision)
   const [left, right, out] = matmul.reserve(
     matmul.leftLength(rows, depth),

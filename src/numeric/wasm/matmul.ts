@@ -12,8 +12,8 @@ import { VideoMaeError } from '../../core/errors.ts'
 import { assembleModule, FunctionCode } from './assembler.ts'
 import { type OwnMemory, wasm } from './webassembly.ts'
 
-export type Precision = 'f32' | 'f64'
-type ArrayOf<P extends Precision> = P extends 'f32' ? Float32Array<ArrayBuffer> : Float64Array<ArrayBuffer>
+export type MatmulPrecision = 'f32' | 'f64'
+type ArrayOf<P extends MatmulPrecision> = P extends 'f32' ? Float32Array<ArrayBuffer> : Float64Array<ArrayBuffer>
 
 const rowTile = 4
 const pageBytes = 65_536
@@ -28,7 +28,7 @@ const instructions = {
 /** Columns of one panel. */
 export const columnTile = { f32: 8, f64: 4 } as const
 
-function kernel(precision: Precision): Uint8Array<ArrayBuffer> {
+function kernel(precision: MatmulPrecision): Uint8Array<ArrayBuffer> {
   const code = new FunctionCode(['i32', 'i32', 'i32', 'i32', 'i32', 'i32'])
   const [x, w, out, rowBlocks, depth, panels] = [0, 1, 2, 3, 4, 5]
   const [xAt, wAt, wEnd, outAt, block, stride] = Array.from({ length: 6 }, () => code.local('i32'))
@@ -82,7 +82,7 @@ function kernel(precision: Precision): Uint8Array<ArrayBuffer> {
 }
 
 /** One WebAssembly memory and the product kernel over it. Not shared between threads. */
-export class Matmul<P extends Precision> {
+export class Matmul<P extends MatmulPrecision> {
   readonly precision: P
   private readonly memory: OwnMemory
   private readonly kernel: (x: number, w: number, out: number, rows: number, depth: number, panels: number) => void

@@ -5,8 +5,8 @@ import { nullIfMissing } from '../../format/missing.ts'
 import { formatSeconds } from '../../train/progress.ts'
 import { code, isolated, type Part } from '../page/html.ts'
 import type { Block, ChartFigure, Fact } from '../page/model.ts'
-import { count, percent, significant } from '../page/numbers.ts'
-import { type ValidationLine, validationSchema } from '../results/classifier/facts.ts'
+import { countText, percentText, significant } from '../page/numbers.ts'
+import { type ValidationRow, validationSchema } from '../results/classifier/facts.ts'
 import { validationFigure } from '../results/classifier/training.ts'
 import { reconstructionBlocks } from '../results/pretraining/reconstructions.ts'
 import { readResultLines } from '../results/read-file.ts'
@@ -36,7 +36,7 @@ export interface LiveSection {
 
 interface RunFacts extends WatchedRun {
   readonly training: TrainingFacts
-  readonly validation: readonly ValidationLine[]
+  readonly validation: readonly ValidationRow[]
   readonly signs: readonly WrittenSigns[]
   /** When the last line was written, milliseconds since 1970; null where there is none. */
   readonly written: number | null
@@ -176,8 +176,8 @@ function stateBlock(facts: readonly RunFacts[], now: number): Block {
     const { planned, lines } = facts[0].training
     const step: Fact = {
       label: 'step',
-      value: count(lines.at(-1)?.step ?? 0),
-      note: planned === null ? undefined : `of ${count(planned)}`,
+      value: countText(lines.at(-1)?.step ?? 0),
+      note: planned === null ? undefined : `of ${countText(planned)}`,
     }
     return {
       kind: 'facts',
@@ -198,16 +198,16 @@ function stateRow({ name, training, validation, written }: RunFacts, now: number
   const accuracy = validation.at(-1)?.accuracy
   const none = '–'
   if (last === undefined)
-    return [isolated(name), `0${planned === null ? '' : ` of ${count(planned)}`}`, ...Array(7).fill(none)]
+    return [isolated(name), `0${planned === null ? '' : ` of ${countText(planned)}`}`, ...Array(7).fill(none)]
   const left = planned === null ? null : ((planned - last.step) * last.seconds) / last.step
   const speed = lines.findLast(({ clipsPerSecond }) => clipsPerSecond !== null)?.clipsPerSecond ?? null
   const ago = written === null ? null : Math.max(0, (now - written) / 1000)
   return [
     isolated(name),
-    `${count(last.step)}${planned === null ? '' : ` of ${count(planned)}`}`,
+    `${countText(last.step)}${planned === null ? '' : ` of ${countText(planned)}`}`,
     significant(last.loss, 4),
     last.meanLoss === undefined ? none : significant(last.meanLoss, 4),
-    accuracy === undefined ? none : percent(accuracy),
+    accuracy === undefined ? none : percentText(accuracy),
     speed === null ? none : significant(speed),
     formatSeconds(last.seconds),
     left === null ? none : left <= 0 ? 'done' : formatSeconds(left),

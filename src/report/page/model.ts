@@ -88,11 +88,11 @@ export interface PictureFigure {
   readonly kind: 'pictures'
   /** One below the other. Default: next to each other. */
   readonly large?: boolean
-  readonly pictures: readonly Picture[]
+  readonly pictures: readonly PagePicture[]
   readonly caption: Part
 }
 
-export interface Picture {
+export interface PagePicture {
   /** `data:` address of the picture, and of a still one for those who want no motion. */
   readonly source: string
   readonly still: string

@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest'
-import { bytes, count, counted, interval, percent, significant } from './numbers.ts'
+import { bytes, counted, countText, interval, percentText, significant } from './numbers.ts'
 
 test('shares that are not whole never look whole', () => {
-  expect([0, 0.0001, 0.333, 0.9996, 1].map(percent)).toEqual(['0 %', '< 0.1 %', '33.3 %', '> 99.9 %', '100 %'])
+  expect([0, 0.0001, 0.333, 0.9996, 1].map(percentText)).toEqual(['0 %', '< 0.1 %', '33.3 %', '> 99.9 %', '100 %'])
   expect(interval({ low: 0.0561, high: 1 })).toBe('5.6 to 100.0 %')
 })
 
 test('counts and sizes', () => {
-  expect([count(24_000), counted(1, 'class', 'classes'), counted(2, 'class', 'classes')]).toEqual([
+  expect([countText(24_000), counted(1, 'class', 'classes'), counted(2, 'class', 'classes')]).toEqual([
     ...['24,000', '1 class', '2 classes'],
   ])
   expect([0, 999, 1500, 284_000_000, 12_345_678_901].map(bytes)).toEqual([

@@ -2,17 +2,17 @@
 import { grouped } from '../../core/grouped.ts'
 
 /** `24,000` */
-export function count(value: number): string {
+export function countText(value: number): string {
   return grouped(value)
 }
 
 /** `1 video`, `2 videos` */
 export function counted(value: number, one: string, many = `${one}s`): string {
-  return `${count(value)} ${value === 1 ? one : many}`
+  return `${countText(value)} ${value === 1 ? one : many}`
 }
 
 /** `33.3 %`. A share that is not whole never looks like one: `> 99.9 %` and not `100.0 %`. */
-export function percent(share: number): string {
+export function percentText(share: number): string {
   const text = (100 * share).toFixed(1)
   if (text === '100.0') return share < 1 ? '> 99.9 %' : '100 %'
   if (text === '0.0') return share > 0 ? '< 0.1 %' : '0 %'

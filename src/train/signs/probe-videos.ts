@@ -41,7 +41,7 @@ export function probeCount(
   return count < Math.min(fewestVideos, wanted) || count < fewestReadable ? 0 : count
 }
 
-export interface ProbeOptions extends Pick<LoadClipsOptions, 'workers' | 'decoder' | 'timeoutSeconds' | 'signal'> {
+export interface VideoProbeOptions extends Pick<LoadClipsOptions, 'workers' | 'decoder' | 'timeoutSeconds' | 'signal'> {
   /** The videos of the run. */
   readonly entries: readonly VideoEntry[]
   /** How many of them, spread over the list; see `probeCount`. */
@@ -67,10 +67,10 @@ interface Probe {
 
 /** The middle clips of some videos, decoded when they are first needed. */
 export class ProbeVideos {
-  private readonly options: ProbeOptions
+  private readonly options: VideoProbeOptions
   private probe: Probe | null = null
 
-  constructor(options: ProbeOptions) {
+  constructor(options: VideoProbeOptions) {
     this.options = options
   }
 

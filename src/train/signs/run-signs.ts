@@ -8,7 +8,7 @@ import { writeFileAtomic } from '../../format/atomic.ts'
 import { jsonLines, readHistory } from '../history.ts'
 import type { RunOptions, ShowScalars } from '../training-job.ts'
 import type { LearningSigns } from './measure.ts'
-import { type ProbeOptions, ProbeVideos } from './probe-videos.ts'
+import { ProbeVideos, type VideoProbeOptions } from './probe-videos.ts'
 
 /** A line of `signs.jsonl`. */
 export interface SignsLine extends LearningSigns {
@@ -21,7 +21,7 @@ export interface SignsLine extends LearningSigns {
 /** Beside the checkpoints of a run. */
 export const signsFile = 'signs.jsonl'
 
-export interface RunSignsOptions extends ProbeOptions, Pick<RunOptions, 'out' | 'onNote'> {
+export interface RunSignsOptions extends VideoProbeOptions, Pick<RunOptions, 'out' | 'onNote'> {
   readonly ranks: Ranks
   readonly steps: number
   /** Steps from one checkpoint to the next. */

@@ -32,11 +32,11 @@ export const operationNames = [
   'translate-x',
   'translate-y',
 ] as const
-export type OperationName = (typeof operationNames)[number]
+export type AugmentOperation = (typeof operationNames)[number]
 
 /** An operation and its argument: degrees, bits, threshold, factor, or share of the side; 0 where it takes none. */
 export interface DrawnOperation {
-  readonly name: OperationName
+  readonly name: AugmentOperation
   readonly argument: number
 }
 
@@ -54,7 +54,7 @@ export function drawOperations(options: RandAugmentOptions, random: RandomStream
 }
 
 /** @param m strength, 0 to 1 */
-function argumentOf(name: OperationName, m: number, random: RandomStream): number {
+function argumentOf(name: AugmentOperation, m: number, random: RandomStream): number {
   const signed = (value: number): number => (random.uniform() < 0.5 ? -value : value)
   switch (name) {
     case 'auto-contrast':

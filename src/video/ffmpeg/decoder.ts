@@ -1,6 +1,6 @@
 import { defaultMaxPixels } from '../limits.ts'
 import type { Decoder, DecoderLimits, OpenVideo } from '../types.ts'
-import { findProgram } from './program.ts'
+import { findFfmpeg } from './program.ts'
 import { openWithProgram } from './video.ts'
 
 /**
@@ -8,7 +8,7 @@ import { openWithProgram } from './video.ts'
  * once to learn its frames and starts a program for every clip.
  */
 export function createFfmpegDecoder(limits: DecoderLimits = {}): Decoder {
-  const program = findProgram()
+  const program = findFfmpeg()
   const checked = { maxPixels: limits.maxPixels ?? defaultMaxPixels, timeoutSeconds: limits.timeoutSeconds ?? 60 }
   return {
     name: 'ffmpeg',

@@ -6,7 +6,7 @@ import { type Ending, endingOf } from '../how-it-ended.ts'
 import { WorkClock } from '../work-clock.ts'
 import { FrameRecords } from './frame-records.ts'
 
-export interface Program {
+export interface FfmpegProgram {
   readonly path: string
   readonly version: string
   /** Option that passes every frame through once: its name changed with FFmpeg 5.1. */
@@ -20,7 +20,7 @@ export interface Program {
  *
  * @throws VideoMaeError `DECODER_MISSING`
  */
-export function findProgram(): Program {
+export function findFfmpeg(): FfmpegProgram {
   const named = process.env.FFMPEG_PATH
   const candidates = named ? [named] : ['ffmpeg', ...bundledProgram()]
   for (const path of candidates) {
@@ -64,7 +64,7 @@ const inputDescriptor = 3
  * where programs inherit no descriptors, it is named.
  */
 export function inputOf(
-  program: Program,
+  program: FfmpegProgram,
   path: string,
 ): { readonly protocol: string; readonly input: readonly string[] } {
   if (process.platform === 'win32') return { protocol: 'file', input: ['-i', `file:${path}`] }
@@ -119,7 +119,7 @@ function environment(): NodeJS.ProcessEnv {
  * @param input the open video, at its start
  * @param limitSeconds processor time that it may use
  */
-export function runProgram(
+export function runFfmpeg(
   path: string,
   args: readonly string[],
   input: number,

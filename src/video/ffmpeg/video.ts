@@ -12,10 +12,10 @@ import { cropChain } from '../filters.ts'
 import { requireOpenable } from '../machine-errors.ts'
 import { upright } from '../orientation.ts'
 import type { DecoderLimits, DecodeStats, FrameTimes, Geometry, OpenVideo, Size, VideoInfo } from '../types.ts'
-import { printable, videoError } from '../video-errors.ts'
+import { escapedText, videoError } from '../video-errors.ts'
 import { VideoFile } from '../video-file.ts'
 import { recordFilters, sizeFromFrameList, stampFilters, ticksPerSecond } from './frame-records.ts'
-import { inputOf, type Program, type ProgramRun, runProgram } from './program.ts'
+import { type FfmpegProgram, inputOf, type ProgramRun, runFfmpeg } from './program.ts'
 import { readStreamLog, type StreamLog } from './stream-log.ts'
 
 /** Seconds before the first wanted frame that reading starts, so that the keyframe it needs is inside. */
@@ -27,7 +27,7 @@ type Limits = Required<DecoderLimits>
 const listBytes = 4096
 
 /** Decodes the file once, without keeping pictures, to learn its frames. */
-export async function openWithProgram(program: Program, path: string, limits: Limits): Promise<OpenVideo> {
+export async function openWithProgram(program: FfmpegProgram, path: string, limits: Limits): Promise<OpenVideo> {
   const file = new VideoFile(path)
   try {
     requireNoStillPicture(path, file.head(12))
@@ -62,7 +62,7 @@ export async function openWithProgram(program: Program, path: string, limits: Li
 
 /** One run of the program over the whole file, or from `seek` on. @param output all that follows the input */
 async function runOn(
-  program: Program,
+  program: FfmpegProgram,
   file: VideoFile,
   limits: Limits,
   output: readonly string[],
@@ -80,7 +80,7 @@ async function runOn(
   const descriptor = file.reopen()
   let run: ProgramRun
   try {
-    run = await runProgram(program.path, args, descriptor, out, limits.timeoutSeconds)
+    run = await runFfmpeg(program.path, args, descriptor, out, limits.timeoutSeconds)
   } finally {
     closeSync(descriptor)
   }
@@ -115,7 +115,7 @@ function noFrames(log: StreamLog, file: VideoFile, limits: Limits): Error {
 }
 
 function unknownProgram(path: string, problem: string): VideoMaeError {
-  return new VideoMaeError(`${printable(path)}: the ffmpeg program ${problem}.`, {
+  return new VideoMaeError(`${escapedText(path)}: the ffmpeg program ${problem}.`, {
     code: 'VIDEO_FILTER_FAILED',
     exit: 'environment',
     hint: 'Use an ffmpeg program of version 4.4 or later.',
@@ -125,14 +125,14 @@ function unknownProgram(path: string, problem: string): VideoMaeError {
 class ProgramVideo implements OpenVideo {
   readonly info: VideoInfo
   readonly file: VideoFile
-  private readonly program: Program
+  private readonly program: FfmpegProgram
   /** Time stamps of the frames, NaN where a frame has none. */
   private readonly stamps: readonly number[]
   private readonly limits: Limits
   /** Whether time stamps name the frames; else they are counted. */
   private readonly timed: boolean
 
-  constructor(program: Program, file: VideoFile, info: VideoInfo, stamps: readonly number[], limits: Limits) {
+  constructor(program: FfmpegProgram, file: VideoFile, info: VideoInfo, stamps: readonly number[], limits: Limits) {
     this.program = program
     this.file = file
     this.info = info
@@ -224,7 +224,7 @@ class ProgramVideo implements OpenVideo {
       seek,
     )
     if (/No such filter|Error (?:initializing|reinitializing|parsing)/i.test(run.log) && run.bytes === 0) {
-      throw new VideoMaeError(`${printable(this.info.path)}: ffmpeg refused the filter chain ${chains[0]}.`, {
+      throw new VideoMaeError(`${escapedText(this.info.path)}: ffmpeg refused the filter chain ${chains[0]}.`, {
         code: 'VIDEO_FILTER_FAILED',
         exit: 'environment',
         hint: 'Use an ffmpeg program of version 4.4 or later.',

@@ -5,7 +5,7 @@
  */
 import { VideoMaeError } from '../../core/errors.ts'
 import { lineEnd, outsideQuotes } from '../../format/csv.ts'
-import { type Layout, layoutOf, type UsedColumn } from './layout.ts'
+import { type ListLayout, layoutOf, type UsedColumn } from './layout.ts'
 import { candidates, type ListTable } from './records.ts'
 
 /** @param line of the list, from 1 */
@@ -21,7 +21,7 @@ export function formNotFixed(file: string, line: number, problem: string, hint: 
  * @param layout by which its rows are read
  * @throws VideoMaeError `LIST_FORM_OPEN`
  */
-export function requireFixedForm(content: string, file: string, table: ListTable, layout: Layout): void {
+export function requireFixedForm(content: string, file: string, table: ListTable, layout: ListLayout): void {
   const { header, records, separator } = table
   const refuse = (line: number, problem: string, hint: string): never => {
     throw formNotFixed(file, line, problem, hint)

@@ -13,7 +13,7 @@ export interface UsedColumn {
   readonly index: number
 }
 
-export interface Layout {
+export interface ListLayout {
   readonly used: readonly UsedColumn[]
   /** Names of columns that are not used, with the reason where it is worth one. */
   readonly unused: readonly { readonly name: string; readonly why?: string }[]
@@ -37,7 +37,7 @@ const sampleSize = 50
  * @param report called where a column would change what is learned and cannot be understood
  * @param byRows false: as the header alone has it, whatever is in the columns; see `requireFixedForm`
  */
-export function layoutOf(table: ListTable, exists: Exists, report: Report, byRows = true): Layout {
+export function layoutOf(table: ListTable, exists: Exists, report: Report, byRows = true): ListLayout {
   const { header, records, trimmed } = table
   if (header !== null) return fromHeader(header, records, exists, report, { byRows, trimmed })
   return positional(table, exists, report)
@@ -64,7 +64,7 @@ function fromHeader(
     byRows = true,
     trimmed = false,
   }: { readonly pathIndex?: number; readonly byRows?: boolean; readonly trimmed?: boolean } = {},
-): Layout {
+): ListLayout {
   const names = header.fields.map((name) => name.trim())
   // R writes row names without a name for their column.
   const shift =
@@ -253,7 +253,7 @@ const inOrder: readonly Role[] = ['path', 'label', 'start', 'end', 'group']
 /** What a layout without a header has. */
 const plain = { shift: 0, foldMayBeSplit: false, warnings: [] } as const
 
-function positional(table: ListTable, exists: Exists, report: Report): Layout {
+function positional(table: ListTable, exists: Exists, report: Report): ListLayout {
   const { records, separator } = table
   if (records.length === 0) return { used: [], unused: [], width: 0, ...plain }
   const width = Math.max(...records.map(({ fields }) => fields.length))
@@ -288,7 +288,7 @@ function isRowIndex(records: readonly CsvRecord[]): boolean {
  * A first line whose path does not exist while those of all others do is a header with names that are not known, unless it
  * names a video.
  */
-function headerWithoutPath(table: ListTable, exists: Exists, report: Report): Layout | null {
+function headerWithoutPath(table: ListTable, exists: Exists, report: Report): ListLayout | null {
   const [first, ...others] = table.records
   if (others.length === 0 || first.fields.some((field) => hasVideoExtension(field) || exists(field))) return null
   const sample = sampleOf(others)

@@ -5,10 +5,10 @@ import { hasVideoExtension } from '../extensions.ts'
 import { type Role, roleOf } from './columns.ts'
 import { requireFixedForm } from './fixed-form.ts'
 import { isJson, jsonList } from './json-list.ts'
-import { isNumber, type Layout, layoutOf } from './layout.ts'
+import { isNumber, type ListLayout, layoutOf } from './layout.ts'
 import { partOfWord } from './part-words.ts'
 import { type Exists, type ListTable, readListTable, separatorNames } from './records.ts'
-import { isMissing, parseFrames, parseSeconds, secondsOfFrame } from './times.ts'
+import { isMissingField, parseFrames, parseSeconds, secondsOfFrame } from './times.ts'
 import { withTrimmedClips } from './trimmed-clips.ts'
 
 /** A row of a list: a video, or a part of one. */
@@ -100,7 +100,7 @@ export function parseList(text: string, file: string, exists: Exists, fixedForm 
 }
 
 /** A column that holds parts of a split and folds says neither for all rows. */
-function mixedFolds({ foldMayBeSplit, used }: Layout, rows: readonly ListRow[]): string[] {
+function mixedFolds({ foldMayBeSplit, used }: ListLayout, rows: readonly ListRow[]): string[] {
   if (!foldMayBeSplit) return []
   const [part, fold] = [rows.find(({ split }) => split !== undefined), rows.find((row) => row.fold !== undefined)]
   if (part === undefined || fold === undefined) return []
@@ -123,13 +123,13 @@ function commentWarnings(content: string, { comments }: ListTable): string[] {
 }
 
 /** A header that only the files told from a row: its columns have names then. */
-function headerAmong({ records }: ListTable, { used }: Layout): CsvRecord | null {
+function headerAmong({ records }: ListTable, { used }: ListLayout): CsvRecord | null {
   return records.length > 0 && used.some(({ name }) => !/^column \d+$/.test(name)) ? records[0] : null
 }
 
 function readRow(
   { line, fields: all }: CsvRecord,
-  layout: Layout,
+  layout: ListLayout,
   { separator, header }: ListTable,
   reportLine: (line: number, message: string) => never,
 ): ListRow {
@@ -157,10 +157,10 @@ function readRow(
     label: value('label')?.normalize('NFC'),
     start,
     end,
-    group: group === undefined || isMissing(group) ? undefined : group.normalize('NFC'),
+    group: group === undefined || isMissingField(group) ? undefined : group.normalize('NFC'),
     split: foldIsSplit ? fold : splitOf(value('split')?.trim(), layout),
-    fold: foldIsSplit || fold === undefined || isMissing(fold) ? undefined : fold.normalize('NFC'),
-    time: time === undefined || isMissing(time) ? undefined : time,
+    fold: foldIsSplit || fold === undefined || isMissingField(fold) ? undefined : fold.normalize('NFC'),
+    time: time === undefined || isMissingField(time) ? undefined : time,
     id: value('id')?.trim().normalize('NFC'),
     original: originalOf(value('original')?.trim(), report),
   }
@@ -175,7 +175,7 @@ function readRow(
 }
 
 /** What a column is told to be: one of folds may hold words of a split, or both. */
-function rolesOf(role: Role, { foldMayBeSplit }: Layout, rows: readonly ListRow[]): Role[] {
+function rolesOf(role: Role, { foldMayBeSplit }: ListLayout, rows: readonly ListRow[]): Role[] {
   if (role !== 'fold' || !foldMayBeSplit) return [role]
   return (['split', 'fold'] as const).filter((told) => rows.some((row) => row[told] !== undefined))
 }
@@ -187,7 +187,7 @@ function originalOf(value: string | undefined, report: (message: string) => neve
 }
 
 /** What columns called `set` or `phase` hold may be a number, which is no part of a split. */
-function splitOf(value: string | undefined, { used }: Layout): string | undefined {
+function splitOf(value: string | undefined, { used }: ListLayout): string | undefined {
   const name = used.find(({ role }) => role === 'split')?.name
   const mayCount = name !== undefined && (roleOf(name)?.rank ?? 0) > 0
   return value !== undefined && mayCount && isNumber(value) ? undefined : value
@@ -207,7 +207,7 @@ function withoutWhole(fields: readonly string[], report: (message: string) => ne
 function partOf(value: (role: Role) => string | undefined, report: (message: string) => never) {
   const given = (role: Role): string | undefined => {
     const field = value(role)
-    return field === undefined || isMissing(field) ? undefined : field.trim()
+    return field === undefined || isMissingField(field) ? undefined : field.trim()
   }
   const seconds = (role: Role, what: string, unit = 1): number | undefined => {
     const field = given(role)

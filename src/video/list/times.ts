@@ -3,7 +3,7 @@
 /** What programs write for a value that is missing: R, pandas, databases. */
 const missing: ReadonlySet<string> = new Set(['', 'NA', 'N/A', 'NaN', 'nan', 'NULL', 'null', 'None'])
 
-export function isMissing(field: string): boolean {
+export function isMissingField(field: string): boolean {
   return missing.has(field.trim())
 }
 

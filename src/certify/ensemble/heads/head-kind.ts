@@ -3,7 +3,7 @@ import type { LabeledRows, StatisticsCache } from '../../../numeric/ridge.ts'
 import type { Matmul } from '../../../numeric/wasm/matmul.ts'
 
 /** A head in closed form or by a fixed number of steps, as one matrix on features. One file each, and a line in `list.ts`. */
-export interface HeadKind<Options extends { readonly kind: string }, Name extends string = string> {
+export interface HeadDefinition<Options extends { readonly kind: string }, Name extends string = string> {
   /** In certificates and files. */
   readonly kind: Options['kind']
   /** What a user calls it among all base classifiers. */

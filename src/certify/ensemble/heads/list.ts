@@ -1,15 +1,15 @@
 /** All kinds of heads. A new one is a file next to this, an entry here, and its name in `names.ts`. */
 import { invalidArgument } from '../../../core/errors.ts'
-import type { HeadKind } from './head-kind.ts'
+import type { HeadDefinition } from './head-kind.ts'
 import { type HeadName, headNames } from './names.ts'
 import { nearestMean } from './nearest-mean.ts'
 import { ridge } from './ridge.ts'
-import { softmax } from './softmax.ts'
+import { softmaxHead } from './softmax.ts'
 
 /** In the order of `names.ts`. */
-const kinds = [ridge, nearestMean, softmax] as const satisfies readonly { readonly name: HeadName }[]
+const kinds = [ridge, nearestMean, softmaxHead] as const satisfies readonly { readonly name: HeadName }[]
 
-type OptionsOf<Kind> = Kind extends HeadKind<infer Options, string> ? Options : never
+type OptionsOf<Kind> = Kind extends HeadDefinition<infer Options, string> ? Options : never
 type Filled<Options> = Options extends unknown ? Required<Options> & { readonly scaling: 'unit' | 'none' } : never
 
 /** Options of a head: its kind, how features are scaled, and what belongs to the kind. */
@@ -36,14 +36,14 @@ export function optionsOfHead(name: HeadName): readonly string[] {
   return namedKind(name).options
 }
 
-function namedKind(name: HeadName): HeadKind<{ readonly kind: string }> {
+function namedKind(name: HeadName): HeadDefinition<{ readonly kind: string }> {
   const found = kinds.find((known): known is (typeof kinds)[number] => known.name === name)
   if (found === undefined) throw invalidArgument('learner', headNames.join(', '), name)
   return found
 }
 
 /** @throws VideoMaeError `INVALID_ARGUMENT` */
-export function headKind(kind: string): HeadKind<{ readonly kind: string }> {
+export function headKind(kind: string): HeadDefinition<{ readonly kind: string }> {
   const found = kinds.find((known): known is (typeof kinds)[number] => known.kind === kind)
   if (found !== undefined) return found
   const names = kinds.map((known) => `"${known.kind}"`)

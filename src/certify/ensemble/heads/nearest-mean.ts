@@ -1,6 +1,6 @@
 import { combineRows, oneHot } from '../../../numeric/linear-algebra.ts'
 import type { LabeledRows } from '../../../numeric/ridge.ts'
-import type { HeadKind } from './head-kind.ts'
+import type { HeadDefinition } from './head-kind.ts'
 
 /** The class with the nearest mean of its samples. */
 export interface NearestMeanHead {
@@ -8,7 +8,7 @@ export interface NearestMeanHead {
   readonly kind: 'nearest_mean'
 }
 
-export const nearestMean: HeadKind<NearestMeanHead, 'nearest_mean'> = {
+export const nearestMean: HeadDefinition<NearestMeanHead, 'nearest_mean'> = {
   kind: 'nearest_mean',
   name: 'nearest_mean',
   options: [],

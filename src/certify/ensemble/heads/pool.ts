@@ -7,7 +7,7 @@ import type { FlipJob } from './flips.ts'
 import type { TrainJob, VoteJob } from './job.ts'
 import { type AnyJob, runRange, workOf } from './work.ts'
 
-export function runTraining(
+export function trainInThreads(
   job: TrainJob,
   ranges: readonly Range[],
   options: PoolOptions,

@@ -1,6 +1,6 @@
 import { invalidArgument } from '../../../core/errors.ts'
 import { trainRidge } from '../../../numeric/ridge.ts'
-import type { HeadKind, HeadWork } from './head-kind.ts'
+import type { HeadDefinition, HeadWork } from './head-kind.ts'
 
 /** Regularized least squares on one-hot targets, closed form in float64. */
 export interface RidgeHead {
@@ -10,7 +10,7 @@ export interface RidgeHead {
   readonly lambda?: number
 }
 
-export const ridge: HeadKind<RidgeHead, 'ridge'> = {
+export const ridge: HeadDefinition<RidgeHead, 'ridge'> = {
   kind: 'ridge',
   name: 'ridge',
   options: ['lambda'],

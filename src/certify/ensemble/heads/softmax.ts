@@ -13,7 +13,7 @@ import { combineRows, transpose } from '../../../numeric/linear-algebra.ts'
 import type { LabeledRows } from '../../../numeric/ridge.ts'
 import { gramOfRows } from '../../../numeric/ridge.ts'
 import type { Matmul } from '../../../numeric/wasm/matmul.ts'
-import type { HeadKind } from './head-kind.ts'
+import type { HeadDefinition } from './head-kind.ts'
 
 /** Multinomial logistic regression: full batch, a fixed number of accelerated gradient steps from zero. */
 export interface SoftmaxHead {
@@ -29,7 +29,7 @@ export interface SoftmaxHead {
 
 type SoftmaxOptions = Required<SoftmaxHead>
 
-export const softmax: HeadKind<SoftmaxHead, 'linear'> = {
+export const softmaxHead: HeadDefinition<SoftmaxHead, 'linear'> = {
   kind: 'softmax',
   name: 'linear',
   options: [],

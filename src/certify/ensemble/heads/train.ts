@@ -6,12 +6,12 @@ import { checkFeatureSet, type FeatureSet, type TestSet, unitRows } from '../fea
 import { sha256 } from '../hash.ts'
 import type { EnsembleLayout } from '../layout.ts'
 import type { EnsemblePlan, LearnerState, PoolOptions, TrainedLearner } from '../learners.ts'
-import type { LearnerTrainer, LearnerTraining } from '../trainer.ts'
+import type { EnsembleTrainer, LearnerTraining } from '../trainer.ts'
 import { type TrainedHeads, weightsLength } from './head.ts'
 import { digestOfHead } from './head-digest.ts'
 import type { TrainJob } from './job.ts'
 import type { ResolvedHead } from './list.ts'
-import { runTraining } from './pool.ts'
+import { trainInThreads } from './pool.ts'
 import { shared } from './shared.ts'
 import { voteOnTests } from './vote.ts'
 import { certifyRidgeLabelFlips } from './white-box.ts'
@@ -22,7 +22,7 @@ export const headVersion = 3
 /** What a head is called among the weights of a learner. */
 const weightsName = 'head'
 
-type HeadTrainer = LearnerTrainer<FeatureSet, TestSet>
+type HeadTrainer = EnsembleTrainer<FeatureSet, TestSet>
 
 /** @throws VideoMaeError `INVALID_ARGUMENT`, `FEATURES_NOT_FINITE`, `OUT_OF_MEMORY` */
 export function checkHeadPlan(head: ResolvedHead, set: FeatureSet, { seeds = 1, learners }: EnsemblePlan): void {
@@ -67,7 +67,7 @@ export function openHeads(head: ResolvedHead, layout: EnsembleLayout<FeatureSet>
       if (stored !== null) weightsOf(learner).set(stored)
     },
     train: (ranges, _store, options, onTrained) =>
-      runTraining(job, ranges, options, (range, records) => void onTrained(range, records.map(trained))),
+      trainInThreads(job, ranges, options, (range, records) => void onTrained(range, records.map(trained))),
     vote: (test, range, _learners, options) => voteOnTests(heads, test, range, options),
     extras: () => ({
       heads,

@@ -21,13 +21,13 @@ export interface DataRow
 }
 
 export const columns = ['label', 'start', 'end', 'group', 'split', 'time'] as const
-export type Column = (typeof columns)[number]
+export type ListColumn = (typeof columns)[number]
 
 /** How the data is written down. */
 export interface DataForm {
   readonly kind: 'list' | 'folder'
   /** Of a list: it has these and no others, whatever the attacker does. */
-  readonly columns: readonly Column[]
+  readonly columns: readonly ListColumn[]
   /** Of a list: what separates fields. */
   readonly separator: ListSeparator
 }

@@ -20,15 +20,15 @@ import { middleOfPeriod, periodOf } from '../../ensemble/periods.ts'
 import { needsGroups, type Rule, rulesOfLayout } from '../../rules/list.ts'
 import type { Threat } from '../../threat/threat.ts'
 import { ensembleSize } from '../memory.ts'
-import { type CertifyVideosOptions, checkPlan, planCertification } from '../plan.ts'
+import { type CertifyVideosOptions, checkCertificationPlan, planCertification } from '../plan.ts'
 import { type Prepared, prepareGroups, prepareLearners } from '../prepare.ts'
 import { timeBounds, timesOf } from '../video-times.ts'
 import {
   AttackFiles,
-  type Column,
   columns,
   type DataForm,
   type DataRow,
+  type ListColumn,
   listSeparators,
   nameInData,
   unitsChanged,
@@ -61,7 +61,7 @@ export interface ListAuditOptions {
   /** Most rows of the data that are used, an even choice. Default 400: every attack reads all of them again. */
   readonly rows?: number
   /** Columns of the list. Default: those that any row uses. */
-  readonly columns?: readonly Column[]
+  readonly columns?: readonly ListColumn[]
   /** A folder for lists, links and the attacker's files; removed afterwards. */
   readonly folder: string
   /** Of the attacks: a whole number. Default 0. */
@@ -165,7 +165,7 @@ async function attackLists(options: ListAuditOptions): Promise<ListAuditReport> 
   }
 }
 
-function readRows(data: string, most: number, by: BucketKey, given: readonly Column[] | undefined) {
+function readRows(data: string, most: number, by: BucketKey, given: readonly ListColumn[] | undefined) {
   const { entries, sources } = readVideos(data, { labelFromFolder: true })
   const kind = by !== 'id' && statSync(data).isDirectory() ? 'folder' : 'list'
   const step = Math.max(1, entries.length / most)
@@ -342,7 +342,7 @@ export async function certifyData(data: string, options: ListAuditOptions): Prom
   const videos: CertifyVideosOptions = { ...options.videos, data, onNote: undefined, onProgress: undefined }
   const { by = 'content' } = videos
   const plan = await planCertification(videos)
-  checkPlan(plan, by, rules, threat, whiteBox)
+  checkCertificationPlan(plan, by, rules, threat, whiteBox)
   const run = async <Set extends SampleSet, Inputs extends TestInputs>(prepared: Prepared<Set, Inputs>) => {
     const mathematics: CertifyOptions<Set, Inputs> = {
       ...{ rules, partitions, groups, spread, seeds, seed, threads, whiteBox, signal, by },

@@ -1,6 +1,6 @@
 /** The encoders of a certified ensemble, and the engine they run on. */
 import { invalidArgument, unusedArgument, VideoMaeError } from '../../../core/errors.ts'
-import { planFeatures } from '../../../inference/encoder-source.ts'
+import { planFeatureProgram } from '../../../inference/encoder-source.ts'
 import { chooseEngine, engineRecord } from '../../../train/engine-choice.ts'
 import type { TrainedHeads } from '../../ensemble/heads/head.ts'
 import { type FeatureSource, openFeatureSource } from '../feature-source.ts'
@@ -61,7 +61,7 @@ async function openOne(
 function widthOf(source: FeatureSource): number {
   if (source.kind === 'pixels') return pixelWidth(source)
   const readout = source.kind === 'scratch' ? undefined : source.readout
-  return planFeatures(source.source, 'pooled', 1, readout).shape.reduce((a, b) => a * b, 1)
+  return planFeatureProgram(source.source, 'pooled', 1, readout).shape.reduce((a, b) => a * b, 1)
 }
 
 export function warningsOf(source: FeatureSource): string[] {

@@ -4,7 +4,7 @@ import { packageVersion } from '../../../core/package-version.ts'
 import { RandomStream } from '../../../core/random.ts'
 import { lowerProgram } from '../../../engine/onnx/lowering/lower-program.ts'
 import type { ExportInput } from '../../../export/check.ts'
-import { describe, exportMismatch, renamedInput, writeDescribedModel } from '../../../export/encoder.ts'
+import { encoderMetadata, exportMismatch, renamedInput, writeDescribedModel } from '../../../export/encoder.ts'
 import { type OnnxSidecar, requireExportTarget } from '../../../export/sidecar.ts'
 import { exportNames } from '../../../export/tensors.ts'
 import type { OnnxModel } from '../../../format/onnx.ts'
@@ -133,7 +133,7 @@ async function metadataOf(
   const ofClips =
     input === 'pooled' || source.kind === 'pixels' || source.kind === 'patches'
       ? { 'videomae.version': packageVersion(), 'videomae.input': input }
-      : await describe(source.name, source.source.configuration, input, ofEncoders, encoder.sampling)
+      : await encoderMetadata(source.name, source.source.configuration, input, ofEncoders, encoder.sampling)
   return {
     ...ofClips,
     [classifierKeys.task]: 'certified-votes',

@@ -15,9 +15,9 @@ import { inputClips } from '../input-row.ts'
 import { isFrameKind, isHeadKind } from '../learners/learner-options.ts'
 import { videoSetOf } from '../learners/video-set.ts'
 import { ensembleSize, featureNeed, headNeed, requireStudyMemory, widthOf } from '../memory.ts'
-import { type CertifyVideosPlan, checkPlan, planCertification } from '../plan.ts'
+import { type CertifyVideosPlan, checkCertificationPlan, planCertification } from '../plan.ts'
 import { rowsPerVideo } from '../rows-per-video.ts'
-import { claimOf, videosOf } from '../study.ts'
+import { claimOf, planOptionsOf } from '../study.ts'
 import { threatOfVideos } from '../video-certificate.ts'
 import { type ForecastEnsemble, type PlannedEnsemble, plannedEnsemble } from './ensembles.ts'
 import { type ForecastFile, forecastFiles } from './files.ts'
@@ -83,9 +83,9 @@ export async function forecastCertification(job: CertifyVideosJob): Promise<Cert
   const { by, threat } = claimOf(rules, job)
   checkRules({ partitions, rules, groups, by, whiteBox, collective, spread, seeds: seedsPerPartition })
   await requireCertificateFolder(job.out, true)
-  const videos = videosOf(job, by)
+  const videos = planOptionsOf(job, by)
   const plan = await planCertification(videos)
-  checkPlan(plan, by, rules, threat, whiteBox)
+  checkCertificationPlan(plan, by, rules, threat, whiteBox)
   const { split, classes, learner, encoder } = plan
   const { learners, reach } = ensembleSizeOf(job)
   requireFilledLearners(split.train.length, learners, reach)

@@ -1,7 +1,7 @@
 /** Attentive heads on frozen tokens as base classifiers: a learned query reads all tokens of a clip. */
 
 import { headShape, probeProbabilities, probeSettings, trainProbe } from '../../../finetune/probe.ts'
-import { type EncoderWeights, featureProgram, planFeatures } from '../../../inference/encoder-source.ts'
+import { type EncoderWeights, featureProgram, planFeatureProgram } from '../../../inference/encoder-source.ts'
 import type { FeatureRows } from '../../../inference/feature-rows.ts'
 import type { FeatureStore } from '../../../inference/feature-store.ts'
 import { buildHeadProgram } from '../../../model/classify.ts'
@@ -48,7 +48,7 @@ export function attentiveLearnerNeed(
   },
 ): { readonly memory: MemoryNeed; readonly what: string } {
   const { engine, classes, rows, tests, atOnce } = options
-  const { shape } = planFeatures(source, 'tokens', 1)
+  const { shape } = planFeatureProgram(source, 'tokens', 1)
   const [tokens, width] = shape
   const head = headOf(width)
   const { batch } = probeSettings(head, rows, {})

@@ -5,7 +5,7 @@ import type { CudaLibrary } from './cuda-library.ts'
 const attributes = { multiprocessors: 16, major: 75, minor: 76, sharedMemoryPerBlock: 97 } as const
 
 /** Name, architecture and sizes of a GPU. */
-export function describe(cuda: CudaLibrary, device: number): DeviceDescription {
+export function describeDevice(cuda: CudaLibrary, device: number): DeviceDescription {
   const name = Buffer.alloc(256)
   cuda.call('cuDeviceGetName', name, name.length, device)
   const attribute = (which: number): number => cuda.integer('cuDeviceGetAttribute', which, device)

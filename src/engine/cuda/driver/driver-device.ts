@@ -15,16 +15,16 @@ import type {
   KernelArgument,
   KernelSource,
   LaunchSize,
-  Matmul,
   MatmulOperands,
   MatmulShape,
+  PreparedMatmul,
   Stream,
 } from '../device.ts'
 import { defineOptions, type KernelFile, readKernelFile } from '../kernel-files.ts'
 import { formatMib } from '../memory-requirement.ts'
 import type { CublasLtLibrary } from './cublaslt-library.ts'
 import { type CudaFunction, type CudaLibrary, notReady, outOfMemory } from './cuda-library.ts'
-import { describe } from './describe.ts'
+import { describeDevice } from './describe.ts'
 import type { KernelCompiler } from './kernel-compiler.ts'
 import { type Algorithm, MatmulPlan, matmulWorkspaceBytes } from './matmul.ts'
 import { MatmulChoices } from './matmul-choices.ts'
@@ -87,7 +87,7 @@ export class DriverDevice implements Device {
       })
     }
     this.ordinal = cuda.integer('cuDeviceGet', ordinal)
-    this.description = describe(cuda, this.ordinal)
+    this.description = describeDevice(cuda, this.ordinal)
     cuda.call('cuCtxSetCurrent', cuda.handle('cuDevicePrimaryCtxRetain', this.ordinal))
     this.lightHandle = cublasLt.handle('cublasLtCreate', 'the start of cuBLASLt')
     const driver = cuda.integer('cuDriverGetVersion')
@@ -257,7 +257,7 @@ export class DriverDevice implements Device {
     }
   }
 
-  matmul(shape: MatmulShape, operands: MatmulOperands, label: string): Matmul {
+  matmul(shape: MatmulShape, operands: MatmulOperands, label: string): PreparedMatmul {
     this.matmulWorkspace ??= this.allocate(matmulWorkspaceBytes, 'the workspace of matrix products')
     const workspace = this.matmulWorkspace.address
     const plan = new MatmulPlan(this.cublasLt, this.lightHandle, shape, label)

@@ -1,4 +1,4 @@
-import type { Matmul, MatmulOperands, MatmulShape, Stream } from '../device.ts'
+import type { MatmulOperands, MatmulShape, PreparedMatmul, Stream } from '../device.ts'
 import { type CublasLtLibrary, cublasLt } from './cublaslt-library.ts'
 
 /** Recommended for Hopper in the library's manual; other GPUs use what they need of it. */
@@ -89,7 +89,7 @@ export class MatmulPlan {
   }
 
   /** Sets the addresses that live in the descriptor, then returns a product over the others. */
-  bind(operands: MatmulOperands, algorithm: Algorithm, workspace: bigint): Matmul {
+  bind(operands: MatmulOperands, algorithm: Algorithm, workspace: bigint): PreparedMatmul {
     if (operands.bias !== null) this.set(cublasLt.descriptor.bias, new BigUint64Array([operands.bias]))
     if (operands.auxiliary !== null) {
       this.set(cublasLt.descriptor.auxiliary, new BigUint64Array([operands.auxiliary]))

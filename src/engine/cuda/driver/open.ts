@@ -3,7 +3,7 @@ import { CacheDirectory } from '../../cache-directory.ts'
 import type { DeviceDescription } from '../device.ts'
 import { CublasLtLibrary } from './cublaslt-library.ts'
 import { CudaLibrary } from './cuda-library.ts'
-import { describe } from './describe.ts'
+import { describeDevice } from './describe.ts'
 import { DriverDevice } from './driver-device.ts'
 import { findLibraries, type LibrarySearch } from './find.ts'
 import { NvrtcCompiler, tryNvrtc } from './kernel-compiler.ts'
@@ -33,7 +33,7 @@ export function listGpus(cudaPath: string): DeviceDescription[] {
     const cuda = new CudaLibrary(cudaPath)
     cuda.call('cuInit', 0)
     const count = cuda.integer('cuDeviceGetCount')
-    return Array.from({ length: count }, (_, i) => describe(cuda, cuda.integer('cuDeviceGet', i)))
+    return Array.from({ length: count }, (_, i) => describeDevice(cuda, cuda.integer('cuDeviceGet', i)))
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw unavailable(`The NVIDIA driver does not start: ${reason}`, 'Check that `nvidia-smi` lists a GPU.', cause)

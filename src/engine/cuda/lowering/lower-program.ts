@@ -4,7 +4,7 @@ import { type EngineLowering, lowerNodes, lowerUpdates } from '../../plan/lower-
 import type { ValueId } from '../../plan/values.ts'
 import { Lowering, type LoweringContext } from './lowering.ts'
 import { operationLowerings } from './operations.ts'
-import type { Schedule } from './schedule.ts'
+import type { StepSchedule } from './schedule.ts'
 import { sumsAhead } from './sums-ahead.ts'
 import { lowerUpdate } from './updates.ts'
 
@@ -20,7 +20,7 @@ const engineLowering: EngineLowering<Lowering> = {
  *
  * @throws VideoMaeError `PROGRAM_UNSUPPORTED` for an operation or a size that this engine does not know
  */
-export function lowerProgram(program: Program, context: LoweringContext): Schedule {
+export function lowerProgram(program: Program, context: LoweringContext): StepSchedule {
   const lowering = new Lowering(program, context)
   // cuBLASLt's GELU is the approximation by tanh: near enough in bfloat16, not for parity in float32.
   const nodes = fuseNodes(program, context.precision === 'bfloat16')

@@ -70,7 +70,7 @@ export interface JoinStep {
 export type Step = SumStep | JoinStep | LaunchStep | MatmulStep | CopyStep | TableStep
 
 /** A program in the terms of the device. */
-export type Schedule = ScheduleOf<Step>
+export type StepSchedule = ScheduleOf<Step>
 
 /** Every value a step reads or writes. */
 export function stepValues(step: Step): ValueId[] {

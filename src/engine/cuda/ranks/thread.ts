@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { NcclLibrary } from '../../../distributed/nccl/nccl-library.ts'
 import { serveCollectives } from '../../../distributed/serve-collectives.ts'
-import type { Ending } from '../../../distributed/thread-protocol.ts'
+import type { EndRequest } from '../../../distributed/thread-protocol.ts'
 import { CudaLibrary } from '../driver/cuda-library.ts'
 import { findLibraries } from '../driver/find.ts'
 import { NcclCollectives } from './nccl-collectives.ts'
@@ -19,7 +19,7 @@ export interface NcclStart {
 }
 
 if (parentPort === null) throw new Error('This file is the entry of a worker thread.')
-const { nccl, device, id, rank, size, ending } = workerData as NcclStart & { readonly ending: Ending }
+const { nccl, device, id, rank, size, ending } = workerData as NcclStart & { readonly ending: EndRequest }
 
 serveCollectives(parentPort, ending, () => {
   const library = new NcclLibrary(nccl)

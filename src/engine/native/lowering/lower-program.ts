@@ -4,7 +4,7 @@ import { type EngineLowering, lowerNodes, lowerUpdates } from '../../plan/lower-
 import type { ValueId } from '../../plan/values.ts'
 import { integer, Lowering, type LoweringContext, value } from './lowering.ts'
 import { operationLowerings } from './operations.ts'
-import { type Schedule, type Step, stepValues } from './schedule.ts'
+import { type Step, type StepSchedule, stepValues } from './schedule.ts'
 import { lowerUpdate } from './updates.ts'
 
 const engineLowering: EngineLowering<Lowering> = {
@@ -19,7 +19,7 @@ const engineLowering: EngineLowering<Lowering> = {
  *
  * @throws VideoMaeError `PROGRAM_UNSUPPORTED` for an operation or a size that this engine does not know
  */
-export function lowerProgram(program: Program, context: LoweringContext): Schedule {
+export function lowerProgram(program: Program, context: LoweringContext): StepSchedule {
   const lowering = new Lowering(program, context)
   const outputs = lowerNodes(lowering, fuseNodes(program, true), engineLowering)
   const computing = lowering.steps.length

@@ -34,7 +34,7 @@ export interface Step {
   readonly commits: boolean
 }
 
-export interface Schedule extends ScheduleOf<Step> {
+export interface StepSchedule extends ScheduleOf<Step> {
   /** Gradients that updates read, in the order in which the program finishes them. */
   readonly gradients: readonly ValueId[]
   /** What is summed over the ranks of a distributed run, and how many steps come before that; null: nothing. */

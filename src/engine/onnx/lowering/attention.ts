@@ -1,12 +1,18 @@
 import { attentionSizes } from '../../../graph/operations/attention.ts'
 import type { ProgramNode, TensorId } from '../../../graph/program.ts'
-import { type KeptAttention, type LoweringContext, type LoweringRule, numberAttribute, type Value } from './context.ts'
+import {
+  type KeptAttention,
+  type LoweringContext,
+  type LoweringRule,
+  numberAttribute,
+  type ValueName,
+} from './context.ts'
 
 /** Queries, keys and values per head, [B, heads, tokens, headWidth] each. */
 interface AttentionHeads {
-  readonly q: Value
-  readonly k: Value
-  readonly v: Value
+  readonly q: ValueName
+  readonly k: ValueName
+  readonly v: ValueName
 }
 
 /**
@@ -48,7 +54,7 @@ function sizes(context: LoweringContext, packed: readonly TensorId[], heads: num
 }
 
 /** `q k^T / sqrt(headWidth)`: [B, heads, Nq, Nk]. */
-function attentionScores(context: LoweringContext, { q, k }: AttentionHeads, headWidth: number): Value {
+function attentionScores(context: LoweringContext, { q, k }: AttentionHeads, headWidth: number): ValueName {
   const factor = 1 / Math.sqrt(headWidth)
   if (!context.standardOnly) {
     return context.emitMicrosoft('FusedMatMul', [q, k], { transB: 1, alpha: { float: factor } })
@@ -61,7 +67,7 @@ function attentionScores(context: LoweringContext, { q, k }: AttentionHeads, hea
 function splitHeads(context: LoweringContext, packed: readonly TensorId[], heads: number): AttentionHeads {
   const { batch, queries, keys, headWidth } = sizes(context, packed, heads)
   const batched = context.isBatched(packed[0])
-  const perHead = (x: Value, tokens: number): Value => {
+  const perHead = (x: ValueName, tokens: number): ValueName => {
     const separate = context.reshape(x, [batch, tokens, heads, headWidth], batched)
     return context.emit('Transpose', [separate], { perm: [0, 2, 1, 3] })
   }
@@ -73,13 +79,13 @@ function splitHeads(context: LoweringContext, packed: readonly TensorId[], heads
 }
 
 /** [B, N, parts * D] -> `parts` times [B, N, D]. */
-function splitColumns(context: LoweringContext, x: Value, parts: number): Value[] {
+function splitColumns(context: LoweringContext, x: ValueName, parts: number): ValueName[] {
   const outputs = Array.from({ length: parts }, () => context.fresh('part'))
   context.emitMany('Split', [x], { axis: 2 }, outputs)
   return outputs
 }
 
-function fusedAttention(context: LoweringContext, packed: readonly TensorId[], heads: number, into: Value): void {
+function fusedAttention(context: LoweringContext, packed: readonly TensorId[], heads: number, into: ValueName): void {
   const last = context.value(packed[packed.length - 1])
   const [q, k, v] =
     packed.length === 1 ? splitColumns(context, last, 3) : [context.value(packed[0]), ...splitColumns(context, last, 2)]
@@ -101,7 +107,7 @@ export const attentionGradient: LoweringRule = (node, context) => {
   const { q, k, v, p } =
     context.attentions.get(logSumExp) ?? recompute(context, splitHeads(context, packed, heads), logSumExp, headWidth)
 
-  const perHead = (x: Value, width: number): Value => {
+  const perHead = (x: ValueName, width: number): ValueName => {
     const separate = context.reshape(x, [batch, queries, heads, width], batched)
     return context.emit('Transpose', [separate], { perm: [0, 2, 1, 3] })
   }
@@ -122,7 +128,7 @@ export const attentionGradient: LoweringRule = (node, context) => {
   const dq = context.emitMicrosoft('FusedMatMul', [dScores, k], { alpha })
   const dk = context.emitMicrosoft('FusedMatMul', [dScores, q], { transA: 1, alpha })
 
-  const merge = (parts: readonly Value[], tokens: number, into: Value): void => {
+  const merge = (parts: readonly ValueName[], tokens: number, into: ValueName): void => {
     const columns = parts.map((part) => {
       const tokensFirst = context.emit('Transpose', [part], { perm: [0, 2, 1, 3] })
       return context.reshape(
@@ -197,16 +203,16 @@ function sharedKeysAttentionGradient(node: ProgramNode, context: LoweringContext
 }
 
 /** [B, N, D] -> [B, heads, N, D / heads]; with one head that is no more than another shape. */
-function headsFirst(context: LoweringContext, tensor: TensorId, heads: number): Value {
+function headsFirst(context: LoweringContext, tensor: TensorId, heads: number): ValueName {
   const [batch, tokens, width] = context.spec(tensor).shape
-  const reshape = (shape: readonly number[]): Value =>
+  const reshape = (shape: readonly number[]): ValueName =>
     context.reshape(context.value(tensor), shape, context.isBatched(tensor))
   if (heads === 1) return reshape([batch, 1, tokens, width])
   return context.emit('Transpose', [reshape([batch, tokens, heads, width / heads])], { perm: [0, 2, 1, 3] })
 }
 
 /** The other way round, under the name of a tensor of the program. */
-function tokensFirst(context: LoweringContext, value: Value, into: TensorId, heads: number): void {
+function tokensFirst(context: LoweringContext, value: ValueName, into: TensorId, heads: number): void {
   const ordered = heads === 1 ? value : context.emit('Transpose', [value], { perm: [0, 2, 1, 3] })
   context.reshape(ordered, context.spec(into).shape, context.isBatched(into), context.value(into))
 }

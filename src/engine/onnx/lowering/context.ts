@@ -3,7 +3,7 @@ import type { OnnxAttribute, OnnxInitializer, OnnxNode, OnnxTensorType } from '.
 import type { Program, ProgramNode, TensorId, TensorSpec } from '../../../graph/program.ts'
 
 /** Name of a value in the ONNX graph. */
-export type Value = string
+export type ValueName = string
 
 /** Attributes as rules write them: integers by default, floats marked. */
 export type AttributeInput = number | readonly number[] | string | { readonly float: number }
@@ -17,7 +17,7 @@ export interface LoweringSettings {
   /** Which tensors carry the batch in their first axis; empty where shapes are static. */
   readonly batched: ReadonlySet<TensorId>
   /** Names of tensors that are known from outside (inputs, state, outputs). */
-  readonly names: ReadonlyMap<TensorId, Value>
+  readonly names: ReadonlyMap<TensorId, ValueName>
   /** Names that generated ones have to avoid. */
   readonly taken: Iterable<string>
   /** Tensors that have to exist under their name: another node, an output or an update reads them. */
@@ -25,16 +25,16 @@ export interface LoweringSettings {
   /** logSumExp tensors of attentions whose gradient is in the program. */
   readonly differentiated: ReadonlySet<TensorId>
   /** A value whose first axis is the batch. */
-  readonly batchSource: Value | null
+  readonly batchSource: ValueName | null
 }
 
 /** What the lowering rule of `attention` leaves for the rule of its gradient. Shapes [B, heads, tokens, headWidth]. */
 export interface KeptAttention {
-  readonly q: Value
-  readonly k: Value
-  readonly v: Value
+  readonly q: ValueName
+  readonly k: ValueName
+  readonly v: ValueName
   /** Probabilities [B, heads, Nq, Nk]. */
-  readonly p: Value
+  readonly p: ValueName
 }
 
 /** Collects the nodes and constants of one ONNX graph while the rules run. */
@@ -47,9 +47,9 @@ export class LoweringContext {
   readonly attentions = new Map<TensorId, KeptAttention>()
   private readonly settings: LoweringSettings
   private readonly taken: Set<string>
-  private readonly shared = new Map<string, Value>()
+  private readonly shared = new Map<string, ValueName>()
   private readonly scalars: ReadonlyMap<TensorId, number>
-  private readonly unordered: Value[] = []
+  private readonly unordered: ValueName[] = []
   private counter = 0
 
   constructor(settings: LoweringSettings) {
@@ -69,7 +69,7 @@ export class LoweringContext {
   }
 
   /** The name under which a tensor of the program is in the graph. */
-  value(tensor: TensorId): Value {
+  value(tensor: TensorId): ValueName {
     return this.settings.names.get(tensor) ?? `tensor_${tensor}`
   }
 
@@ -91,7 +91,7 @@ export class LoweringContext {
     return this.scalars.get(tensor)
   }
 
-  fresh(hint: string): Value {
+  fresh(hint: string): ValueName {
     for (;;) {
       const name = `${hint}_${this.counter++}`
       if (!this.taken.has(name)) return name
@@ -101,19 +101,19 @@ export class LoweringContext {
   /** Adds a node with one output and returns its name; `into` names the output. */
   emit(
     op: string,
-    inputs: readonly Value[],
+    inputs: readonly ValueName[],
     attributes: Readonly<Record<string, AttributeInput>> = {},
-    into: Value = this.fresh(op),
-  ): Value {
+    into: ValueName = this.fresh(op),
+  ): ValueName {
     this.emitMany(op, inputs, attributes, [into])
     return into
   }
 
   emitMany(
     op: string,
-    inputs: readonly Value[],
+    inputs: readonly ValueName[],
     attributes: Readonly<Record<string, AttributeInput>>,
-    outputs: readonly Value[],
+    outputs: readonly ValueName[],
     domain?: 'com.microsoft',
   ): void {
     if (domain !== undefined && this.standardOnly) {
@@ -129,21 +129,21 @@ export class LoweringContext {
   /** A node of ONNX Runtime's own operator set. */
   emitMicrosoft(
     op: string,
-    inputs: readonly Value[],
+    inputs: readonly ValueName[],
     attributes: Readonly<Record<string, AttributeInput>> = {},
-    into: Value = this.fresh(op),
-  ): Value {
+    into: ValueName = this.fresh(op),
+  ): ValueName {
     this.emitMany(op, inputs, attributes, [into], 'com.microsoft')
     return into
   }
 
   /** Leaves a value for rules that ask `once` for the same key. */
-  keep(key: string, value: Value): void {
+  keep(key: string, value: ValueName): void {
     this.shared.set(key, value)
   }
 
   /** The value made by `make` the first time; what several rules need is computed once. */
-  once(key: string, make: () => Value): Value {
+  once(key: string, make: () => ValueName): ValueName {
     const existing = this.shared.get(key)
     if (existing !== undefined) return existing
     const made = make()
@@ -151,16 +151,16 @@ export class LoweringContext {
     return made
   }
 
-  float(value: number): Value {
+  float(value: number): ValueName {
     return this.floats([], new Float32Array([value]), `f${value}`)
   }
 
   /** @param key constants with one key are one initializer */
-  floats(shape: readonly number[], data: Float32Array, key?: string): Value {
+  floats(shape: readonly number[], data: Float32Array, key?: string): ValueName {
     return this.constant('float32', shape, data, key)
   }
 
-  int64s(values: readonly number[], shape: readonly number[] = [values.length]): Value {
+  int64s(values: readonly number[], shape: readonly number[] = [values.length]): ValueName {
     const data = BigInt64Array.from(values, BigInt)
     return this.constant(
       'int64',
@@ -170,8 +170,8 @@ export class LoweringContext {
     )
   }
 
-  constant(type: OnnxTensorType, shape: readonly number[], data: OnnxInitializer['data'], key?: string): Value {
-    const make = (): Value => {
+  constant(type: OnnxTensorType, shape: readonly number[], data: OnnxInitializer['data'], key?: string): ValueName {
+    const make = (): ValueName => {
       const name = this.fresh('constant')
       this.initializers.set(name, { name, type, shape, data })
       return name
@@ -180,7 +180,7 @@ export class LoweringContext {
   }
 
   /** `factor * x`; x itself where the factor is 1. */
-  scaled(x: Value, factor: number, into?: Value): Value {
+  scaled(x: ValueName, factor: number, into?: ValueName): ValueName {
     if (factor === 1) return into === undefined ? x : this.emit('Identity', [x], {}, into)
     return this.emit('Mul', [x, this.float(factor)], {}, into)
   }
@@ -190,7 +190,7 @@ export class LoweringContext {
    *
    * @param batched whether axis 0 of `shape` contains the batch
    */
-  reshape(x: Value, shape: readonly number[], batched: boolean, into?: Value): Value {
+  reshape(x: ValueName, shape: readonly number[], batched: boolean, into?: ValueName): ValueName {
     return this.emit('Reshape', [x, this.int64s(this.targetShape(shape, batched))], {}, into)
   }
 
@@ -200,7 +200,7 @@ export class LoweringContext {
   }
 
   /** The tensor as a matrix [rows, last axis]. */
-  rows(tensor: TensorId): Value {
+  rows(tensor: TensorId): ValueName {
     const { shape } = this.spec(tensor)
     if (shape.length === 2) return this.value(tensor)
     const width = shape[shape.length - 1]
@@ -208,7 +208,7 @@ export class LoweringContext {
   }
 
   /** Names a tensor whose rows `make` computes as a matrix. Everything left to `computeSoon` comes before it. */
-  fromRows(tensor: TensorId, make: (into: Value) => Value): void {
+  fromRows(tensor: TensorId, make: (into: ValueName) => ValueName): void {
     const { shape } = this.spec(tensor)
     if (shape.length === 2 && this.unordered.length === 0) {
       make(this.value(tensor))
@@ -225,12 +225,18 @@ export class LoweringContext {
    * ONNX Runtime orders nodes by a depth-first walk from the graph's outputs, which would leave all such values to the
    * end and keep everything they are made from until then.
    */
-  computeSoon(value: Value): void {
+  computeSoon(value: ValueName): void {
     this.unordered.push(value)
   }
 
   /** `reshape` that waits for other values: the target shape ends in empty pieces of their shapes. */
-  after(others: readonly Value[], x: Value, shape: readonly number[], batched: boolean, into?: Value): Value {
+  after(
+    others: readonly ValueName[],
+    x: ValueName,
+    shape: readonly number[],
+    batched: boolean,
+    into?: ValueName,
+  ): ValueName {
     if (others.length === 0) return this.reshape(x, shape, batched, into)
     const pieces = others.map((other) => this.emit('Shape', [other], { start: 0, end: 0 }))
     const target = this.emit('Concat', [this.int64s(this.targetShape(shape, batched)), ...pieces], { axis: 0 })
@@ -241,7 +247,7 @@ export class LoweringContext {
    * Column sums of a matrix of as many rows as `tensor` has: [R, D] -> [D]. As a product with ones: ReduceSum is slower
    * in two threads than in one. With a symbolic batch the number of rows is not known.
    */
-  sumRows(matrix: Value, tensor: TensorId, into: Value): void {
+  sumRows(matrix: ValueName, tensor: TensorId, into: ValueName): void {
     if (this.isBatched(tensor)) {
       this.emit('ReduceSum', [matrix, this.int64s([0])], { keepdims: 0 }, into)
       return
@@ -252,13 +258,13 @@ export class LoweringContext {
   }
 
   /** `factor` times a scalar of the program, folded into a constant where the scalar is one. */
-  factor(scalar: TensorId, factor: number): Value {
+  factor(scalar: TensorId, factor: number): ValueName {
     const known = this.knownScalar(scalar)
     return known === undefined ? this.scaled(this.value(scalar), factor) : this.float(known * factor)
   }
 
   /** A shape as int64 vector whose first entry is the batch of this run, where the batch is symbolic. */
-  runtimeShape(shape: readonly number[]): Value {
+  runtimeShape(shape: readonly number[]): ValueName {
     const { batch, batchSource } = this.settings
     if (batch === null || batchSource === null || shape.length === 0 || shape[0] !== batch) return this.int64s(shape)
     const size = this.once('batch', () => {
@@ -272,7 +278,7 @@ export class LoweringContext {
   }
 
   /** int32 indices [B, M] as int64 [B, M, 1], which GatherND wants. */
-  indices(tensor: TensorId): Value {
+  indices(tensor: TensorId): ValueName {
     return this.once(`indices:${tensor}`, () => {
       const wide = this.emit('Cast', [this.value(tensor)], { to: 7 })
       return this.emit('Unsqueeze', [wide, this.int64s([2])])

@@ -1,5 +1,5 @@
 import type { TensorId } from '../../../graph/program.ts'
-import { type LoweringContext, type LoweringRule, numberAttribute, type Value } from './context.ts'
+import { type LoweringContext, type LoweringRule, numberAttribute, type ValueName } from './context.ts'
 
 /** Mean and inverse deviation come out as columns [..., 1]; the gradient takes them as they are. */
 export const layerNorm: LoweringRule = (node, context) => {
@@ -51,7 +51,7 @@ export const layerNormGradient: LoweringRule = ({ inputs, outputs: [dx, dgamma, 
 }
 
 /** A statistic [...] of each row as [..., 1]. */
-function column(context: LoweringContext, tensor: TensorId): Value {
+function column(context: LoweringContext, tensor: TensorId): ValueName {
   return context.once(`column:${tensor}`, () =>
     context.reshape(context.value(tensor), [...context.spec(tensor).shape, 1], context.isBatched(tensor)),
   )

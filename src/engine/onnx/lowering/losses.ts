@@ -1,5 +1,5 @@
 import { elementCount, type TensorId } from '../../../graph/program.ts'
-import type { LoweringContext, LoweringRule, Value } from './context.ts'
+import type { LoweringContext, LoweringRule, ValueName } from './context.ts'
 
 export const meanSquaredError: LoweringRule = ({ inputs, outputs: [loss] }, context) => {
   const [prediction, target, weight] = inputs
@@ -16,13 +16,13 @@ export const meanSquaredError: LoweringRule = ({ inputs, outputs: [loss] }, cont
 }
 
 /** prediction - target, which loss and gradient share. */
-function predictionError(context: LoweringContext, prediction: TensorId, target: TensorId): Value {
+function predictionError(context: LoweringContext, prediction: TensorId, target: TensorId): ValueName {
   return context.once(`error:${prediction}:${target}`, () =>
     context.emit('Sub', [context.value(prediction), context.value(target)]),
   )
 }
 
-function totalWeight(context: LoweringContext, weight: TensorId): Value {
+function totalWeight(context: LoweringContext, weight: TensorId): ValueName {
   return context.once(`total:${weight}`, () => context.emit('ReduceSum', [context.value(weight)], { keepdims: 0 }))
 }
 

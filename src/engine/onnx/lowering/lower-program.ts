@@ -9,7 +9,7 @@ import {
   type TensorId,
 } from '../../../graph/program.ts'
 import { batchedTensors, tensorUses } from './analyze.ts'
-import { LoweringContext, type LoweringRule, type Value } from './context.ts'
+import { LoweringContext, type LoweringRule, type ValueName } from './context.ts'
 import { loweringRules } from './operations.ts'
 
 export interface LowerOptions {
@@ -104,7 +104,7 @@ export function lower(
     return { name, type: dtype, shape: batched.has(tensor) ? ['batch', ...shape.slice(1)] : [...shape] }
   }
   const states = program.state.map(({ name, tensor }) => ({ name: stateInput(name), tensor }))
-  const used = new Set<Value>(context.nodes.flatMap(({ inputs }) => inputs))
+  const used = new Set<ValueName>(context.nodes.flatMap(({ inputs }) => inputs))
   const model: OnnxModel = {
     irVersion,
     opsets: [{ domain: '', version: opset }, ...(standardOnly ? [] : [{ domain: 'com.microsoft', version: 1 }])],
@@ -153,10 +153,10 @@ export function outputName(name: string, inputs: ReadonlySet<string>): string {
 
 /** A tensor has one name; the further ones of a tensor that is returned twice, or is an input too, are copies. */
 function nameTensors(program: Program, extra: readonly TensorId[], embedded: boolean) {
-  const names = new Map<TensorId, Value>(program.inputs.map(({ name, tensor }) => [tensor, name]))
+  const names = new Map<TensorId, ValueName>(program.inputs.map(({ name, tensor }) => [tensor, name]))
   for (const { name, tensor } of program.state) names.set(tensor, embedded ? name : stateInput(name))
   for (const { tensor } of program.constants) names.set(tensor, `program_constant_${tensor}`)
-  const copies: { readonly from: TensorId; readonly into: Value }[] = []
+  const copies: { readonly from: TensorId; readonly into: ValueName }[] = []
   const outputs: NamedTensor[] = []
   const updateOutputs = new Map<TensorId, string>()
   const inputs = new Set(program.inputs.map(({ name }) => name))

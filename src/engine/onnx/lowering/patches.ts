@@ -1,6 +1,12 @@
 import { type PatchGrid, patchGrid } from '../../../graph/operations/patches.ts'
 import type { ProgramNode, TensorId } from '../../../graph/program.ts'
-import { type LoweringContext, type LoweringRule, numberAttribute, numbersAttribute, type Value } from './context.ts'
+import {
+  type LoweringContext,
+  type LoweringRule,
+  numberAttribute,
+  numbersAttribute,
+  type ValueName,
+} from './context.ts'
 
 /**
  * Cuts frames along their runs of contiguous pixels and picks the runs of the wanted patches, so that bytes are copied
@@ -18,7 +24,7 @@ function gatherPatchRuns(
   sizes: PatchGrid,
   { tubelet, patch }: { readonly tubelet: number; readonly patch: number },
   channelsFirst: boolean,
-): Value {
+): ValueName {
   const { batch, frames: time, height, channels, grid, tokens } = sizes
   const planes = channelsFirst ? channels : 1
   const run = channelsFirst ? patch : patch * channels
@@ -62,7 +68,7 @@ export const patchify: LoweringRule = (node, context) => {
   const batched = context.isBatched(frames)
   const pixels = values / channels
 
-  let cut: Value
+  let cut: ValueName
   if (indices !== undefined) cut = gatherPatchRuns(context, frames, indices, sizes, attributes, channelsFirst)
   else if (channelsFirst) {
     const blocks = context.reshape(context.value(frames), [batch, t, tubelet, channels, h, patch, w, patch], batched)
@@ -85,7 +91,7 @@ export const patchify: LoweringRule = (node, context) => {
 }
 
 /** uint8 [.., C, S] -> `(x / 255 - mean) / std` per channel. */
-function normalized(node: ProgramNode, context: LoweringContext, planes: Value): Value {
+function normalized(node: ProgramNode, context: LoweringContext, planes: ValueName): ValueName {
   const mean = numbersAttribute(node, 'mean')
   const std = numbersAttribute(node, 'std')
   const channels = [mean.length, 1]

@@ -1,5 +1,5 @@
 import type { OperationName } from '../../../graph/operations/index.ts'
-import type { Kernel, KernelOf } from '../kernel.ts'
+import type { KernelOf, ReferenceKernel } from '../kernel.ts'
 import { attention, attentionGradient } from './attention.ts'
 import { absolute, add, gelu, geluGradient, multiply, scale, scaleSamples, squareRoot } from './elementwise.ts'
 import { layerNorm, layerNormGradient } from './layer-norm.ts'
@@ -52,6 +52,6 @@ const kernels: { readonly [K in OperationName]: KernelOf<K> } = {
 }
 
 /** The kernel behind a node's name. A node carries the attributes that its operation was recorded with. */
-export function kernelNamed(name: OperationName): Kernel {
-  return kernels[name] as unknown as Kernel
+export function kernelNamed(name: OperationName): ReferenceKernel {
+  return kernels[name] as unknown as ReferenceKernel
 }

@@ -1,7 +1,7 @@
 import { type AttentionSizes, attentionSizes } from '../../../graph/operations/attention.ts'
 import type { RuleOf } from '../rule.ts'
 import type { Tensor, Tfjs } from '../runtime.ts'
-import { softmaxOf } from './losses.ts'
+import { softmaxTensor } from './losses.ts'
 
 /** Queries [B, heads, Nq, W], keys and values [B, heads, Nk, W]; W is the width of a head. */
 interface Heads {
@@ -38,7 +38,7 @@ function scoresOf(tf: Tfjs, { q, k }: Heads, { headWidth }: AttentionSizes): Ten
 export const attention: RuleOf<'attention'> = (tf, packed, { heads }, specs) => {
   const sizes = attentionSizes('attention', specs.inputs, heads)
   const split = splitHeads(tf, packed, heads, sizes)
-  const { probabilities, logSumExp } = softmaxOf(tf, scoresOf(tf, split, sizes))
+  const { probabilities, logSumExp } = softmaxTensor(tf, scoresOf(tf, split, sizes))
   return [mergeHeads(tf, tf.matMul(probabilities, split.v)), tf.reshape(logSumExp, specs.outputs[1].shape.slice())]
 }
 
@@ -46,7 +46,7 @@ export const attentionGradient: RuleOf<'attentionGradient'> = (tf, [dO, o, , ...
   const sizes = attentionSizes('attentionGradient', specs.inputs.slice(3), heads)
   const split = splitHeads(tf, packed, heads, sizes)
   // Not from the logarithm that the forward pass kept: it loses the number of equal keys next to a large score.
-  const { probabilities: p } = softmaxOf(tf, scoresOf(tf, split, sizes))
+  const { probabilities: p } = softmaxTensor(tf, scoresOf(tf, split, sizes))
   const dOutput = splitPart(tf, dO, 0, heads, sizes)
   const rowSum = tf.sum(tf.mul(dOutput, splitPart(tf, o, 0, heads, sizes)), 3, true)
   const dP = tf.matMul(dOutput, split.v, false, true)

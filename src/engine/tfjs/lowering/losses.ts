@@ -3,7 +3,7 @@ import type { Tensor, Tfjs } from '../runtime.ts'
 import { sumAll } from '../sums.ts'
 
 /** Softmax over the last axis, and the logarithm of its denominators [..., 1]. */
-export function softmaxOf(tf: Tfjs, x: Tensor): { readonly probabilities: Tensor; readonly logSumExp: Tensor } {
+export function softmaxTensor(tf: Tfjs, x: Tensor): { readonly probabilities: Tensor; readonly logSumExp: Tensor } {
   const last = x.shape.length - 1
   const largest = tf.max(x, last, true)
   const exponentials = tf.exp(tf.sub(x, largest))
@@ -35,15 +35,15 @@ export const meanSquaredErrorGradient: RuleOf<'meanSquaredErrorGradient'> = (
   return [tf.mul(tf.sub(prediction, target), tf.mul(weights, factor))]
 }
 
-export const softmax: RuleOf<'softmax'> = (tf, [x]) => [softmaxOf(tf, x).probabilities]
+export const softmax: RuleOf<'softmax'> = (tf, [x]) => [softmaxTensor(tf, x).probabilities]
 
 export const softmaxCrossEntropy: RuleOf<'softmaxCrossEntropy'> = (tf, [logits, targets]) => {
-  const { logSumExp } = softmaxOf(tf, logits)
+  const { logSumExp } = softmaxTensor(tf, logits)
   return [tf.div(sumAll(tf, tf.mul(targets, tf.sub(logSumExp, logits))), logits.shape[0])]
 }
 
 export const softmaxCrossEntropyGradient: RuleOf<'softmaxCrossEntropyGradient'> = (tf, [dLoss, logits, targets]) => {
-  const { probabilities } = softmaxOf(tf, logits)
+  const { probabilities } = softmaxTensor(tf, logits)
   const mass = tf.sum(targets, 1, true)
   const difference = tf.sub(tf.mul(probabilities, mass), targets)
   return [tf.mul(difference, tf.div(dLoss, logits.shape[0]))]

@@ -1,5 +1,5 @@
 import type { OperationName } from '../../../graph/operations/index.ts'
-import type { Rule, RuleOf } from '../rule.ts'
+import type { RuleOf, TfjsRule } from '../rule.ts'
 import { attention, attentionGradient } from './attention.ts'
 import { absolute, add, gelu, geluGradient, multiply, scale, scaleSamples, squareRoot } from './elementwise.ts'
 import { layerNorm, layerNormGradient } from './layer-norm.ts'
@@ -52,6 +52,6 @@ const rules: { readonly [K in OperationName]: RuleOf<K> } = {
 }
 
 /** The rule behind a node's name. A node carries the attributes that its operation was recorded with. */
-export function ruleNamed(name: OperationName): Rule {
-  return rules[name] as unknown as Rule
+export function tfjsRuleNamed(name: OperationName): TfjsRule {
+  return rules[name] as unknown as TfjsRule
 }

@@ -4,7 +4,12 @@
  */
 import { attentionSizes } from '../../../graph/operations/attention.ts'
 import type { ProgramNode, TensorId } from '../../../graph/program.ts'
-import { type LoweringContext, type LoweringRule, numberAttribute, type Value } from '../../onnx/lowering/context.ts'
+import {
+  type LoweringContext,
+  type LoweringRule,
+  numberAttribute,
+  type ValueName,
+} from '../../onnx/lowering/context.ts'
 import type { Product } from './float16.ts'
 import { joined } from './joined.ts'
 
@@ -44,9 +49,9 @@ export function attentionTiles(heads: number, queries: number, keys: number, lar
 
 /** Operands by head: [B * heads, tokens, headWidth]. */
 interface Heads {
-  readonly q: Value
-  readonly k: Value
-  readonly v: Value
+  readonly q: ValueName
+  readonly k: ValueName
+  readonly v: ValueName
 }
 
 interface Sizes extends ReturnType<typeof attentionSizes> {
@@ -78,8 +83,8 @@ function lowerAttention(node: ProgramNode, context: LoweringContext, plan: Atten
   const [o, logSumExp] = node.outputs
   const sizes = sizesOf(node, node.inputs, context, plan)
   const split = splitHeads(context, node.inputs, sizes)
-  const outputs: Value[] = []
-  const denominators: Value[] = []
+  const outputs: ValueName[] = []
+  const denominators: ValueName[] = []
   for (const tile of sizes.tiles) {
     const scores = tileScores(context, split, sizes, tile)
     const p = context.emit('Softmax', [scores], { axis: -1 })
@@ -98,7 +103,7 @@ const probabilityKey = (logSumExp: TensorId, { firstHead, firstQuery }: Tile): s
   `probabilities:${logSumExp}:${firstHead}:${firstQuery}`
 
 /** log(sum(exp(scores))) along the last axis, [..., 1]; the largest score is subtracted first. */
-function logarithm(context: LoweringContext, scores: Value): Value {
+function logarithm(context: LoweringContext, scores: ValueName): ValueName {
   const largest = context.emit('ReduceMax', [scores], { axes: [2], keepdims: 1 })
   const exponentials = context.emit('Exp', [context.emit('Sub', [scores, largest])])
   const sum = context.emit('ReduceSum', [exponentials, context.int64s([2])], { keepdims: 1 })
@@ -120,9 +125,9 @@ function lowerGradient(node: ProgramNode, context: LoweringContext, plan: Attent
 
   const [first, second] = node.outputs
   const wanted = { queries: second === undefined || context.isRead(first), keys: context.isRead(second ?? first) }
-  const dq: Value[] = []
-  const dk: Value[] = []
-  const dv: Value[] = []
+  const dq: ValueName[] = []
+  const dk: ValueName[] = []
+  const dv: ValueName[] = []
   for (const tile of sizes.tiles) {
     const [tileGradient, tileSums, q] = [gradient, sums, split.q].map((x) => queriesOf(context, x, sizes, tile))
     const [k, v] = [split.k, split.v].map((x) => keysOf(context, x, sizes, tile))
@@ -134,10 +139,10 @@ function lowerGradient(node: ProgramNode, context: LoweringContext, plan: Attent
     dk.push(swapped(context, context.scaled(context.emit('MatMul', [swapped(context, q), dScores]), factor)))
     dv.push(swapped(context, context.emit('MatMul', [swapped(context, tileGradient), p])))
   }
-  const queryGradient = (into?: Value): Value =>
+  const queryGradient = (into?: ValueName): ValueName =>
     mergeHeads(context, joinQueries(context, dq, sizes), sizes.queries, sizes, into)
-  const keyGradients = (): Value[] => [dk, dv].map((parts) => sumQueries(context, parts, sizes))
-  const merged = (x: Value): Value => mergeHeads(context, x, sizes.keys, sizes)
+  const keyGradients = (): ValueName[] => [dk, dv].map((parts) => sumQueries(context, parts, sizes))
+  const merged = (x: ValueName): ValueName => mergeHeads(context, x, sizes.keys, sizes)
 
   if (second === undefined) {
     context.emit('Concat', [queryGradient(), ...keyGradients().map(merged)], { axis: 2 }, context.value(first))
@@ -151,7 +156,7 @@ function lowerGradient(node: ProgramNode, context: LoweringContext, plan: Attent
 }
 
 /** Probabilities from the logarithms of their denominators, for a gradient whose attention kept none. */
-function recompute(context: LoweringContext, split: Heads, sizes: Sizes, tile: Tile, logSumExp: TensorId): Value {
+function recompute(context: LoweringContext, split: Heads, sizes: Sizes, tile: Tile, logSumExp: TensorId): ValueName {
   const { batch, heads, queries } = sizes
   const columns = context.once(`denominators:${logSumExp}`, () =>
     context.reshape(context.value(logSumExp), [batch * heads, queries, 1], false),
@@ -177,7 +182,7 @@ function sizesOf(
 function splitHeads(context: LoweringContext, packed: readonly TensorId[], sizes: Sizes): Heads {
   const { heads, queries, keys, width } = sizes
   /** A part of the columns, or all of them. */
-  const columns = (tensor: TensorId, tokens: number, part: number | null): Value =>
+  const columns = (tensor: TensorId, tokens: number, part: number | null): ValueName =>
     context.once(`heads:${tensor}:${heads}:${part}`, () => {
       if (part === null) return perHead(context, context.value(tensor), tokens, sizes)
       const bounds = [[part * width], [(part + 1) * width], [2]].map((list) => context.int64s(list))
@@ -198,7 +203,12 @@ function splitHeads(context: LoweringContext, packed: readonly TensorId[], sizes
 }
 
 /** [B, N, heads * headWidth] -> [B * heads, N, headWidth]. */
-function perHead(context: LoweringContext, x: Value, tokens: number, { batch, heads, headWidth }: Sizes): Value {
+function perHead(
+  context: LoweringContext,
+  x: ValueName,
+  tokens: number,
+  { batch, heads, headWidth }: Sizes,
+): ValueName {
   const ordered =
     heads === 1
       ? x
@@ -209,7 +219,7 @@ function perHead(context: LoweringContext, x: Value, tokens: number, { batch, he
 }
 
 /** The other way round. */
-function mergeHeads(context: LoweringContext, x: Value, tokens: number, sizes: Sizes, into?: Value): Value {
+function mergeHeads(context: LoweringContext, x: ValueName, tokens: number, sizes: Sizes, into?: ValueName): ValueName {
   const { batch, heads, headWidth } = sizes
   const ordered =
     heads === 1
@@ -221,16 +231,17 @@ function mergeHeads(context: LoweringContext, x: Value, tokens: number, sizes: S
 }
 
 /** `q k^T / sqrt(headWidth)` of one tile. */
-function tileScores(context: LoweringContext, { q, k }: Heads, sizes: Sizes, tile: Tile): Value {
+function tileScores(context: LoweringContext, { q, k }: Heads, sizes: Sizes, tile: Tile): ValueName {
   const scaled = context.once(`scaled:${q}`, () => context.scaled(q, 1 / Math.sqrt(sizes.headWidth)))
   const transposed = context.once(`transposed:${k}`, () => swapped(context, k))
   return sizes.product(context, queriesOf(context, scaled, sizes, tile), keysOf(context, transposed, sizes, tile))
 }
 
-const swapped = (context: LoweringContext, x: Value): Value => context.emit('Transpose', [x], { perm: [0, 2, 1] })
+const swapped = (context: LoweringContext, x: ValueName): ValueName =>
+  context.emit('Transpose', [x], { perm: [0, 2, 1] })
 
 /** The rows of a tile of something by query. */
-function queriesOf(context: LoweringContext, x: Value, sizes: Sizes, tile: Tile): Value {
+function queriesOf(context: LoweringContext, x: ValueName, sizes: Sizes, tile: Tile): ValueName {
   const part = keysOf(context, x, sizes, tile)
   if (tile.queries === sizes.queries) return part
   const bounds = [[tile.firstQuery], [tile.firstQuery + tile.queries], [1]].map((list) => context.int64s(list))
@@ -238,7 +249,7 @@ function queriesOf(context: LoweringContext, x: Value, sizes: Sizes, tile: Tile)
 }
 
 /** The heads of a tile of something by key. */
-function keysOf(context: LoweringContext, x: Value, { batch, heads }: Sizes, tile: Tile): Value {
+function keysOf(context: LoweringContext, x: ValueName, { batch, heads }: Sizes, tile: Tile): ValueName {
   if (tile.heads === batch * heads) return x
   return context.once(`heads:${x}:${tile.firstHead}`, () => {
     const bounds = [[tile.firstHead], [tile.firstHead + tile.heads], [0]].map((list) => context.int64s(list))
@@ -247,22 +258,22 @@ function keysOf(context: LoweringContext, x: Value, { batch, heads }: Sizes, til
 }
 
 /** Puts what tiles have computed by query together: [B * heads, Nq, ...]. */
-function joinQueries(context: LoweringContext, parts: readonly Value[], sizes: Sizes): Value {
+function joinQueries(context: LoweringContext, parts: readonly ValueName[], sizes: Sizes): ValueName {
   return joinHeads(context, parts, sizes, (ofHead) => joined(context, ofHead, 1))
 }
 
 /** Puts what tiles have computed by key together: the queries of a head add up. */
-function sumQueries(context: LoweringContext, parts: readonly Value[], sizes: Sizes): Value {
+function sumQueries(context: LoweringContext, parts: readonly ValueName[], sizes: Sizes): ValueName {
   return joinHeads(context, parts, sizes, (ofHead) => ofHead.reduce((sum, part) => context.emit('Add', [sum, part])))
 }
 
 function joinHeads(
   context: LoweringContext,
-  parts: readonly Value[],
+  parts: readonly ValueName[],
   { tiles }: Sizes,
-  join: (ofHead: readonly Value[]) => Value,
-): Value {
-  const byHead = new Map<number, Value[]>()
+  join: (ofHead: readonly ValueName[]) => ValueName,
+): ValueName {
+  const byHead = new Map<number, ValueName[]>()
   for (const [i, { firstHead }] of tiles.entries()) byHead.set(firstHead, [...(byHead.get(firstHead) ?? []), parts[i]])
   return joined(context, [...byHead.values()].map(join), 0)
 }

@@ -4,10 +4,10 @@
  * tokens of a batch, stay float32 products, as does the gradient of attention.
  */
 import { onnxTypes } from '../../../format/onnx.ts'
-import type { LoweringContext, LoweringRule, Value } from '../../onnx/lowering/context.ts'
+import type { LoweringContext, LoweringRule, ValueName } from '../../onnx/lowering/context.ts'
 
 /** The product of two values, [..., M, K] and [..., K, N]. */
-export type Product = (context: LoweringContext, a: Value, b: Value) => Value
+export type Product = (context: LoweringContext, a: ValueName, b: ValueName) => ValueName
 
 export const float32Product: Product = (context, a, b) => context.emit('MatMul', [a, b])
 
@@ -43,16 +43,16 @@ const largestGradient = 16
 const tiny = 1e-30
 
 /** Of a matrix. Rows first: one workgroup would read the whole matrix otherwise. */
-function largestMagnitude(context: LoweringContext, matrix: Value): Value {
+function largestMagnitude(context: LoweringContext, matrix: ValueName): ValueName {
   const perRow = context.emit('ReduceMax', [context.emit('Abs', [matrix])], { axes: [1], keepdims: 0 })
   return context.emit('Add', [context.emit('ReduceMax', [perRow], { keepdims: 0 }), context.float(tiny)])
 }
 
 /** In float16. A value that several products read is converted once. */
-function narrowed(context: LoweringContext, value: Value): Value {
+function narrowed(context: LoweringContext, value: ValueName): ValueName {
   return context.once(`float16:${value}`, () => context.emit('Cast', [value], { to: onnxTypes.float16.id }))
 }
 
-function widened(context: LoweringContext, value: Value, into?: Value): Value {
+function widened(context: LoweringContext, value: ValueName, into?: ValueName): ValueName {
   return context.emit('Cast', [value], { to: onnxTypes.float32.id }, into)
 }

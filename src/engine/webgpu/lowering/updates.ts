@@ -14,7 +14,7 @@ import {
   type TensorId,
 } from '../../../graph/program.ts'
 import type { RunInputs } from '../../engine.ts'
-import type { LoweringContext, Value } from '../../onnx/lowering/context.ts'
+import type { LoweringContext, ValueName } from '../../onnx/lowering/context.ts'
 import { stateInput } from '../../onnx/lowering/lower-program.ts'
 import { joined } from './joined.ts'
 
@@ -30,7 +30,7 @@ export interface LoweredUpdates {
   readonly outputs: readonly OnnxValue[]
   readonly scalars: readonly FedScalar[]
   /** State -> output that holds its next value. */
-  readonly next: ReadonlyMap<string, Value>
+  readonly next: ReadonlyMap<string, ValueName>
   /** States that become zero. */
   readonly zeroed: readonly string[]
   /** Gradient norms that are outputs. */
@@ -82,7 +82,7 @@ class UpdateLowering {
   private readonly readByNodes: ReadonlyMap<string, TensorId>
   private readonly sources: ReadonlyMap<TensorId, string | number>
   /** States that were changed, with the value that they have now; null: zero. */
-  private readonly current = new Map<string, Value | null>()
+  private readonly current = new Map<string, ValueName | null>()
   private readonly inputs = new Map<string, OnnxValue>()
   private readonly scalars = new Map<string, FedScalar>()
   private readonly norms: string[] = []
@@ -165,12 +165,12 @@ class UpdateLowering {
     }
   }
 
-  set(name: string, value: Value | null): void {
+  set(name: string, value: ValueName | null): void {
     this.current.set(name, value)
   }
 
   finish(): LoweredUpdates {
-    const next = new Map<string, Value>()
+    const next = new Map<string, ValueName>()
     const outputs: OnnxValue[] = this.norms.map((name) => ({ name, type: 'float32', shape: [] }))
     for (const [name, value] of this.current) {
       if (value === null) continue
@@ -188,7 +188,12 @@ class UpdateLowering {
   }
 
   /** Norm of all gradients times `scale`, as an output. Rows first: one workgroup would sum up a whole tensor otherwise. */
-  private norm(entries: readonly AdamwEntry[], gradients: readonly Value[], scale: number, output: string): Value {
+  private norm(
+    entries: readonly AdamwEntry[],
+    gradients: readonly ValueName[],
+    scale: number,
+    output: string,
+  ): ValueName {
     const { context } = this
     const sums = entries.map(({ parameter }, i) => {
       const rank = this.shapes.get(parameter)!.length
@@ -204,12 +209,12 @@ class UpdateLowering {
     return context.scaled(context.emit('Sqrt', [total]), Math.abs(scale), output)
   }
 
-  private gradient(source: GradientSource): Value {
+  private gradient(source: GradientSource): ValueName {
     return 'tensor' in source ? this.context.value(source.tensor) : this.value(source.state)
   }
 
   /** The value that a state has now. */
-  private value(name: string): Value {
+  private value(name: string): ValueName {
     const shape = this.shapes.get(name)!
     const { context } = this
     if (this.current.get(name) === null) {
@@ -224,7 +229,7 @@ class UpdateLowering {
     return input
   }
 
-  private scalar(name: string, compute: (inputs: RunInputs) => number): Value {
+  private scalar(name: string, compute: (inputs: RunInputs) => number): ValueName {
     const input = `scalar/${name}`
     if (!this.scalars.has(input)) {
       this.scalars.set(input, { name: input, compute })

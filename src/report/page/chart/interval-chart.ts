@@ -1,6 +1,6 @@
 /** Shares with their intervals, one below the other, next to levels to compare them with. */
 import { type Html, html, shortened } from '../html.ts'
-import type { Layout, Level } from './line-chart.ts'
+import type { ChartWidth, ReferenceLevel } from './line-chart.ts'
 
 export interface IntervalRow {
   readonly name: string
@@ -17,9 +17,9 @@ export interface IntervalRow {
  */
 export function drawIntervals(
   rows: readonly IntervalRow[],
-  levels: readonly Level[],
+  levels: readonly ReferenceLevel[],
   text: string,
-  layout: Layout,
+  layout: ChartWidth,
 ): Html {
   const wide = layout === 'wide'
   const width = wide ? 720 : 360

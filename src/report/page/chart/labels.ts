@@ -6,7 +6,7 @@
  * @param within bounds; they are passed where there are more labels than fit
  * @returns a center for each, in the order of `wanted`
  */
-export function spread(
+export function spreadLabels(
   wanted: readonly number[],
   apart: number,
   [low, high]: readonly [low: number, high: number],

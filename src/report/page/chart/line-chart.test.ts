@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { renderHtml } from '../html.ts'
 import { drawIntervals } from './interval-chart.ts'
-import { spread } from './labels.ts'
+import { spreadLabels } from './labels.ts'
 import { drawLineChart, type LineChart } from './line-chart.ts'
 import { scaleOf } from './scale.ts'
 
@@ -113,7 +113,7 @@ describe('line charts', () => {
 })
 
 test('labels keep their distance, their order and the bounds', () => {
-  const heights = spread([50, 50, 52, 10, 99], 17, [0, 100])
+  const heights = spreadLabels([50, 50, 52, 10, 99], 17, [0, 100])
   const sorted = [...heights].sort((a, b) => a - b)
   for (let i = 1; i < sorted.length; i++) expect(sorted[i] - sorted[i - 1]).toBeGreaterThanOrEqual(17)
   expect(heights[3]).toBe(10)

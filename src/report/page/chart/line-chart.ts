@@ -1,10 +1,10 @@
 /** Line charts as SVG inside a page, which has their colors for light and dark. */
 import { invalidArgument } from '../../../core/errors.ts'
 import { type Html, html, shortenedApart } from '../html.ts'
-import { spread } from './labels.ts'
+import { spreadLabels } from './labels.ts'
 import { type AxisOptions, type Scale, scaleOf } from './scale.ts'
 
-export interface Curve {
+export interface ChartCurve {
   readonly name: string
   readonly points: readonly Point[]
   /** `steps` holds each value to the next x; `points` has no line. Default `line`. */
@@ -16,7 +16,7 @@ export interface Curve {
 type Point = readonly [x: number, y: number]
 
 /** A value to compare curves with. */
-export interface Level {
+export interface ReferenceLevel {
   readonly name: string
   readonly value: number
 }
@@ -25,8 +25,8 @@ export interface LineChart {
   readonly x: AxisOptions
   readonly y: AxisOptions
   /** At most `mostCurves`. */
-  readonly curves: readonly Curve[]
-  readonly levels?: readonly Level[]
+  readonly curves: readonly ChartCurve[]
+  readonly levels?: readonly ReferenceLevel[]
   /** A line where y is x. */
   readonly diagonal?: string
 }
@@ -42,7 +42,7 @@ const layouts = {
   wide: { width: 720, height: 330, most: 30 },
   narrow: { width: 360, height: 260, most: 42 },
 } as const
-export type Layout = keyof typeof layouts
+export type ChartWidth = keyof typeof layouts
 
 /** Pixels of a letter of the labels in a wide font. */
 const letter = 8.2
@@ -73,7 +73,7 @@ interface Label {
  * @param text what the picture shows, for those who do not see it
  * @throws VideoMaeError `INVALID_ARGUMENT` without points, with too many curves or with values that are not finite
  */
-export function drawLineChart(chart: LineChart, text: string, layout: Layout): Html {
+export function drawLineChart(chart: LineChart, text: string, layout: ChartWidth): Html {
   requireDrawable(chart)
   const { width, most } = layouts[layout]
   const height = heightOf(chart, layout)
@@ -98,16 +98,16 @@ function requireDrawable({ curves, levels = [] }: LineChart): void {
 }
 
 /** Pixels of the labels above a narrow chart. */
-function above({ curves, levels = [] }: LineChart, layout: Layout): number {
+function above({ curves, levels = [] }: LineChart, layout: ChartWidth): number {
   const labels = curves.length + levels.length
   return layout === 'wide' || labels < 2 ? 0 : 18 * labels + 10
 }
 
-function heightOf(chart: LineChart, layout: Layout): number {
+function heightOf(chart: LineChart, layout: ChartWidth): number {
   return layouts[layout].height + above(chart, layout)
 }
 
-function frameOf(chart: LineChart, layout: Layout): Frame {
+function frameOf(chart: LineChart, layout: ChartWidth): Frame {
   const { width, most } = layouts[layout]
   const height = heightOf(chart, layout)
   const names = namesOf(chart, most).map((name) => [...name].length)
@@ -148,7 +148,7 @@ function diagonal(name: string, { x, y }: Frame): Html {
   return html`<path class="level" d="${d}"/><text class="note" x="${px(x.pixelsOf(at) - 8)}" y="${px(y.pixelsOf(at) - 6)}" text-anchor="end">${name}</text>`
 }
 
-function drawCurve({ points, shape = 'line', intervals = [] }: Curve, i: number, { x, y }: Frame): Html | null {
+function drawCurve({ points, shape = 'line', intervals = [] }: ChartCurve, i: number, { x, y }: Frame): Html | null {
   if (points.length === 0) return null
   const inPixels = points.map((point): Point => [x.pixelsOf(point[0]), y.pixelsOf(point[1])])
   const bars = intervals.map(([low, high], k) => {
@@ -206,7 +206,7 @@ function labelsOf(chart: LineChart, { x, y, right }: Frame, most: number): Label
 }
 
 function labelsBeside(labels: readonly Label[], { right, top, bottom }: Frame): Html {
-  const heights = spread(
+  const heights = spreadLabels(
     labels.map(({ y }) => y),
     17,
     [top, bottom],

@@ -1,7 +1,7 @@
 /** The page of a certificate: claim and conditions first, then numbers. */
 import { code, isolated, type Part } from '../../page/html.ts'
 import type { Block, Page, Section } from '../../page/model.ts'
-import { count, counted, percent } from '../../page/numbers.ts'
+import { counted, countText, percentText } from '../../page/numbers.ts'
 import { accuracyFigures, certifiedAt, certifiedWithin, radiusFigure, runTable } from './certified-accuracy.ts'
 import { dataSection } from './data.ts'
 import type { CertificateFacts, CertifiedRun } from './facts.ts'
@@ -46,7 +46,7 @@ function resultSentence(facts: CertificateFacts): Part[] {
   const [one, many] = unitWord(facts)
   if (runs.length > 1)
     return [
-      `It covers ${count(runs.length)} predictors (rules and numbers of partitions). Each is a separate predictor: choose one before you look at its radii.`,
+      `It covers ${countText(runs.length)} predictors (rules and numbers of partitions). Each is a separate predictor: choose one before you look at its radii.`,
     ]
   const [{ summary, inputs }] = runs
   if (summary === null)
@@ -58,7 +58,7 @@ function resultSentence(facts: CertificateFacts): Part[] {
   const median = summary.medianRadius
   return [
     [
-      `Of ${counted(summary.inputs, 'input')}, ${count(right)} (${percent(summary.cleanAccuracy)}) ${right === 1 ? 'is' : 'are'} predicted right, and ${count(kept)} (${percent(certifiedAt(summary, 1))}) stay right whatever one ${one} of poison does. `,
+      `Of ${counted(summary.inputs, 'input')}, ${countText(right)} (${percentText(summary.cleanAccuracy)}) ${right === 1 ? 'is' : 'are'} predicted right, and ${countText(kept)} (${percentText(certifiedAt(summary, 1))}) stay right whatever one ${one} of poison does. `,
       median === null
         ? 'Fewer than half are right, so there is no median radius.'
         : `At least half of all inputs are right and tolerate ${counted(median, one, many)}.`,
@@ -100,12 +100,12 @@ function resultSection(facts: CertificateFacts): Section {
       facts: [
         {
           label: 'right, without poison',
-          value: percent(summary.cleanAccuracy),
+          value: percentText(summary.cleanAccuracy),
           note: `95 %: ${within(certifiedWithin(summary, 0))}`,
         },
         {
           label: `right, whatever 1 ${one} does`,
-          value: percent(certifiedAt(summary, 1)),
+          value: percentText(certifiedAt(summary, 1)),
           note: `95 %: ${within(certifiedWithin(summary, 1))}`,
         },
         {
@@ -118,7 +118,7 @@ function resultSection(facts: CertificateFacts): Section {
           : [
               {
                 label: 'baseline, not certified',
-                value: percent(mostFrequentClass.accuracy),
+                value: percentText(mostFrequentClass.accuracy),
                 note: ['always ', isolated(mostFrequentClass.name)],
               },
             ]),
@@ -179,8 +179,8 @@ function collectiveBlocks({ runs }: CertificateFacts): Block[] {
       isolated(name),
       budget,
       changedAtMost,
-      percent(certifiedAccuracy),
-      summary === null ? '' : percent(certifiedAt(summary, budget)),
+      percentText(certifiedAccuracy),
+      summary === null ? '' : percentText(certifiedAt(summary, budget)),
     ]),
   )
   if (rows.length === 0) return []

@@ -1,11 +1,11 @@
 /** Certified accuracy over the radius: figures and the table of runs. */
 import type { RobustnessSummary } from '../../../certify/rules/metrics.ts'
 import { wilsonInterval } from '../../../inference/scores.ts'
-import { type Curve, type LineChart, mostCurves } from '../../page/chart/line-chart.ts'
+import { type ChartCurve, type LineChart, mostCurves } from '../../page/chart/line-chart.ts'
 import type { Part } from '../../page/html.ts'
 import { isolated, withBelow } from '../../page/html.ts'
 import type { Block, ChartFigure } from '../../page/model.ts'
-import { bounds, interval, percent } from '../../page/numbers.ts'
+import { bounds, interval, percentText } from '../../page/numbers.ts'
 import type { CertificateFacts, CertifiedInput, CertifiedRun } from './facts.ts'
 import { radiusLabel, tabledRadii, unitWord } from './words.ts'
 
@@ -17,7 +17,7 @@ export function certifiedAt({ certifiedAccuracy }: RobustnessSummary, r: number)
 /** With its 95 % interval, as if inputs were independent of each other. */
 export function certifiedWithin(summary: RobustnessSummary, r: number): string {
   const value = certifiedAt(summary, r)
-  return `${percent(value)} (${interval(wilsonInterval(value, summary.inputs))})`
+  return `${percentText(value)} (${interval(wilsonInterval(value, summary.inputs))})`
 }
 
 /** What a run certifies, each with a name: radii, or durations and earlinesses. */
@@ -30,7 +30,7 @@ function summariesOf({ name, summary, earliness }: CertifiedRun): [name: string,
   ]
 }
 
-function curveOf(name: string, shares: readonly number[]): Curve {
+function curveOf(name: string, shares: readonly number[]): ChartCurve {
   return { name, shape: 'steps', points: [...shares.map((share, r) => [r, share] as const), [shares.length, 0]] }
 }
 
@@ -89,7 +89,7 @@ export function radiusFigure(facts: CertificateFacts, name: string, inputs: read
     chart: accuracyChart(facts, [curveOf(name, shares)], [], 'certified'),
     text: `Share of predictions that are certified, over the radius: ${shares
       .slice(0, 8)
-      .map((share, r) => `${percent(share)} at ${r}`)
+      .map((share, r) => `${percentText(share)} at ${r}`)
       .join(', ')}.`,
     caption:
       'Share of predictions that are certified for a radius. No true class is known, so this says nothing about accuracy.',
@@ -98,7 +98,7 @@ export function radiusFigure(facts: CertificateFacts, name: string, inputs: read
 
 function accuracyChart(
   facts: CertificateFacts,
-  curves: readonly Curve[],
+  curves: readonly ChartCurve[],
   levels: LineChart['levels'],
   label: string,
 ): LineChart {
@@ -111,7 +111,7 @@ function accuracyChart(
 
 function spoken(summary: RobustnessSummary): string {
   const radii = tabledRadii(summary.certifiedAccuracy.length - 1)
-  return radii.map((r) => `${percent(certifiedAt(summary, r))} at ${r}`).join(', ')
+  return radii.map((r) => `${percentText(certifiedAt(summary, r))} at ${r}`).join(', ')
 }
 
 /** One row for each predictor. */
@@ -121,7 +121,7 @@ export function runTable(facts: CertificateFacts): Block[] {
   const largest = Math.max(...named.map(({ summary }) => summary.certifiedAccuracy.length - 1))
   const radii = tabledRadii(largest)
   const shown = named.slice(0, mostRows)
-  const baselines: Part[] = facts.mostFrequentClass === null ? [] : [percent(facts.mostFrequentClass.accuracy)]
+  const baselines: Part[] = facts.mostFrequentClass === null ? [] : [percentText(facts.mostFrequentClass.accuracy)]
   return [
     {
       kind: 'table',
@@ -139,7 +139,7 @@ export function runTable(facts: CertificateFacts): Block[] {
           ...radii.map((r) => certifiedCell(summary, r)),
           summary.medianRadius ?? 'none',
           summary.averageCertifiedRadius.toFixed(1),
-          run.baseAccuracy === null ? '' : percent(run.baseAccuracy),
+          run.baseAccuracy === null ? '' : percentText(run.baseAccuracy),
         ]),
         ...baselines.map((share) => [
           ['always ', isolated(facts.mostFrequentClass?.name ?? '')],
@@ -160,5 +160,5 @@ const mostRows = 60
 
 function certifiedCell(summary: RobustnessSummary, r: number): { readonly value: Part; readonly shade: number } {
   const share = certifiedAt(summary, r)
-  return { value: withBelow(percent(share), bounds(wilsonInterval(share, summary.inputs))), shade: share * 0.6 }
+  return { value: withBelow(percentText(share), bounds(wilsonInterval(share, summary.inputs))), shade: share * 0.6 }
 }

@@ -3,7 +3,7 @@ import { leftOutSummary } from '../../../certify/videos/reading.ts'
 import { seenRemarks } from '../../../certify/videos/seen-inputs.ts'
 import { code, digest, isolated, type Part } from '../../page/html.ts'
 import type { Block, Section } from '../../page/model.ts'
-import { count, counted } from '../../page/numbers.ts'
+import { counted, countText } from '../../page/numbers.ts'
 import type { CertificateFacts } from './facts.ts'
 
 type Data = NonNullable<CertificateFacts['data']>
@@ -47,12 +47,12 @@ function dataBlocks({ training, classNames }: CertificateFacts, data: Data): Blo
   } = data
   const named = classes === 'any' ? (classNames?.length ?? 2) - 2 : (classNames?.length ?? 0)
   const facts = [
-    { label: 'protected', value: count(protectedVideos), note: 'training videos that may be poisoned' },
-    { label: 'predicted', value: count(predicted), note: 'inputs with a certificate each' },
-    { label: 'left out', value: count(data.leftOut.length), note: `of ${counted(rows, 'row')}` },
+    { label: 'protected', value: countText(protectedVideos), note: 'training videos that may be poisoned' },
+    { label: 'predicted', value: countText(predicted), note: 'inputs with a certificate each' },
+    { label: 'left out', value: countText(data.leftOut.length), note: `of ${counted(rows, 'row')}` },
     {
       label: 'classes',
-      value: count(named),
+      value: countText(named),
       note: classes === 'any' ? 'found; the claim holds for any classes' : ['declared: ', isolated(classesFrom)],
     },
   ]
@@ -102,7 +102,7 @@ function leftOutBlocks({ leftOut, trusted }: Data): Block[] {
       ]),
       note:
         all.length > shown.length
-          ? `${count(all.length - shown.length)} more in the certificate (data.leftOut).`
+          ? `${countText(all.length - shown.length)} more in the certificate (data.leftOut).`
           : undefined,
     },
   ]
@@ -119,7 +119,7 @@ function votesBlocks(votes: NonNullable<CertificateFacts['votes']>): Block[] {
         ids === null ? 'The file names no inputs. ' : ['Inputs are named by column ', isolated(ids), '. '],
         labels === null
           ? 'It has no true classes.'
-          : ['True classes are in column ', isolated(labels), `; ${count(unknownLabels)} are not known.`],
+          : ['True classes are in column ', isolated(labels), `; ${countText(unknownLabels)} are not known.`],
         ` ${counted(abstentions, 'vote')} ${abstentions === 1 ? 'is' : 'are'} an abstention.`,
       ],
     },

@@ -1,7 +1,7 @@
 /** Classes and single inputs of a certificate. */
 import { isolated, type Part } from '../../page/html.ts'
 import type { Block } from '../../page/model.ts'
-import { counted, percent } from '../../page/numbers.ts'
+import { counted, percentText } from '../../page/numbers.ts'
 import type { CertificateFacts, CertifiedInput, CertifiedRun } from './facts.ts'
 import { tabledRadii, unitWord } from './words.ts'
 
@@ -75,7 +75,7 @@ function classTable(
         inputs.length,
         ...radii.map((r) => {
           const share = right.filter(({ radius }) => radius >= r).length / inputs.length
-          return { value: percent(share), shade: share }
+          return { value: percentText(share), shade: share }
         }),
         right.length === 0
           ? 'none right'

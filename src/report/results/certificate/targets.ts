@@ -1,7 +1,7 @@
 /** What it costs to make one class come out, in a certificate that was asked for it. */
 import { isolated } from '../../page/html.ts'
 import type { Block } from '../../page/model.ts'
-import { percent } from '../../page/numbers.ts'
+import { percentText } from '../../page/numbers.ts'
 import type { CertificateFacts } from './facts.ts'
 import { className } from './inputs.ts'
 import { tabledRadii, unitWord } from './words.ts'
@@ -30,7 +30,7 @@ export function targetBlocks(facts: CertificateFacts): Block[] {
         ...counts.map((r) => {
           // The last share is of inputs for which no number of poisoned samples is enough.
           const share = ruledOut[Math.min(r, ruledOut.length - 1)]
-          return share === undefined ? '' : { value: percent(share), shade: share }
+          return share === undefined ? '' : { value: percentText(share), shade: share }
         }),
       ]),
       note: all.length > mostRows ? `${all.length - mostRows} more in the certificate.` : undefined,

@@ -1,8 +1,8 @@
 /** How far probabilities can be believed. */
 import { wilsonInterval } from '../../../inference/scores.ts'
 import type { Block } from '../../page/model.ts'
-import { interval, percent } from '../../page/numbers.ts'
-import type { EvaluatedVideo } from './facts.ts'
+import { interval, percentText } from '../../page/numbers.ts'
+import type { PredictionRow } from './facts.ts'
 
 /** As many as the calibration error of an evaluation has. */
 const bins = 15
@@ -18,7 +18,7 @@ export interface CalibrationBin {
 }
 
 /** Videos by their confidence; bins without a video are left out. */
-export function calibrationBins(predictions: readonly EvaluatedVideo[]): CalibrationBin[] {
+export function calibrationBins(predictions: readonly PredictionRow[]): CalibrationBin[] {
   const sums = Array.from({ length: bins }, () => ({ videos: 0, confidence: 0, right: 0 }))
   for (const { confidence, label, predicted } of predictions) {
     const bin = sums[Math.min(bins - 1, Math.floor(confidence * bins))]
@@ -33,9 +33,9 @@ export function calibrationBins(predictions: readonly EvaluatedVideo[]): Calibra
   )
 }
 
-export function calibrationBlocks(predictions: readonly EvaluatedVideo[], calibrationError: number): Block[] {
+export function calibrationBlocks(predictions: readonly PredictionRow[], calibrationError: number): Block[] {
   const found = calibrationBins(predictions)
-  const ece = `Expected calibration error (ECE): ${percent(calibrationError)}. It is the mean distance between confidence and accuracy over ${bins} bins, weighted by their videos; 0 is best.`
+  const ece = `Expected calibration error (ECE): ${percentText(calibrationError)}. It is the mean distance between confidence and accuracy over ${bins} bins, weighted by their videos; 0 is best.`
   if (found.length === 0)
     return [{ kind: 'text', text: `${ece} The predictions for each video are missing (predictions.jsonl).` }]
   const within = found.map(({ right, videos }) => wilsonInterval(right, videos))
@@ -56,7 +56,7 @@ export function calibrationBlocks(predictions: readonly EvaluatedVideo[], calibr
         ],
         diagonal: 'perfect calibration',
       },
-      text: `Accuracy by confidence: ${found.map(({ confidence, right, videos }) => `${percent(right)} of ${videos} at ${percent(confidence)}`).join(', ')}.`,
+      text: `Accuracy by confidence: ${found.map(({ confidence, right, videos }) => `${percentText(right)} of ${videos} at ${percentText(confidence)}`).join(', ')}.`,
       caption:
         'Reliability. Points below the dotted line are more confident than right. Lines are 95 % intervals that assume independent videos.',
     },
@@ -77,8 +77,8 @@ export function calibrationBlocks(predictions: readonly EvaluatedVideo[], calibr
           rows: found.map(({ low, high, videos, confidence, right }, i) => [
             `${(100 * low).toFixed(0)} to ${(100 * high).toFixed(0)} %`,
             videos,
-            percent(confidence),
-            percent(right),
+            percentText(confidence),
+            percentText(right),
             interval(within[i]),
           ]),
         },

@@ -4,7 +4,7 @@ import type { VideoEntry } from '../../../video/types.ts'
 import { drawIntervals } from '../../page/chart/interval-chart.ts'
 import { isolated, type Part, withBelow } from '../../page/html.ts'
 import type { Block, Page, Section } from '../../page/model.ts'
-import { bounds, count, counted, interval, percent, significant } from '../../page/numbers.ts'
+import { bounds, counted, countText, interval, percentText, significant } from '../../page/numbers.ts'
 import { calibrationBlocks } from './calibration.ts'
 import { confusionBlocks } from './confusion.ts'
 import type { ClassifierFacts, Evaluated } from './facts.ts'
@@ -69,9 +69,9 @@ function leadOf(evaluation: Evaluated): Part[] {
   const better = top1.low > majority
   return [
     [
-      `Of ${ofVideos(evaluation)}, ${percent(top1.value)} are classified right (95 % interval: ${interval(top1)}). Always answering `,
+      `Of ${ofVideos(evaluation)}, ${percentText(top1.value)} are classified right (95 % interval: ${interval(top1)}). Always answering `,
       isolated(label),
-      ` would be right for ${percent(majority)}, and guessing for ${percent(chance)}.`,
+      ` would be right for ${percentText(majority)}, and guessing for ${percentText(chance)}.`,
       better ? '' : ' So the results do not show that the classifier is better than that.',
       failures.length === 0
         ? ''
@@ -106,23 +106,25 @@ function accuracySection(evaluation: Evaluated): Section {
     { name: 'top-1', ...top1 },
     ...(top5 === null ? [] : [{ name: 'top-5', ...top5 }]),
     { name: 'balanced', ...balanced },
-  ].map((row) => ({ ...row, text: `${percent(row.value)} (${interval(row)})` }))
+  ].map((row) => ({ ...row, text: `${percentText(row.value)} (${interval(row)})` }))
   const levels = [
-    { name: `always ${label}: ${percent(majority)}`, value: majority },
-    { name: `chance: ${percent(chance)}`, value: chance },
+    { name: `always ${label}: ${percentText(majority)}`, value: majority },
+    { name: `chance: ${percentText(chance)}`, value: chance },
   ].slice(0, Math.abs(majority - chance) < 1e-9 ? 1 : 2)
-  const text = `${rows.map(({ name, text }) => `${name} ${text}`).join(', ')}. Always ${label}: ${percent(majority)}. Chance: ${percent(chance)}.`
+  const text = `${rows.map(({ name, text }) => `${name} ${text}`).join(', ')}. Always ${label}: ${percentText(majority)}. Chance: ${percentText(chance)}.`
   return {
     heading: 'Accuracy',
     blocks: [
       {
         kind: 'facts',
         facts: [
-          { label: 'top-1', value: percent(top1.value), note: `95 %: ${interval(top1)}` },
-          ...(top5 === null ? [] : [{ label: 'top-5', value: percent(top5.value), note: `95 %: ${interval(top5)}` }]),
-          { label: 'balanced', value: percent(balanced.value), note: `95 %: ${interval(balanced)}` },
-          { label: 'baseline', value: percent(majority), note: ['always ', isolated(label)] },
-          { label: 'chance', value: percent(chance), note: `of ${counted(perClass.length, 'class', 'classes')}` },
+          { label: 'top-1', value: percentText(top1.value), note: `95 %: ${interval(top1)}` },
+          ...(top5 === null
+            ? []
+            : [{ label: 'top-5', value: percentText(top5.value), note: `95 %: ${interval(top5)}` }]),
+          { label: 'balanced', value: percentText(balanced.value), note: `95 %: ${interval(balanced)}` },
+          { label: 'baseline', value: percentText(majority), note: ['always ', isolated(label)] },
+          { label: 'chance', value: percentText(chance), note: `of ${counted(perClass.length, 'class', 'classes')}` },
           { label: 'loss', value: significant(loss, 4), note: 'mean of -log p of the true class' },
         ],
       },
@@ -148,21 +150,21 @@ function accuracySection(evaluation: Evaluated): Section {
 function trainedOnSentence({ trainedOn, videos }: Evaluated): Part {
   if (trainedOn === undefined) return 'The evaluation does not say whether the classifier was trained on these videos.'
   const { known, why, withLabels, withoutLabels, others } = trainedOn
-  const seen = withLabels.length === 0 ? 'None' : `${count(withLabels.length)} of ${count(videos)}`
+  const seen = withLabels.length === 0 ? 'None' : `${countText(withLabels.length)} of ${countText(videos)}`
   return [
     known
       ? `${seen} of these videos, by content, were used to train or choose the classifier.`
       : [
           `It is not fully known which of these videos were used to train the classifier: `,
           isolated(why ?? ''),
-          `. At least ${count(withLabels.length)} were.`,
+          `. At least ${countText(withLabels.length)} were.`,
         ],
     withoutLabels.length === 0
       ? ''
-      : ` Its encoder was trained on ${count(withoutLabels.length)} of them without labels.`,
+      : ` Its encoder was trained on ${countText(withoutLabels.length)} of them without labels.`,
     others === null
       ? ''
-      : ` Top-1 on the other ${counted(others.videos, 'video')}: ${percent(others.top1.value)} (95 %: ${interval(others.top1)}).`,
+      : ` Top-1 on the other ${counted(others.videos, 'video')}: ${percentText(others.top1.value)} (95 %: ${interval(others.top1)}).`,
   ]
 }
 
@@ -217,5 +219,5 @@ function classTable(classes: Evaluated['perClass'], caption: string): Block {
 }
 
 function shareOf(share: number, of: number): { readonly value: Part; readonly shade: number } {
-  return { value: withBelow(percent(share), bounds(wilsonInterval(share, of))), shade: share * 0.6 }
+  return { value: withBelow(percentText(share), bounds(wilsonInterval(share, of))), shade: share * 0.6 }
 }

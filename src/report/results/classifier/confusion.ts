@@ -2,7 +2,7 @@
 import { drawHeatMap } from '../../page/chart/heat-map.ts'
 import { html, isolated } from '../../page/html.ts'
 import type { Block, Cell } from '../../page/model.ts'
-import { counted, percent } from '../../page/numbers.ts'
+import { counted, percentText } from '../../page/numbers.ts'
 import type { Evaluated } from './facts.ts'
 
 /** Classes of a matrix that is shown as a table. */
@@ -46,7 +46,7 @@ function heatBlocks(labels: readonly string[], shares: readonly (readonly number
   const mean = found.reduce((a, b) => a + b, 0) / found.length
   const wide = drawHeatMap(
     shares,
-    `Confusion matrix of ${labels.length} classes. On average ${percent(mean)} of a class are on the diagonal. The table below has the most frequent confusions.`,
+    `Confusion matrix of ${labels.length} classes. On average ${percentText(mean)} of a class are on the diagonal. The table below has the most frequent confusions.`,
   )
   if (wide === null) return []
   return [
@@ -83,7 +83,7 @@ function pairBlocks(
         isolated(labels[i]),
         isolated(labels[j]),
         count,
-        percent(count / totals[i]),
+        percentText(count / totals[i]),
       ]),
       note:
         pairs.length > shown.length

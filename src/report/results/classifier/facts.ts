@@ -62,7 +62,7 @@ const prediction = z.object({
   predicted: z.string(),
   confidence: share,
 })
-export type EvaluatedVideo = z.infer<typeof prediction>
+export type PredictionRow = z.infer<typeof prediction>
 
 export const validationSchema = z.object({
   step: count,
@@ -71,7 +71,7 @@ export const validationSchema = z.object({
   videos: count,
   lost: z.boolean().optional(),
 })
-export type ValidationLine = z.infer<typeof validationSchema>
+export type ValidationRow = z.infer<typeof validationSchema>
 
 /** A video of the split. */
 export interface SplitVideo {
@@ -87,7 +87,7 @@ export type Evaluated = z.infer<typeof evaluation> & {
   /** Null where the file is not there. */
   readonly confusion: z.infer<typeof confusion> | null
   /** Null where the file is not there. */
-  readonly predictions: readonly EvaluatedVideo[] | null
+  readonly predictions: readonly PredictionRow[] | null
 }
 
 export interface ClassifierFacts {
@@ -97,7 +97,7 @@ export interface ClassifierFacts {
   /** Null for the results of `evaluate` alone: what trained the classifier is not there. */
   readonly run: {
     readonly training: TrainingFacts
-    readonly validation: readonly ValidationLine[]
+    readonly validation: readonly ValidationRow[]
     /** Null where the run has not come so far. */
     readonly split: readonly SplitVideo[] | null
   } | null

@@ -3,15 +3,15 @@ import { existsSync } from 'node:fs'
 import { fileDigest } from '../../../format/file-digest.ts'
 import type { VideoEntry } from '../../../video/types.ts'
 import { isolated, type Part } from '../../page/html.ts'
-import type { Block, Picture } from '../../page/model.ts'
-import { count, percent } from '../../page/numbers.ts'
+import type { Block, PagePicture } from '../../page/model.ts'
+import { countText, percentText } from '../../page/numbers.ts'
 import { clipPictures } from './clips.ts'
-import type { EvaluatedVideo, SplitVideo } from './facts.ts'
+import type { PredictionRow, SplitVideo } from './facts.ts'
 
 const [mostShown, mostNamed] = [8, 20]
 
 /** Wrong predictions, the most confident first. */
-export function mistakesOf(predictions: readonly EvaluatedVideo[]): EvaluatedVideo[] {
+export function mistakesOf(predictions: readonly PredictionRow[]): PredictionRow[] {
   return predictions
     .filter(({ label, predicted }) => label !== predicted)
     .sort((a, b) => b.confidence - a.confidence || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0))
@@ -33,7 +33,7 @@ export interface VideoLists {
  * @param withClips whether frames of videos may be in the page
  */
 export async function mistakeBlocks(
-  predictions: readonly EvaluatedVideo[],
+  predictions: readonly PredictionRow[],
   videos: VideoLists,
   withClips: boolean,
 ): Promise<Block[]> {
@@ -55,16 +55,17 @@ export async function mistakeBlocks(
       isolated(id),
       isolated(label),
       isolated(predicted),
-      percent(confidence),
+      percentText(confidence),
     ]),
-    note: wrong.length > shown.length ? `${count(wrong.length - shown.length)} more in predictions.jsonl.` : undefined,
+    note:
+      wrong.length > shown.length ? `${countText(wrong.length - shown.length)} more in predictions.jsonl.` : undefined,
   }
   if (!withClips) return [table]
   return [...(await clipBlocks(wrong.slice(0, mostShown), videos)), table]
 }
 
-async function clipBlocks(wrong: readonly EvaluatedVideo[], lists: VideoLists): Promise<Block[]> {
-  const found: { readonly video: EvaluatedVideo; readonly entry: VideoEntry }[] = []
+async function clipBlocks(wrong: readonly PredictionRow[], lists: VideoLists): Promise<Block[]> {
+  const found: { readonly video: PredictionRow; readonly entry: VideoEntry }[] = []
   const failed: Part[] = []
   for (const video of wrong) {
     const given = entryOf(video.id, lists.given)
@@ -78,15 +79,15 @@ async function clipBlocks(wrong: readonly EvaluatedVideo[], lists: VideoLists): 
     return [{ kind: 'text', text: 'The files of these videos were not available, so the page only names them.' }]
   const { pictures, why } = await clipPictures(found.map(({ entry }) => entry))
   if (why !== null) return [{ kind: 'text', text: ['The videos could not be shown: ', isolated(why)] }]
-  const drawn: Picture[] = []
+  const drawn: PagePicture[] = []
   for (const [i, picture] of pictures.entries()) {
     const { id, label, predicted, confidence } = found[i].video
     if (typeof picture === 'string') failed.push([isolated(id), ': ', isolated(picture)])
     else
       drawn.push({
         ...picture,
-        text: `Frames of ${id}: true class ${label}, predicted ${predicted} with ${percent(confidence)}`,
-        caption: [isolated(predicted), ` ${percent(confidence)}, true class `, isolated(label)],
+        text: `Frames of ${id}: true class ${label}, predicted ${predicted} with ${percentText(confidence)}`,
+        caption: [isolated(predicted), ` ${percentText(confidence)}, true class `, isolated(label)],
       })
   }
   return [
@@ -107,7 +108,7 @@ async function clipBlocks(wrong: readonly EvaluatedVideo[], lists: VideoLists): 
 }
 
 /** Why a file cannot be shown as the one that was evaluated; null where it can. */
-async function otherContent({ sha256 }: EvaluatedVideo, { path }: VideoEntry): Promise<string | null> {
+async function otherContent({ sha256 }: PredictionRow, { path }: VideoEntry): Promise<string | null> {
   if (sha256 === null) return 'predictions.jsonl does not record the content of its file'
   const digest = await fileDigest(path).catch(() => null)
   if (digest === null) return 'its file cannot be read'

@@ -2,7 +2,7 @@
 import { splitNames } from '../../../dataset/split-part.ts'
 import { isolated } from '../../page/html.ts'
 import type { Block, Section } from '../../page/model.ts'
-import { count, counted } from '../../page/numbers.ts'
+import { counted, countText } from '../../page/numbers.ts'
 import type { ClassifierFacts, SplitVideo } from './facts.ts'
 
 const mostFailures = 40
@@ -32,7 +32,7 @@ export function splitSection({ run, evaluation }: ClassifierFacts): Section {
         .map(({ id, code, reason }) => [isolated(id), isolated(code), isolated(reason)]),
       note:
         failures.length > mostFailures
-          ? `${count(failures.length - mostFailures)} more in evaluation.json.`
+          ? `${countText(failures.length - mostFailures)} more in evaluation.json.`
           : undefined,
     })
   return { heading: 'Split and groups', blocks }
@@ -56,9 +56,9 @@ function splitBlocks(split: readonly SplitVideo[]): Block[] {
       ],
       rows: parts.map(({ name, videos }) => [
         name,
-        count(videos.length),
-        grouped ? count(new Set(videos.map(({ group, path }) => group ?? path)).size) : 'none named',
-        count(new Set(videos.map(({ label }) => label)).size),
+        countText(videos.length),
+        grouped ? countText(new Set(videos.map(({ group, path }) => group ?? path)).size) : 'none named',
+        countText(new Set(videos.map(({ label }) => label)).size),
         use[name],
       ]),
     },

@@ -2,7 +2,7 @@
 import { wilsonInterval } from '../../../inference/scores.ts'
 import { code, isolated } from '../../page/html.ts'
 import type { Block, ChartFigure, Section } from '../../page/model.ts'
-import { count, interval, percent } from '../../page/numbers.ts'
+import { countText, interval, percentText } from '../../page/numbers.ts'
 import {
   badFileBlocks,
   configurationBlocks,
@@ -10,7 +10,7 @@ import {
   lossFigure,
   speedBlocks,
 } from '../run/training-blocks.ts'
-import type { ClassifierFacts, ValidationLine } from './facts.ts'
+import type { ClassifierFacts, ValidationRow } from './facts.ts'
 
 export function trainingSection({ training, validation }: NonNullable<ClassifierFacts['run']>): Section {
   const { configuration, lines, planned } = training
@@ -26,7 +26,7 @@ export function trainingSection({ training, validation }: NonNullable<Classifier
         typeof from === 'string' ? ['. Started from ', code(from)] : '',
         last === undefined
           ? '.'
-          : `. ${count(last.step)}${planned === null ? '' : ` of ${count(planned)}`} steps done.`,
+          : `. ${countText(last.step)}${planned === null ? '' : ` of ${countText(planned)}`} steps done.`,
       ],
     },
   ]
@@ -36,7 +36,7 @@ export function trainingSection({ training, validation }: NonNullable<Classifier
   return { heading: 'Training', blocks: [...blocks, ...configurationBlocks(configuration)] }
 }
 
-export function validationFigure(validation: readonly ValidationLine[]): ChartFigure {
+export function validationFigure(validation: readonly ValidationRow[]): ChartFigure {
   const within = validation.map(({ accuracy, videos }) => wilsonInterval(accuracy, Math.max(1, videos)))
   const best = validation.reduce((a, b) => (b.accuracy > a.accuracy ? b : a))
   const at = validation.indexOf(best)
@@ -53,7 +53,7 @@ export function validationFigure(validation: readonly ValidationLine[]): ChartFi
         },
       ],
     },
-    text: `Accuracy on the validation videos over the steps, at most ${percent(best.accuracy)} at step ${best.step}.`,
-    caption: `Accuracy on ${count(best.videos)} validation videos with 95 % intervals that assume independent videos. Highest: ${percent(best.accuracy)} (${interval(within[at])}) at step ${count(best.step)}. The best classifier is chosen by this accuracy, so it is not a test.`,
+    text: `Accuracy on the validation videos over the steps, at most ${percentText(best.accuracy)} at step ${best.step}.`,
+    caption: `Accuracy on ${countText(best.videos)} validation videos with 95 % intervals that assume independent videos. Highest: ${percentText(best.accuracy)} (${interval(within[at])}) at step ${countText(best.step)}. The best classifier is chosen by this accuracy, so it is not a test.`,
   }
 }

@@ -3,7 +3,7 @@ import { lossWarnings } from '../../../train/pretrain.ts'
 import { signsFile } from '../../../train/signs/run-signs.ts'
 import { code, isolated, type Part } from '../../page/html.ts'
 import type { Block, Page, Section } from '../../page/model.ts'
-import { bytes, count, counted, percent, significant } from '../../page/numbers.ts'
+import { bytes, counted, countText, percentText, significant } from '../../page/numbers.ts'
 import { sourceFiles } from '../read-file.ts'
 import { signsBlocks, writtenSigns } from '../run/signs.ts'
 import {
@@ -70,9 +70,9 @@ function leadOf({ lines, planned, videos, configuration }: TrainingFacts): Part[
     [
       'A masked autoencoder was trained without labels',
       videos === null ? '' : ` on ${counted(videos, 'video')}`,
-      ...[source, `. It has done ${count(last.step)}`],
-      planned === null ? '' : ` of ${count(planned)}`,
-      ` steps, ${count(last.clips)} clips`,
+      ...[source, `. It has done ${countText(last.step)}`],
+      planned === null ? '' : ` of ${countText(planned)}`,
+      ` steps, ${countText(last.clips)} clips`,
       done || planned === null ? '.' : '. It was stopped, or it is still running.',
     ],
     [
@@ -86,7 +86,7 @@ function leadOf({ lines, planned, videos, configuration }: TrainingFacts): Part[
 
 function comparison(loss: number, meanLoss: number): string {
   if (lossWarnings({ loss, meanLoss }).length > 0) return 'the model has learned almost nothing.'
-  return `the loss is ${percent(1 - loss / meanLoss)} lower.`
+  return `the loss is ${percentText(1 - loss / meanLoss)} lower.`
 }
 
 function lossFacts({ lines, planned }: TrainingFacts): Block[] {
@@ -99,13 +99,13 @@ function lossFacts({ lines, planned }: TrainingFacts): Block[] {
         {
           label: 'last loss',
           value: significant(last.loss, 4),
-          note: `step ${count(last.step)}${planned === null ? '' : ` of ${count(planned)}`}`,
+          note: `step ${countText(last.step)}${planned === null ? '' : ` of ${countText(planned)}`}`,
         },
         ...(last.meanLoss === undefined
           ? []
           : [{ label: 'predicting the mean', value: significant(last.meanLoss, 4), note: 'on one clip of each step' }]),
-        { label: 'first loss', value: significant(first.loss, 4), note: `step ${count(first.step)}` },
-        { label: 'lowest loss', value: significant(lowest.loss, 4), note: `step ${count(lowest.step)}` },
+        { label: 'first loss', value: significant(first.loss, 4), note: `step ${countText(first.step)}` },
+        { label: 'lowest loss', value: significant(lowest.loss, 4), note: `step ${countText(lowest.step)}` },
       ],
     },
   ]
@@ -144,7 +144,7 @@ function modelBlocks({ configuration, parameters }: TrainingFacts): Block[] {
         },
         {
           label: 'hidden',
-          value: typeof ratio === 'number' ? percent(ratio) : 'unknown',
+          value: typeof ratio === 'number' ? percentText(ratio) : 'unknown',
           note: isolated(`of the patches, mask ${shown(value(mask, 'kind'))}`),
         },
         { label: 'batch', value: isolated(`${shown(value(batch, 'size'))} clips`), note: 'of each step' },
@@ -166,7 +166,7 @@ function machineBlocks({ engine, engineVariant, lines, checkpoints, configuratio
     ['memory of the engine', last?.engineMemory === undefined ? 'not recorded' : bytes(last.engineMemory)],
     [
       'checkpoints in the folder',
-      checkpoints.length === 0 ? 'none' : `steps ${[...checkpoints].reverse().map(count).join('; ')}`,
+      checkpoints.length === 0 ? 'none' : `steps ${[...checkpoints].reverse().map(countText).join('; ')}`,
     ],
   ]
   return [

@@ -5,7 +5,7 @@ import sharp from 'sharp'
 import { nullIfMissing } from '../../../format/missing.ts'
 import { readRegularFile } from '../../../format/regular-file.ts'
 import { code } from '../../page/html.ts'
-import type { Block, Picture } from '../../page/model.ts'
+import type { Block, PagePicture } from '../../page/model.ts'
 
 /** Bytes of all pictures of a page together, and of one file that is looked at. */
 const [mostBytes, mostFileBytes] = [1_400_000, 20_000_000]
@@ -19,7 +19,7 @@ export async function reconstructionBlocks(
   folders: readonly string[],
   { newest = false }: { readonly newest?: boolean } = {},
 ): Promise<Block[]> {
-  const pictures: Picture[] = []
+  const pictures: PagePicture[] = []
   let [used, left] = [0, 0]
   for (const folder of folders)
     for (const name of newest ? await newestOf(folder) : await animationsIn(folder)) {
@@ -76,7 +76,7 @@ async function newestOf(folder: string): Promise<string[]> {
 }
 
 /** Null for a file that is no animation, or one beyond all bounds. */
-async function pictureOf(file: string, name: string): Promise<Picture | null> {
+async function pictureOf(file: string, name: string): Promise<PagePicture | null> {
   const bytes = await readRegularFile(file, { maxBytes: mostFileBytes }).catch(() => null)
   if (bytes === null) return null
   try {

@@ -3,7 +3,7 @@ import path from 'node:path'
 import { z } from 'zod'
 import { signsFile, signsWarnings } from '../../../train/signs/run-signs.ts'
 import type { Block } from '../../page/model.ts'
-import { count, counted, percent, significant } from '../../page/numbers.ts'
+import { counted, countText, percentText, significant } from '../../page/numbers.ts'
 import { readResultLines } from '../read-file.ts'
 
 const signs = z.object({
@@ -29,9 +29,9 @@ export function signsBlocks(lines: readonly WrittenSigns[]): Block[] {
   if (lines.length === 1) return [signsFacts(last)]
   const steps = { label: 'step', values: 'whole' } as const
   const change = (of: (line: WrittenSigns) => number, shown: (value: number) => string): string =>
-    `${shown(of(first))} at step ${count(first.step)}, ${shown(of(last))} at step ${count(last.step)}`
-  const flow = change(({ flowDirection }) => flowDirection, percent)
-  const arrow = change(({ arrowOfTime }) => arrowOfTime, percent)
+    `${shown(of(first))} at step ${countText(first.step)}, ${shown(of(last))} at step ${countText(last.step)}`
+  const flow = change(({ flowDirection }) => flowDirection, percentText)
+  const arrow = change(({ arrowOfTime }) => arrowOfTime, percentText)
   const rank = change(
     ({ effectiveRank }) => effectiveRank,
     (value) => significant(value),
@@ -49,7 +49,7 @@ export function signsBlocks(lines: readonly WrittenSigns[]): Block[] {
         ],
       },
       text: `Signs of learning over the steps. Direction of flow: ${flow}. Arrow of time: ${arrow}. Chance is 50 %.`,
-      caption: `Accuracy of ridge heads on frozen features of ${count(last.videos)} training videos, without labels. Direction of flow: where the picture moves (${flow}). Arrow of time: forward or backward (${arrow}). Chance is 50 %, the standard error about ${percent(0.5 / Math.sqrt(Math.max(1, last.videos)))}.`,
+      caption: `Accuracy of ridge heads on frozen features of ${countText(last.videos)} training videos, without labels. Direction of flow: where the picture moves (${flow}). Arrow of time: forward or backward (${arrow}). Chance is 50 %, the standard error about ${percentText(0.5 / Math.sqrt(Math.max(1, last.videos)))}.`,
     },
     {
       kind: 'chart',
@@ -65,13 +65,13 @@ export function signsBlocks(lines: readonly WrittenSigns[]): Block[] {
 }
 
 function signsFacts({ step, flowDirection, arrowOfTime, effectiveRank, videos }: WrittenSigns): Block {
-  const note = `at step ${count(step)}; chance is 50 %`
+  const note = `at step ${countText(step)}; chance is 50 %`
   return {
     kind: 'facts',
     facts: [
-      { label: 'direction of flow', value: percent(flowDirection), note },
-      { label: 'arrow of time', value: percent(arrowOfTime), note },
-      { label: 'effective rank', value: significant(effectiveRank), note: `at step ${count(step)}` },
+      { label: 'direction of flow', value: percentText(flowDirection), note },
+      { label: 'arrow of time', value: percentText(arrowOfTime), note },
+      { label: 'effective rank', value: significant(effectiveRank), note: `at step ${countText(step)}` },
       { label: 'measured on', value: counted(videos, 'video'), note: 'of the training, without labels' },
     ],
   }

@@ -2,7 +2,7 @@
 import { formatSeconds } from '../../../train/progress.ts'
 import { code, isolated, shortened } from '../../page/html.ts'
 import type { Block, ChartFigure } from '../../page/model.ts'
-import { bytes, count, counted, percent, significant } from '../../page/numbers.ts'
+import { bytes, counted, countText, percentText, significant } from '../../page/numbers.ts'
 import type { Configuration, MeasuredLine, TrainingFacts } from './training-facts.ts'
 
 const steps = { label: 'step', values: 'whole' } as const
@@ -21,7 +21,7 @@ export function lossFigure(lines: readonly MeasuredLine[]): ChartFigure {
         ...(mean.length === 0 ? [] : [{ name: 'predicting the mean', points: mean }]),
       ],
     },
-    text: `Loss over ${count(last.step)} steps: ${significant(first.loss, 4)} at step ${first.step}, ${significant(last.loss, 4)} at step ${last.step}${last.meanLoss === undefined ? '' : `; predicting the mean has ${significant(last.meanLoss, 4)}`}.`,
+    text: `Loss over ${countText(last.step)} steps: ${significant(first.loss, 4)} at step ${first.step}, ${significant(last.loss, 4)} at step ${last.step}${last.meanLoss === undefined ? '' : `; predicting the mean has ${significant(last.meanLoss, 4)}`}.`,
     caption:
       mean.length === 0
         ? 'Training loss, means over the steps of each log interval. The axis does not begin at 0.'
@@ -64,7 +64,7 @@ export function speedBlocks(lines: readonly MeasuredLine[]): Block[] {
         },
         {
           label: 'waiting for data',
-          value: waiting === null ? 'unknown' : percent(waiting),
+          value: waiting === null ? 'unknown' : percentText(waiting),
           note: 'of the time, median',
         },
         { label: 'time', value: formatSeconds(last.seconds), note: 'all parts of the run together' },
@@ -95,7 +95,7 @@ export function speedBlocks(lines: readonly MeasuredLine[]): Block[] {
               y: { label: 'waiting for data', values: 'shares', range: [0, 1] },
               curves: [{ name: 'waiting for data', points: waits }],
             },
-            text: `Share of the time spent waiting for data, ${percent(waiting ?? 0)} in the median.`,
+            text: `Share of the time spent waiting for data, ${percentText(waiting ?? 0)} in the median.`,
             caption:
               'Share of the time in which the engine waited for decoded clips. If it is large, more decoding processes (--workers) or smaller videos help.',
           } as const,
@@ -127,7 +127,7 @@ export function badFileBlocks({ badFiles }: Pick<TrainingFacts, 'badFiles'>): Bl
       rows: shown.map(({ id, code: kind, reason }) => [isolated(id), code(kind), isolated(reason)]),
       note:
         badFiles.length > shown.length
-          ? `${count(badFiles.length - shown.length)} more in bad-files.jsonl.`
+          ? `${countText(badFiles.length - shown.length)} more in bad-files.jsonl.`
           : undefined,
     },
   ]
