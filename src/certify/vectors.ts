@@ -5,7 +5,7 @@
 import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
 import { bucketOfContent, bucketOfPixelSum, sha256 } from './ensemble/hash.ts'
-import { type AddSection, type Comparison, checkRules, ruleSections } from './rules/vectors.ts'
+import { type AddSection, type Comparison, checkRuleVectors, ruleSections } from './rules/vectors.ts'
 
 /** How many test vectors of a section were checked, and which failed. */
 export interface SectionResult {
@@ -76,7 +76,7 @@ export function checkVectors(file: unknown): SectionResult[] {
     sections.push(s)
   }
 
-  checkRules(vectors, section)
+  checkRuleVectors(vectors, section)
   checkHashes(vectors, section)
   return sections
 }

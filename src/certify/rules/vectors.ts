@@ -130,7 +130,7 @@ const finite = (value: number): number | null => (Number.isFinite(value) ? value
 const list = (values: ArrayLike<number>): number[] => Array.from(values)
 
 /** Checks every section of the rules that the file has. */
-export function checkRules(vectors: RuleVectors, section: AddSection): void {
+export function checkRuleVectors(vectors: RuleVectors, section: AddSection): void {
   checkDisjoint(vectors, section)
   checkSpread(vectors, section)
   checkRunOff(vectors, section)
