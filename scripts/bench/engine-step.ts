@@ -2,14 +2,14 @@
  * Times whole training steps of one engine, `webgpu` by default, on this machine against `native` and `onnx`, interleaved:
  * milliseconds and clips per second, and how many times as fast as the other engine.
  *
- *     npx tsx scripts/bench/engine-step.ts [--engine webgpu] [--case a,b] [--against native,onnx] [--rounds 3] [--steps 3] [--json out.json]
+ *     npx tsx scripts/bench/engine-step.ts [--engine webgpu] [--precision float16] [--case a,b] [--against native,onnx] [--rounds 3] [--steps 3] [--json out.json]
  *
  * Cases are those of train-step-cases.ts: a is ViT-S, b is ViT-B, c is ViT-Ti at 112 pixels. The first step of each engine compiles
  * and is not counted. An engine that cannot run here, or fails, is named and left out. `webgpu` has not run on a GPU yet.
  */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import type { EngineSession } from '../../src/engine/engine.ts'
+import type { EngineSession, Precision } from '../../src/engine/engine.ts'
 import { engineNamed } from '../../src/graph.ts'
 import { exitCodes } from '../../src/index.ts'
 import { initialize } from '../../src/model.ts'
@@ -19,6 +19,7 @@ import { trainStepCases } from './support/train-step-cases.ts'
 const { values } = parseArgs({
   options: {
     engine: { type: 'string', default: 'webgpu' },
+    precision: { type: 'string', default: 'float32' },
     case: { type: 'string', default: 'a,b' },
     against: { type: 'string', default: 'native,onnx' },
     rounds: { type: 'string', default: '3' },
@@ -44,7 +45,10 @@ interface Timed {
 async function begin(engine: string, name: string): Promise<Timed | null> {
   const { programs, shapes } = stepInputs(name)
   try {
-    const session = await (await engineNamed(engine)).open(programs)
+    const session = await (await engineNamed(engine)).open(
+      programs,
+      engine === values.engine ? { precision: values.precision as Precision } : {},
+    )
     await session.writeState(initialize(shapes, 1))
     const timed = { engine, session, times: [], step: 0 }
     await runSteps(timed, name, 1)
