@@ -18,14 +18,31 @@ export function picture() {
   return { pixels: context.getImageData(0, 0, width, height).data, width, height, channels: 4 }
 }
 
-/** @param {number} seconds */
+/**
+ * The time of the next frame that becomes the picture, in seconds; null where the browser does not tell, or shows none for a second, as
+ * in a hidden page. `seeked` alone is not enough: on a busy machine it comes before the frame.
+ *
+ * @returns {Promise<number | null>}
+ */
+const nextFrame = () =>
+  new Promise((resolve) => {
+    if (!('requestVideoFrameCallback' in video)) return resolve(null)
+    video.requestVideoFrameCallback((_, { mediaTime }) => resolve(mediaTime))
+    setTimeout(() => resolve(null), 1000)
+  })
+
+const mostSeeks = 5
+
+/** The picture at a time of the video. @param {number} seconds */
 export async function pictureAt(seconds) {
-  if (Math.abs(video.currentTime - seconds) > 1e-6) {
-    const shown = event('seeked')
+  for (let seek = 1; ; seek++) {
+    const [sought, frame] = [event('seeked'), nextFrame()]
     video.currentTime = seconds
-    await shown
+    await sought
+    const time = await frame
+    // A frame that begins later is not that of this time: it was still on its way when the video was opened.
+    if (time === null || time <= seconds + 1e-3 || seek === mostSeeks) return picture()
   }
-  return picture()
 }
 
 /** Opens a video and returns its length in seconds. @param {string} url */
