@@ -241,6 +241,12 @@ describe('pages', () => {
     expect(outside).toEqual([])
   })
 
+  test('of benchmarks has every script once', () => {
+    const named = [...read('dev/benchmarks.md').matchAll(/^\| `([\w-]+\.ts)` \|/gm)].map(([, name]) => name)
+    const scripts = readdirSync(path.join(root, 'scripts/bench')).filter((name) => name.endsWith('.ts'))
+    expect(named).toEqual(scripts.toSorted((a, b) => a.replace('.ts', '').localeCompare(b.replace('.ts', ''), 'en')))
+  })
+
   test('name no path of one machine', () => {
     const pathsOfMachines =
       /(?:^|[\s"'`(=])(?:\.\.\/shared|[A-Z]:\\|\/(?:work|tmp|home|root|mnt|media|Users|data|scratch)\/)/m

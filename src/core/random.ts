@@ -37,6 +37,7 @@ export class RandomStream {
   private d: number
   private spareNormal: number | null = null
 
+  /** @throws RangeError for a number in the key that is not finite */
   constructor(...key: readonly KeyPart[]) {
     const state = [0x9e3779b9, 0x243f6a88, 0xb7e15162, 0x6a09e667]
     for (const word of keyWords(key)) {
@@ -69,7 +70,11 @@ export class RandomStream {
     return low + (high - low) * (bits / 9_007_199_254_740_992)
   }
 
-  /** Uniform integer in [0, n), unbiased (rejection). */
+  /**
+   * Uniform integer in [0, n), unbiased (rejection).
+   *
+   * @throws RangeError for an n that is no whole number from 1 to 2^32
+   */
   integer(n: number): number {
     if (!Number.isInteger(n) || n < 1 || n > 0x1_0000_0000)
       throw new RangeError(`integer(n) needs 1 <= n <= 2^32, got ${n}.`)

@@ -260,7 +260,11 @@ export function selectPart<Video extends LabeledVideo>(
   })
 }
 
-/** `selectPart` without what is left out. */
+/**
+ * `selectPart` without what is left out.
+ *
+ * @throws VideoMaeError `SPLIT_INVALID` when that part is empty, or a video has no part or an unknown one
+ */
 export function videosOfSplit(videos: readonly LabeledVideo[], name: SplitName | 'all'): readonly LabeledVideo[] {
   return selectPart(videos, name).chosen
 }

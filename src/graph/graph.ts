@@ -115,7 +115,11 @@ export class Graph {
     return tensor
   }
 
-  /** A tensor fed at every run. Throws `NAME_TAKEN`. */
+  /**
+   * A tensor fed at every run.
+   *
+   * @throws VideoMaeError `NAME_TAKEN`, `SHAPE_MISMATCH` for a size below 1
+   */
   input(name: string, shape: readonly number[], dtype: DataType = 'float32'): Tensor {
     if (this.inputNames.has(name)) throw new VideoMaeError(`The input ${name} already exists.`, { code: 'NAME_TAKEN' })
     const tensor = this.create({ shape, dtype })
@@ -123,7 +127,11 @@ export class Graph {
     return tensor
   }
 
-  /** A float32 tensor that lives in the engine. Asked for twice with one shape, it is one tensor. */
+  /**
+   * A float32 tensor that lives in the engine. Asked for twice with one shape, it is one tensor.
+   *
+   * @throws VideoMaeError `SHAPE_MISMATCH` for another shape than before, or a size below 1
+   */
   state(name: string, shape: readonly number[]): Tensor {
     const existing = this.stateNames.get(name)
     if (existing !== undefined) {
@@ -140,7 +148,11 @@ export class Graph {
     return tensor
   }
 
-  /** A tensor whose values are part of the program. */
+  /**
+   * A tensor whose values are part of the program.
+   *
+   * @throws VideoMaeError `SHAPE_MISMATCH` for another number of values, or a size below 1
+   */
   constant(shape: readonly number[], data: Float32Array | Int32Array | Uint8Array): Tensor {
     if (elementCount(shape) !== data.length) {
       throw new VideoMaeError(`A constant of shape [${shape.join(',')}] received ${data.length} values.`, {
@@ -158,7 +170,11 @@ export class Graph {
     return this.stateNames
   }
 
-  /** Records one operation. Operations' own functions call this; models call those. */
+  /**
+   * Records one operation. Operations' own functions call this; models call those.
+   *
+   * @throws VideoMaeError `GRAPH_MIXED` for an input of another graph, `SHAPE_MISMATCH` for inputs that the operation does not take
+   */
   apply<A extends Attributes>(definition: Operation<A>, inputs: readonly Tensor[], attributes: A): readonly Tensor[] {
     for (const input of inputs) this.requireOwn(input, definition.name)
     const outputs = inferOutputs(definition, inputs, attributes).map((spec) => this.create(spec))

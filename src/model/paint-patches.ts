@@ -53,7 +53,11 @@ export function paintPatches(
   return painted
 }
 
-/** The clip with the patches of `masked` filled with one gray. */
+/**
+ * The clip with the patches of `masked` filled with one gray.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` for a clip of another size, or a token that the clip does not have
+ */
 export function hidePatches(
   configuration: ModelConfiguration,
   frames: Uint8Array,

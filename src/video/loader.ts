@@ -92,7 +92,11 @@ export interface Loader {
   close(): Promise<void>
 }
 
-/** Starts the decoding processes; `close` ends them. */
+/**
+ * Starts the decoding processes; `close` ends them.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT`, `NOT_ENOUGH_VIDEOS`
+ */
 export function createLoader(options: LoaderOptions): Loader {
   return new VideoLoader(options)
 }

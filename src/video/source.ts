@@ -46,7 +46,11 @@ export function readVideos(source: string | readonly string[], options: ListOpti
   }
 }
 
-/** The videos of `readVideos`, without how they were read. */
+/**
+ * The videos of `readVideos`, without how they were read.
+ *
+ * @throws VideoMaeError as `readVideos` does
+ */
 export function listVideos(source: string | readonly string[], options: ListOptions = {}): VideoEntry[] {
   return [...readVideos(source, options).entries]
 }

@@ -150,7 +150,11 @@ export function certifiedAccuracyCurve(name: string, summary: RobustnessSummary)
   return { name, shape: 'steps', points: [...points, [summary.certifiedAccuracy.length, 0]] }
 }
 
-/** Certified accuracy over the number of poisoned samples, one curve for each rule, as SVG. */
+/**
+ * Certified accuracy over the number of poisoned samples, one curve for each rule, as SVG.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` for a certificate without runs, or with an unknown rule
+ */
 export function certificateChart(certificate: CertificateFile, options: Partial<ChartOptions> = {}): string {
   const { threat, buckets } = certificate
   const unit = { label_flip: 'label flips', general: 'insertions and deletions', source: 'sources', temporal: '' }
@@ -165,7 +169,11 @@ export function certificateChart(certificate: CertificateFile, options: Partial<
   })
 }
 
-/** One line a run, as a Markdown table. Both medians are there. */
+/**
+ * One line a run, as a Markdown table. Both medians are there.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` for an unknown rule
+ */
 export function certificateTable(certificate: CertificateFile): string {
   const rows = certificate.runs.flatMap((run) =>
     summariesOf(run).map(([name, summary]) =>
@@ -188,7 +196,11 @@ export function certificateTable(certificate: CertificateFile): string {
   ].join('\n')
 }
 
-/** What is next to the table: the accuracy to beat, and what makes an ensemble look stronger than it is. */
+/**
+ * What is next to the table: the accuracy to beat, and what makes an ensemble look stronger than it is.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` for an unknown rule
+ */
 export function certificateRemarks(certificate: CertificateFile): readonly string[] {
   const { name, accuracy } = certificate.mostFrequentClass
   return [

@@ -159,6 +159,7 @@ export interface CollectiveRow {
  * @param right ballots of these inputs
  * @param inputs all inputs, the others included
  * @param options `radii` are of the inputs in `right`
+ * @throws VideoMaeError `INVALID_ARGUMENT` for a budget that is no whole number from 0, or radii of other inputs
  */
 export async function collectiveRows(
   right: Ballots,

@@ -24,6 +24,7 @@ export interface EncoderGroupsPrediction extends CertifiedPrediction {
  *
  * @param votes [learners] class indices, `classes` for an abstention
  * @param groups the learners of each encoder group; together each learner exactly once
+ * @throws VideoMaeError `INVALID_ARGUMENT` for a vote that is no class, or other groups
  */
 export function certifyEncoderGroups(
   votes: ArrayLike<number>,

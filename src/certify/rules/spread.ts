@@ -64,6 +64,8 @@ export function learnersOfBucket(bucket: number, learners: number, offsets: read
 /**
  * The offsets that the published Finite Aggregation program uses: Python 3's `random.sample(range(kd), d)` after
  * `random.seed(1000000207)`. For comparing with its stored votes; for new runs `spreadOffsets` is as good.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` where k or d is no whole number from 1
  */
 export function publishedOffsets(k: number, d: number): number[] {
   const learners = learnerCount(k, d)

@@ -24,7 +24,11 @@ export interface AttentionSizes {
   readonly sharedKeys: boolean
 }
 
-/** Sizes of packed [qkv], [q, kv] or [q, x] inputs. Throws `SHAPE_MISMATCH`. */
+/**
+ * Sizes of packed [qkv], [q, kv] or [q, x] inputs.
+ *
+ * @throws VideoMaeError `SHAPE_MISMATCH`
+ */
 export function attentionSizes(name: string, packed: readonly TensorSpec[], heads: number): AttentionSizes {
   const [first, kv] = packed
   const width = kv === undefined ? first.shape[2] / 3 : first.shape[2]

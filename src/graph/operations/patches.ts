@@ -31,7 +31,11 @@ export interface PatchGrid {
   readonly values: number
 }
 
-/** Sizes of `[frames]` or `[frames, indices]`. Throws `SHAPE_MISMATCH`. */
+/**
+ * Sizes of `[frames]` or `[frames, indices]`.
+ *
+ * @throws VideoMaeError `SHAPE_MISMATCH`
+ */
 export function patchGrid(
   name: string,
   inputs: readonly TensorSpec[],

@@ -70,7 +70,11 @@ export function checkLearner(learner: LearnerOptions): void {
   if (epochs !== undefined) requireCount('epochs', epochs)
 }
 
-/** Without the options that its kind does not have, for several kinds of learners under one set of options. */
+/**
+ * Without the options that its kind does not have, for several kinds of learners under one set of options.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT` for an unknown kind
+ */
 export function ownOptions(learner: LearnerOptions): LearnerOptions {
   const { kind, seed } = learner
   const own = optionsOf(kind)
