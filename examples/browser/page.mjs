@@ -49,7 +49,8 @@ async function show(frames) {
 /** @param {string} url */
 async function classifyVideo(url) {
   const { sidecar } = await opened
-  await show(await middleClip(sidecar, { seconds: await openVideo(url), fps: fps() }, pictureAt))
+  const [seconds, rate] = [await openVideo(url), fps()]
+  await show(await middleClip(sidecar, { seconds, fps: rate }, (time) => pictureAt(time, 1 / rate)))
 }
 
 /** Classifies the last frames of the camera again and again, until a video is chosen. */

@@ -1,5 +1,7 @@
 // @ts-check
 /** Pictures of the page's `<video>`, which shows a file or the camera. */
+import { showFrame } from './seek.mjs'
+
 const video = /** @type {HTMLVideoElement} */ (document.getElementById('video'))
 
 /** @param {'loadeddata' | 'seeked'} name */
@@ -19,30 +21,47 @@ export function picture() {
 }
 
 /**
- * The time of the next frame that becomes the picture, in seconds; null where the browser does not tell, or shows none for a second, as
- * in a hidden page. `seeked` alone is not enough: on a busy machine it comes before the frame.
+ * Seeks, and waits until a frame is presented after it.
  *
- * @returns {Promise<number | null>}
+ * @param {number} seconds
+ * @returns {Promise<number | null>} the time of that frame; null where the browser does not say it, as in a hidden tab
  */
-const nextFrame = () =>
-  new Promise((resolve) => {
-    if (!('requestVideoFrameCallback' in video)) return resolve(null)
-    video.requestVideoFrameCallback((_, { mediaTime }) => resolve(mediaTime))
-    setTimeout(() => resolve(null), 1000)
+async function seek(seconds) {
+  const ended = event('seeked')
+  const presented = presentedFrame()
+  video.currentTime = seconds
+  await ended
+  return await Promise.race([presented.time, later(presented.cancel)])
+}
+
+/** The next frame that is presented. */
+function presentedFrame() {
+  if (!('requestVideoFrameCallback' in video)) return { time: Promise.resolve(null), cancel: () => undefined }
+  let request = 0
+  const time = new Promise((/** @type {(time: number) => void} */ resolve) => {
+    request = video.requestVideoFrameCallback((_, { mediaTime }) => resolve(mediaTime))
+  })
+  return { time, cancel: () => video.cancelVideoFrameCallback(request) }
+}
+
+/** Null after a second, in which a visible page would have shown a frame. @param {() => void} cancel */
+const later = (cancel) =>
+  new Promise((/** @type {(none: null) => void} */ resolve) => {
+    setTimeout(() => {
+      cancel()
+      resolve(null)
+    }, 1000)
   })
 
-const mostSeeks = 5
-
-/** The picture at a time of the video. @param {number} seconds */
-export async function pictureAt(seconds) {
-  for (let seek = 1; ; seek++) {
-    const [sought, frame] = [event('seeked'), nextFrame()]
-    video.currentTime = seconds
-    await sought
-    const time = await frame
-    // A frame that begins later is not that of this time: it was still on its way when the video was opened.
-    if (time === null || time <= seconds + 1e-3 || seek === mostSeeks) return picture()
-  }
+/**
+ * The picture of the frame that is shown at a time.
+ *
+ * @param {number} seconds
+ * @param {number} duration how long the video shows a frame, in seconds
+ */
+export async function pictureAt(seconds, duration) {
+  await showFrame(seek, seconds, duration)
+  return picture()
 }
 
 /** Opens a video and returns its length in seconds. @param {string} url */
