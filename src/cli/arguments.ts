@@ -1,6 +1,7 @@
 /** How values of options are read, for all commands: a value out of its bounds is refused before a command begins. */
 import { type Command, InvalidArgumentError } from 'commander'
 import { type CountName, requireCount } from '../core/counts.ts'
+import { invalidArgument } from '../core/errors.ts'
 
 /** A number that is written out: an empty value is none. */
 function numberOf(value: string): number {
@@ -100,4 +101,15 @@ function refuse(command: Command, what: string, meaning: string): never {
   command.error(`error: ${what} is blank. Expected: ${meaning.replaceAll('\n', ' ')}`, {
     code: 'commander.invalidArgument',
   })
+}
+
+/** `3/16` -> number 2 of 16, counted from 0. */
+export function parseShard(text: string): { readonly index: number; readonly count: number } {
+  const match = /^(\d+)\/(\d+)$/.exec(text)
+  const [index, count] = match === null ? [0, 0] : [Number(match[1]), Number(match[2])]
+  if (match === null || index < 1 || index > count) {
+    throw invalidArgument('--shard', 'NUMBER/COUNT such as 3/16, counted from 1', text)
+  }
+  requireCount('shards', count, '--shard')
+  return { index: index - 1, count }
 }

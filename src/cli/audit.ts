@@ -1,9 +1,9 @@
 import type { ListAuditReport } from '../certify/videos/audit/list-audit.ts'
 import { assertVideoAudit, auditVideos, type VideoAudit } from '../certify/videos/audit-videos.ts'
-import { printResult } from './certify.ts'
 import { bucketsOf, groupCount, learnerOf, videoOptions } from './certify-options.ts'
 import type { AuditCommandOptions } from './commands/audit.ts'
 import { interruptSignal } from './interrupt.ts'
+import { printResult } from './print-result.ts'
 
 /** `videomae audit`. */
 export async function auditCommand(data: string, options: AuditCommandOptions): Promise<void> {

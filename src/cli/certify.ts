@@ -24,6 +24,7 @@ import { type RunConfiguration, runSchema } from '../train/configuration.ts'
 import { loadConfiguration } from '../train/configuration-file.ts'
 import { rankPart } from '../train/rank-resources.ts'
 import { recipeFile } from '../train/recipes.ts'
+import { parseShard } from './arguments.ts'
 import { certifyOnRanks } from './certify-on-ranks.ts'
 import {
   bucketsOf,
@@ -38,10 +39,10 @@ import {
 import { endAsRequired, showRequirements } from './certify-requirements.ts'
 import { certifyVotesCommand } from './certify-votes.ts'
 import type { CertifyCommandOptions } from './commands/certify.ts'
-import { parseShard } from './features.ts'
 import { interruptSignal } from './interrupt.ts'
 import { requireOneProcess } from './one-process.ts'
 import { requirePage, writePage } from './page.ts'
+import { printResult } from './print-result.ts'
 import { formatRanks, onRanks } from './ranks.ts'
 import { targetsOf, targetText } from './target-option.ts'
 
@@ -249,8 +250,4 @@ function reportCertificate(
       files.map((file) => `wrote  ${file}\n`).join(''),
   )
   showRequirements(required)
-}
-
-export function printResult(json: boolean, value: unknown, text: string): void {
-  process.stdout.write(json ? `${JSON.stringify(value)}\n` : `${text}\n`)
 }

@@ -1,21 +1,17 @@
-import { invalidArgument, unusedArgument, VideoMaeError } from '../core/errors.ts'
+import { invalidArgument, unusedArgument } from '../core/errors.ts'
 import { percent } from '../core/percent.ts'
 import { printable } from '../core/printable.ts'
-import { RandomStream } from '../core/random.ts'
 import { type LabeledVideo, openDataset } from '../dataset/dataset.ts'
 import type { SplitName } from '../dataset/split-part.ts'
 import { type ClassifierExport, exportClassifier, exportClassifierDirectory } from '../export/classifier.ts'
 import type { ExportPrecision } from '../export/classifier-precision.ts'
 import { compareExport, type ExportComparison } from '../export/compare.ts'
+import { generatedClips, mostNamedFiles, readableClips } from '../export/readable-clips.ts'
 import { requireExportTarget } from '../export/sidecar.ts'
-import { type Classifier, openClassifier } from '../inference/classifier.ts'
+import { openClassifier } from '../inference/classifier.ts'
 import type { Evaluation, VideoFailure } from '../inference/evaluate.ts'
 import { formatTrainedOn } from '../inference/trained-on.ts'
-import { temporalViews } from '../inference/views.ts'
-import { frameSize } from '../model/configuration.ts'
-import { renderMotionClip } from '../synthetic/motion.ts'
 import { ProgressDisplay } from '../train/progress.ts'
-import { loadClips } from '../video/load-clips.ts'
 import type { ExportCommandOptions } from './commands/export.ts'
 import { partOfDataset } from './dataset-part.ts'
 import { framesInput } from './export.ts'
@@ -61,13 +57,13 @@ export async function exportClassifierCommand(checkpoint: string, options: Expor
     const tested = evaluate === undefined ? null : await videosFor('evaluate', evaluate)
     const clips =
       tested === null
-        ? generatedClips(shown)
-        : (await clipsOf(shown, tested, { use: 'evaluate', most: 16, signal })).clips
+        ? generatedClips(shown.configuration)
+        : (await readableClips(shown, tested, { what: '--evaluate', most: 16, signal })).clips
     const calibration =
       calibrate === undefined
         ? undefined
-        : await clipsOf(shown, await videosFor('calibrate', calibrate), {
-            ...{ use: 'calibrate', most: calibrationClips, signal },
+        : await readableClips(shown, await videosFor('calibrate', calibrate), {
+            ...{ what: '--calibrate', most: calibrationClips, signal },
           })
     const compareWith = engine ?? null
     const result = await exportClassifier(checkpoint, {
@@ -85,7 +81,7 @@ export async function exportClassifierCommand(checkpoint: string, options: Expor
     const { failures = [], ...compared } =
       tested === null ? {} : await compareExport(checkpoint, out, tested, { engine: compareWith, calibratedOn, signal })
     const unreadable = [
-      ...(calibration?.unreadable ?? []),
+      ...(calibration?.unreadable ?? []).map((failure): UnreadableVideo => ({ use: 'calibrate', ...failure })),
       ...failures.map((failure): UnreadableVideo => ({ use: 'evaluate', ...failure })),
     ]
     for (const warning of warningsOf(unreadable)) display.note(`warning: ${warning}`)
@@ -113,17 +109,7 @@ function precisionOf(options: ExportCommandOptions): ExportPrecision {
   throw invalidArgument('--precision', 'int8-static together with --calibrate (or --int8)', asked)
 }
 
-/** Four generated clips that move. */
-function generatedClips({ configuration }: Pick<Classifier, 'configuration'>): Uint8Array {
-  const { frames } = configuration
-  const { height, width } = frameSize(configuration)
-  const kinds = ['left', 'up', 'clockwise', 'orbit-clockwise'] as const
-  return Buffer.concat(
-    kinds.map((kind, i) => renderMotionClip(kind, new RandomStream('export', i), { width, height, frames })),
-  )
-}
-
-/** What videos are asked for, and the part of the data that serves it. */
+/** The part of the data that serves what videos are asked for. */
 const partOf = { calibrate: 'train', evaluate: 'test' } as const satisfies Record<string, SplitName>
 type Use = keyof typeof partOf
 
@@ -135,57 +121,10 @@ interface UnreadableVideo extends VideoFailure {
 function warningsOf(unreadable: readonly UnreadableVideo[]): string[] {
   return (['calibrate', 'evaluate'] as const).flatMap((use) => {
     const own = unreadable.filter((video) => video.use === use)
-    const shown = own.slice(0, mostNamed).map(({ reason }) => `--${use}: left out: ${reason}`)
+    const shown = own.slice(0, mostNamedFiles).map(({ reason }) => `--${use}: left out: ${reason}`)
     const more = own.length - shown.length
     return more === 0 ? shown : [...shown, `--${use}: ${more} more files cannot be read.`]
   })
-}
-
-/** Files that are named where many cannot be read. */
-const mostNamed = 10
-
-/**
- * The middle clips of `most` readable videos at most, spread over all of them. Others take the places of unreadable
- * ones.
- *
- * @throws VideoMaeError `VIDEO_UNREADABLE` naming the files when none can be read
- */
-async function clipsOf(
-  { configuration, sampling }: Pick<Classifier, 'configuration' | 'sampling'>,
-  all: readonly LabeledVideo[],
-  { use, most, signal }: { readonly use: Use; readonly most: number; readonly signal: AbortSignal },
-): Promise<{
-  readonly clips: Uint8Array
-  readonly videos: readonly LabeledVideo[]
-  readonly unreadable: readonly UnreadableVideo[]
-}> {
-  const count = Math.min(most, all.length)
-  const spread = new Set(Array.from({ length: count }, (_, i) => Math.floor((i * all.length) / count)))
-  const samplings = temporalViews(sampling, configuration.frames, 1)
-  const clips: Uint8Array[] = []
-  const read: LabeledVideo[] = []
-  const unreadable: UnreadableVideo[] = []
-  for (const entries of [all.filter((_, i) => spread.has(i)), all.filter((_, i) => !spread.has(i))]) {
-    if (clips.length === count) break
-    for await (const loaded of loadClips({ entries, samplings, size: frameSize(configuration), signal })) {
-      if (loaded.ok) {
-        clips.push(loaded.clips)
-        read.push(entries[loaded.index])
-      } else unreadable.push({ use, id: loaded.entry.id, code: loaded.code, reason: loaded.reason })
-      if (clips.length === count) break
-    }
-  }
-  if (clips.length > 0) return { clips: Buffer.concat(clips), videos: read, unreadable }
-  const named = unreadable.slice(0, mostNamed).map(({ reason }) => reason)
-  const more = unreadable.length - named.length
-  throw new VideoMaeError(
-    `Expected a readable video for --${use}, but none of ${unreadable.length} is: ${named.join('; ')}${more === 0 ? '' : `; and ${more} more`}.`,
-    {
-      code: 'VIDEO_UNREADABLE',
-      exit: 'data',
-      hint: 'Repair or replace these files; `videomae inspect` names all of them.',
-    },
-  )
 }
 
 function report(

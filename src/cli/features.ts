@@ -1,11 +1,10 @@
-import { requireCount } from '../core/counts.ts'
-import { invalidArgument } from '../core/errors.ts'
 import { Ranks } from '../distributed/ranks.ts'
 import { patchSource, readEncoder } from '../inference/encoder-source.ts'
 import { type WrittenFeatures, writeFeatures } from '../inference/write-features.ts'
 import { ProgressDisplay } from '../train/progress.ts'
 import { rankPart } from '../train/rank-resources.ts'
 import { readingLines } from '../video/reading.ts'
+import { parseShard } from './arguments.ts'
 import type { FeaturesCommandOptions } from './commands/features.ts'
 import { refuseIgnoredThreads } from './ignored-threads.ts'
 import { interruptSignal } from './interrupt.ts'
@@ -58,15 +57,4 @@ function textOf({ videos, rows, shape, computed, failures, files }: WrittenFeatu
     failures.map(({ reason }) => `unreadable: ${reason}\n`).join('') +
     files.map((file) => `wrote  ${file}\n`).join('')
   )
-}
-
-/** `3/16` -> number 2 of 16, counted from 0. */
-export function parseShard(text: string): { readonly index: number; readonly count: number } {
-  const match = /^(\d+)\/(\d+)$/.exec(text)
-  const [index, count] = match === null ? [0, 0] : [Number(match[1]), Number(match[2])]
-  if (match === null || index < 1 || index > count) {
-    throw invalidArgument('--shard', 'NUMBER/COUNT such as 3/16, counted from 1', text)
-  }
-  requireCount('shards', count, '--shard')
-  return { index: index - 1, count }
 }

@@ -2,10 +2,10 @@ import { lethalDoseTable } from '../certify/dose/lethal-dose-report.ts'
 import { partitionRule } from '../certify/rules/names.ts'
 import { lethalDoseOfVideos } from '../certify/videos/dose-videos.ts'
 import { type LearnerOptions, learnerKinds } from '../certify/videos/learners/learner-options.ts'
-import { printResult } from './certify.ts'
 import { bucketsOf, learnerOf, namesOf, numbersOf, sharesOf, videoOptions } from './certify-options.ts'
 import type { LethalDoseCommandOptions } from './commands/lethal-dose.ts'
 import { interruptSignal } from './interrupt.ts'
+import { printResult } from './print-result.ts'
 
 /** `videomae lethal-dose`. */
 export async function lethalDoseCommand(data: string, options: LethalDoseCommandOptions): Promise<void> {

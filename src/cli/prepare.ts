@@ -4,8 +4,8 @@ import { type PrepareTrial, tryPreparation } from '../prepare/trial.ts'
 import { formatBytes } from '../train/memory-need.ts'
 import { formatSeconds, ProgressDisplay } from '../train/progress.ts'
 import { readingLines } from '../video/reading.ts'
+import { parseShard } from './arguments.ts'
 import type { PrepareCommandOptions } from './commands/prepare.ts'
-import { parseShard } from './features.ts'
 import { interruptSignal } from './interrupt.ts'
 
 /** Videos that are named; `left-out.csv` and `--json` have all. */

@@ -1,8 +1,8 @@
 import { attestCertificate } from '../certify/attest/attest.ts'
-import { printResult } from './certify.ts'
 import { progressOf } from './certify-options.ts'
 import type { StatementCommandOptions } from './commands/statement.ts'
 import { interruptSignal } from './interrupt.ts'
+import { printResult } from './print-result.ts'
 
 /** `videomae statement`. */
 export async function statementCommand(location: string, options: StatementCommandOptions): Promise<void> {

@@ -43,9 +43,9 @@ export function paintPatches(
   for (const [m, token] of masked.entries()) {
     const offsets = patchOffsets(configuration, frames.length, token)
     for (let c = 0; c < channels; c++) {
-      const { mean, deviation } = normalized ? (visible?.[c] ?? patchStatistics(frames, offsets, c)) : asPixels
+      const { mean, std } = normalized ? (visible?.[c] ?? patchStatistics(frames, offsets, c)) : asPixels
       for (let s = 0; s < pixels; s++) {
-        const value = prediction[m * values + s * channels + c] * deviation + mean
+        const value = prediction[m * values + s * channels + c] * std + mean
         painted[offsets[s] + c] = Math.round(Math.min(1, Math.max(0, value)) * 255)
       }
     }
@@ -73,27 +73,27 @@ export function hidePatches(
   return hidden
 }
 
-const asPixels: ChannelStatistics = { mean: 0, deviation: 1 }
+const asPixels: ChannelStatistics = { mean: 0, std: 1 }
 
-/** Average mean and deviation of the patches that are not in `masked`, per channel. */
+/** Average mean and std of the patches that are not in `masked`, per channel. */
 function visibleStatistics(
   configuration: ModelConfiguration,
   frames: Uint8Array,
   masked: Int32Array,
 ): ChannelStatistics[] {
   const hidden = new Set(masked)
-  const sums = Array.from({ length: configuration.channels }, () => ({ mean: 0, deviation: 0 }))
+  const sums = Array.from({ length: configuration.channels }, () => ({ mean: 0, std: 0 }))
   let patches = 0
   for (let token = 0; token < tokensPerClip(configuration); token++) {
     if (hidden.has(token)) continue
     patches++
     const offsets = patchOffsets(configuration, frames.length, token)
     for (const [c, sum] of sums.entries()) {
-      const { mean, deviation } = patchStatistics(frames, offsets, c)
+      const { mean, std } = patchStatistics(frames, offsets, c)
       sum.mean += mean
-      sum.deviation += deviation
+      sum.std += std
     }
   }
-  if (patches === 0) return sums.map((_, c) => ({ mean: configuration.mean[c], deviation: configuration.std[c] }))
-  return sums.map(({ mean, deviation }) => ({ mean: mean / patches, deviation: deviation / patches }))
+  if (patches === 0) return sums.map((_, c) => ({ mean: configuration.mean[c], std: configuration.std[c] }))
+  return sums.map(({ mean, std }) => ({ mean: mean / patches, std: std / patches }))
 }

@@ -5,7 +5,7 @@ import { type ModelConfiguration, tokenGrid, tokensPerClip } from './configurati
 export interface ChannelStatistics {
   readonly mean: number
   /** Standard deviation (n - 1, plus 1e-6). */
-  readonly deviation: number
+  readonly std: number
 }
 
 /** First frame, row and column of a patch. Throws `INVALID_ARGUMENT` when sizes do not fit. */
@@ -76,12 +76,12 @@ export function addPatchSums(
   }
 }
 
-/** Mean and deviation (n - 1, plus 1e-6) of one channel of a patch, on [0, 1]: the inverse of `patchTargets`. */
+/** Mean and std (n - 1, plus 1e-6) of one channel of a patch, on [0, 1]: the inverse of `patchTargets`. */
 export function patchStatistics(frames: Uint8Array, offsets: Int32Array, channel: number): ChannelStatistics {
   let sum = 0
   for (const offset of offsets) sum += frames[offset + channel] / 255
   const mean = sum / offsets.length
   let squares = 0
   for (const offset of offsets) squares += (frames[offset + channel] / 255 - mean) ** 2
-  return { mean, deviation: Math.sqrt(squares / (offsets.length - 1)) + 1e-6 }
+  return { mean, std: Math.sqrt(squares / (offsets.length - 1)) + 1e-6 }
 }

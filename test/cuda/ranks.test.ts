@@ -13,8 +13,9 @@ import {
   emulatedCache,
   emulationMissing,
 } from '../support/cuda-emulation/build.ts'
+import type { FinishedProgram } from '../support/finished-program.ts'
 import { launchers } from '../support/launchers.ts'
-import { type FinishedProgram, type StartedProgram, startVideomaeIn } from '../support/run-program.ts'
+import { type StartedProgram, startVideomaeIn } from '../support/run-program.ts'
 import { createTinyRun, curve, type TinyRun, untilStep } from '../support/tiny-run.ts'
 
 vi.setConfig(compilationTimeouts)

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import type { FinishedProgram } from './run-program.ts'
+import type { FinishedProgram } from './finished-program.ts'
 
 /** A process that runs commands of the compiled program one after another. It ends with this process. */
 export class ProgramHost {

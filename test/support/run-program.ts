@@ -1,15 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { compiledEntry } from '../../src/core/entry.ts'
+import type { FinishedProgram } from './finished-program.ts'
 import { ProgramHost } from './program-host.ts'
-
-export interface FinishedProgram {
-  /** Exit code; null after a signal. */
-  readonly code: number | null
-  readonly signal: NodeJS.Signals | null
-  readonly stdout: string
-  readonly stderr: string
-}
 
 export interface StartedProgram {
   readonly process: ChildProcess
