@@ -244,10 +244,14 @@ async function metricsOf(run: string): Promise<readonly { readonly clips: number
   return whole.map((row) => JSON.parse(row) as { readonly clips: number; readonly loss: number })
 }
 
-/** @returns the loss of a run after so many clips, or at the first line of its metrics behind; empty before there is one */
+/** @returns the loss of a run after so many clips; where its metrics have no such line the next one, with its clips: `1.114 at 640` */
 export async function lossesAfter(run: string, clips: readonly number[]): Promise<readonly string[]> {
   const lines = await metricsOf(run)
-  return clips.map((wanted) => lines.find((line) => line.clips >= wanted)?.loss.toFixed(3) ?? '')
+  return clips.map((wanted) => {
+    const line = lines.find((each) => each.clips >= wanted)
+    if (line === undefined) return ''
+    return `${line.loss.toFixed(3)}${line.clips === wanted ? '' : ` at ${line.clips}`}`
+  })
 }
 
 /** Of a run folder; empty where it has no metrics. */
