@@ -11,7 +11,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { threats } from '../../src/certify/threat/threat.ts'
+import { threats } from '../../src/certify/threat/names.ts'
 import type { Threat } from '../../src/certify.ts'
 import { type ResultRow, writeResults } from '../support/results-file.ts'
 import {

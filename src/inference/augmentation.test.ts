@@ -1,12 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { RandomStream } from '../core/random.ts'
-import {
-  type AugmentationKind,
-  augmentationKey,
-  augmentationKinds,
-  augmentedClips,
-  planAugmentation,
-} from './augmentation.ts'
+import { type AugmentationKind, augmentationKey, augmentedClips, planAugmentation } from './augmentation.ts'
+import { augmentationKinds } from './augmentation-names.ts'
 import type { TestSampling } from './views.ts'
 
 const dense: TestSampling = { kind: 'dense', stride: 2, fps: null }

@@ -9,12 +9,8 @@ import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
 import { type BucketKey, poisonUnit } from '../ensemble/buckets.ts'
 import type { SampleSet } from '../ensemble/feature-set.ts'
 import { needsGroups, type Rule, rulesOfLayout } from '../rules/list.ts'
+import { threats } from './names.ts'
 
-/**
- * `label_flip`: labels change, videos stay. `general`: samples are inserted and deleted. `source`: whole sources are.
- * `temporal`: everything in a stretch of time is (Wang & Feizi, NeurIPS 2023).
- */
-export const threats = ['label_flip', 'general', 'source', 'temporal'] as const
 /** What an attacker may do to the training set, such as `general` or `label_flip`. */
 export type Threat = (typeof threats)[number]
 

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { rules, runRules } from '../rules/list.ts'
 import { mostClasses } from '../rules/plurality.ts'
-import { threats } from '../threat/threat.ts'
+import { threats } from '../threat/names.ts'
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
 const count = z.number().int().nonnegative()

@@ -6,7 +6,7 @@ import { invalidArgument, requireDistinct, VideoMaeError } from '../../core/erro
 import { makeTemporaryFolder } from '../../core/make-folder.ts'
 import { bytesOf } from '../../format/file-bytes.ts'
 import { nullIfMissing } from '../../format/missing.ts'
-import { augmentationKinds } from '../../inference/augmentation.ts'
+import { augmentationKinds } from '../../inference/augmentation-names.ts'
 import { engineRecord } from '../../train/engine-choice.ts'
 import { decoderRecord } from '../../video/decoder.ts'
 import { assignBuckets } from '../ensemble/buckets.ts'

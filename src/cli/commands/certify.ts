@@ -1,4 +1,5 @@
 import { defaultRules, defaultSpreadRules, rules, rulesOfLayout } from '../../certify/rules/names.ts'
+import { threats } from '../../certify/threat/names.ts'
 import { choice, count, flag, optionalArgument, text, texts, unlessNo, withDefault } from '../options/option.ts'
 import { requireOption } from '../options/shared.ts'
 import {
@@ -36,7 +37,7 @@ export const certify = defineCommand({
       'kind',
       'what the attacker may do: general: insert and delete videos; label_flip: change labels; source: change whole\n' +
         `sources; temporal: change anything within some periods; default: general (temporal with rule ${rulesOfLayout('periods')})`,
-      ['general', 'label_flip', 'source', 'temporal'],
+      threats,
     ),
     ...ensembleOptions,
     groups: count('groups', `[rule ${rulesOfLayout('groups')}] encoder groups`),

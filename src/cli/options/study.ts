@@ -3,13 +3,11 @@
 import type { BucketKey } from '../../certify/ensemble/buckets.ts'
 import { rulesOfLayout } from '../../certify/rules/names.ts'
 import { learnerKinds } from '../../certify/videos/learners/names.ts'
+import { augmentationKinds } from '../../inference/augmentation-names.ts'
 import { readoutSyntax } from '../../model/readout-name.ts'
 import { fraction, positive, wholeNumber } from '../arguments.ts'
 import { choice, count, flag, number, text, type ValuesOf, withDefault } from './option.ts'
 import { decoders, engineOption, jsonOption } from './shared.ts'
-
-/** `augmentationKinds`, written out so that `--help` loads nothing of what makes them. */
-const augmentationNames = ['rotate', 'shear', 'shift', 'color', 'mirror', 'crop', 'time', 'speed']
 
 /** What `--from` may name. */
 export const encoderSources =
@@ -47,7 +45,7 @@ export const studyOptions = (out: string) => ({
   testClips: count('testClips', 'clips of each predicted video, whose features are averaged (default: as --clips)'),
   augment: text(
     'list',
-    `[ridge, nearest_mean, linear] also train on changed clips of each training video: some of\n${augmentationNames.join(', ')}`,
+    `[ridge, nearest_mean, linear] also train on changed clips of each training video: some of\n${augmentationKinds.join(', ')}`,
   ),
   stride: count('stride', 'take every n-th frame for a clip; default: as trained, else 4; pixels: 1'),
   readout: text(
