@@ -4,7 +4,9 @@ import { replaceDirectory, writeFileAtomic } from '../format/atomic.ts'
 import { nullIfMissing } from '../format/missing.ts'
 import { type Classifier, saveClassifier } from '../inference/classifier.ts'
 import { isBetter, type ValidationScores } from '../inference/scores.ts'
+import { validationFile } from '../train/file-names.ts'
 import { jsonLines, readHistory } from '../train/history.ts'
+import { chosenSchema, validationLineSchema } from '../train/history-lines.ts'
 import { bestFolder } from '../train/open-checkpoint.ts'
 import { RunDirectory } from '../train/run-directory.ts'
 
@@ -19,7 +21,7 @@ export interface ValidationLine extends ValidationScores {
   readonly lost?: true
 }
 
-const [linesFile, chosenFile, beforeFolder] = ['validation.jsonl', 'chosen.json', 'best-before']
+const [chosenFile, beforeFolder] = ['chosen.json', 'best-before']
 
 /**
  * The validation passes, `validation.jsonl`, and the best checkpoint so far, `best/`, with the step that it is of
@@ -56,11 +58,11 @@ export class BestCheckpoint {
    * @returns whether the weights of the best pass until then are lost: the best one is chosen among later passes then
    */
   async rewind(step: number): Promise<{ readonly lost: boolean }> {
-    const all = step === 0 ? [] : passesOf(await readHistory(this.pathOf(linesFile)))
+    const all = step === 0 ? [] : await this.readLines()
     this.lines = all.filter((line) => line.step <= step)
     const lost = !(await this.bringBack(this.best, bestOf(all)))
     if (lost) this.lines = this.lines.map((line) => ({ ...line, lost: true }))
-    await writeFileAtomic(this.pathOf(linesFile), jsonLines(this.lines))
+    await writeFileAtomic(this.pathOf(validationFile), jsonLines(this.lines))
     return { lost }
   }
 
@@ -86,7 +88,7 @@ export class BestCheckpoint {
       await this.save(await classifier(), line)
     }
     this.lines = [...this.lines, line]
-    await appendFile(this.pathOf(linesFile), jsonLines([line]))
+    await appendFile(this.pathOf(validationFile), jsonLines([line]))
   }
 
   save(classifier: Classifier, pass: ValidationLine | { readonly step: number }): Promise<void> {
@@ -111,8 +113,12 @@ export class BestCheckpoint {
   /** The step that the weights in a folder are of: null without the folder, `unsaid` where it does not say. */
   private async stepIn(name: string): Promise<number | 'unsaid' | null> {
     if ((await stat(this.pathOf(name, 'config.json')).catch(nullIfMissing)) === null) return null
-    const [chosen] = passesOf(await readHistory(this.pathOf(name, chosenFile)))
+    const [chosen] = await readHistory(this.pathOf(name, chosenFile), chosenSchema)
     return chosen === undefined ? 'unsaid' : chosen.step
+  }
+
+  private async readLines(): Promise<readonly ValidationLine[]> {
+    return (await readHistory(this.pathOf(validationFile), validationLineSchema)) as unknown as ValidationLine[]
   }
 
   private copy(from: string, to: string): Promise<void> {
@@ -130,6 +136,3 @@ function bestOf(lines: readonly ValidationLine[]): ValidationLine | null {
     null,
   )
 }
-
-const passesOf = (values: readonly Record<string, unknown>[]): ValidationLine[] =>
-  values.filter(({ step }) => typeof step === 'number') as unknown as ValidationLine[]

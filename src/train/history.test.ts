@@ -57,6 +57,47 @@ describe('readHistory', () => {
   )
 })
 
+describe('a run that is resumed', () => {
+  const whole = '{"step":1,"clips":4,"loss":1,"learningRate":0.1,"memory":1,"seconds":1}\n'
+  const signs = '{"step":1,"arrowOfTime":1,"flowDirection":1,"effectiveRank":1,"videos":1}\n'
+  const folder = async (name: string, text: string) => {
+    const run = new RunDirectory(await mkdtemp(path.join(root, 'resumed-')))
+    await writeFile(path.join(run.path, 'metrics.jsonl'), whole)
+    await writeFile(path.join(run.path, name), text)
+    return run
+  }
+
+  test.each([
+    ['metrics.jsonl', `${whole}{"step":10}\n`, 'line 2 clips'],
+    ['metrics.jsonl', `${whole}{"step":10}`, 'line 2 clips'],
+    ['metrics.jsonl', `{}\n${whole}`, 'line 1 step'],
+    ['metrics.jsonl', whole.replace('0.1', '"x"'), 'line 1 learningRate'],
+    ['metrics.jsonl', whole.replace('"step":1', '"step":-1'), 'line 1 step'],
+    ['signs.jsonl', `${signs}{"step":2}\n`, 'line 2 arrowOfTime'],
+    ['validation.jsonl', '{"step":1,"accuracy":"1","loss":1}\n', 'line 1 accuracy'],
+  ])('refuses a line of %s that is not of its form before anything is changed: %j', async (name, text, found) => {
+    const run = await folder(name, text)
+    const expected = {
+      code: 'HISTORY_UNREADABLE',
+      exit: 'data',
+      message: expect.stringContaining(`${path.join(run.path, name)} as this program writes them, but in ${found}`),
+    }
+    await expect(run.checkHistory()).rejects.toMatchObject(expected)
+    if (name === 'metrics.jsonl') await expect(run.rewind(10, [])).rejects.toMatchObject(expected)
+    expect(await readFile(path.join(run.path, name), 'utf8')).toBe(text)
+  })
+
+  test('takes lines of its own form and lines of other programs, and keeps further fields in their places', async () => {
+    const more = whole.replace('"clips"', '"mine":7,"clips"')
+    const run = await folder('metrics.jsonl', more)
+    await writeFile(path.join(run.path, 'mine.jsonl'), '{"of":"another program"}\n')
+    await writeFile(path.join(run.path, 'signs.jsonl'), signs)
+    await run.checkHistory()
+    expect(await run.rewind(1, [])).toEqual([JSON.parse(more)])
+    expect(await readFile(path.join(run.path, 'metrics.jsonl'), 'utf8')).toBe(more)
+  })
+})
+
 describe('a run that begins in the folder of an earlier one', () => {
   let run: RunDirectory
   beforeEach(async () => {

@@ -1,5 +1,6 @@
 import { appendFile, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder.ts'
 import { namingFile } from '../core/system-error.ts'
@@ -7,8 +8,9 @@ import { cleanLeftovers, removeDirectory, writeFileAtomic } from '../format/atom
 import { nullIfMissing } from '../format/missing.ts'
 import { readRegularText } from '../format/regular-file.ts'
 import type { BadFile } from '../video/epoch-order.ts'
-import { trainingManifestFile } from './file-names.ts'
+import { signsFile, trainingManifestFile, validationFile } from './file-names.ts'
 import { jsonLines, readHistory } from './history.ts'
+import { metricsLineSchema, signsLineSchema, validationLineSchema } from './history-lines.ts'
 import { type MetricsLine, metricsCsvHead, metricsCsvLine } from './metrics.ts'
 
 /** Names of what a run leaves; see docs/formats.md. */
@@ -21,6 +23,13 @@ const names = {
 } as const
 
 const linesSuffix = '.jsonl'
+
+/** What a run reads again when it is resumed. Bad files are in the checkpoint, too, which is what counts. */
+const formOf = new Map<string, z.ZodType>([
+  [names.metrics, metricsLineSchema],
+  [signsFile, signsLineSchema],
+  [validationFile, validationLineSchema],
+])
 
 const checkpointPattern = /^step-(\d{8,})$/
 
@@ -135,7 +144,8 @@ export class RunDirectory {
    */
   async checkHistory(): Promise<void> {
     for (const name of await readdir(this.path))
-      if (name.endsWith(linesSuffix)) await readHistory(path.join(this.path, name))
+      if (name.endsWith(linesSuffix))
+        await readHistory(path.join(this.path, name), formOf.get(name) ?? z.looseObject({}))
   }
 
   /** Keeps what an earlier run without checkpoints has written down, where that is anything: `earlier-1/`, `earlier-2/`, ... */
@@ -161,8 +171,8 @@ export class RunDirectory {
    * @throws VideoMaeError `HISTORY_UNREADABLE`
    */
   async rewind(step: number, badFiles: readonly BadFile[], csv = false): Promise<MetricsLine[]> {
-    const lines = await readHistory(this.file('metrics'))
-    const kept = lines.filter((line) => typeof line.step === 'number' && line.step <= step) as unknown as MetricsLine[]
+    const lines = await readHistory(this.file('metrics'), metricsLineSchema)
+    const kept = lines.filter((line) => line.step <= step) as unknown as MetricsLine[]
     await writeFileAtomic(this.file('metrics'), jsonLines(kept))
     await writeFileAtomic(this.file('badFiles'), jsonLines(badFiles))
     if (csv) await writeFileAtomic(this.file('table'), metricsCsvHead + kept.map(metricsCsvLine).join(''))

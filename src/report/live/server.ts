@@ -8,7 +8,7 @@ import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { VideoMaeError } from '../../core/errors.ts'
-import { signsFile } from '../../train/signs/run-signs.ts'
+import { signsFile, validationFile } from '../../train/file-names.ts'
 import { html, renderHtml } from '../page/html.ts'
 import { renderBlocks } from '../page/render.ts'
 import { type LiveControls, liveDocument, livePolicy } from './document.ts'
@@ -219,7 +219,7 @@ function refuse(response: ServerResponse, status: number): void {
 }
 
 /** Files of a run from which the page is made. */
-const files = ['config.json', 'metrics.jsonl', 'validation.jsonl', 'bad-files.jsonl', signsFile, '.']
+const files = ['config.json', 'metrics.jsonl', validationFile, 'bad-files.jsonl', signsFile, '.']
 
 /** Sizes and times of the files: where they are the same, the page is, but for its clock, which shows minutes. */
 async function stateOf(runs: readonly WatchedRun[]): Promise<string> {

@@ -5,7 +5,9 @@ import { VideoMaeError } from '../../core/errors.ts'
 import type { Ranks } from '../../distributed/ranks.ts'
 import type { EngineSession } from '../../engine/engine.ts'
 import { writeFileAtomic } from '../../format/atomic.ts'
+import { signsFile } from '../file-names.ts'
 import { jsonLines, readHistory } from '../history.ts'
+import { signsLineSchema } from '../history-lines.ts'
 import type { RunOptions, ShowScalars } from '../training-job.ts'
 import type { LearningSigns } from './measure.ts'
 import { ProbeVideos, type VideoProbeOptions } from './probe-videos.ts'
@@ -17,9 +19,6 @@ export interface SignsLine extends LearningSigns {
   /** Videos that it was measured on. */
   readonly videos: number
 }
-
-/** Beside the checkpoints of a run. */
-export const signsFile = 'signs.jsonl'
 
 export interface RunSignsOptions extends VideoProbeOptions, Pick<RunOptions, 'out' | 'onNote'> {
   readonly ranks: Ranks
@@ -50,8 +49,8 @@ export class RunSigns {
   /** Goes back to what was known after `done` steps. Call it on the rank that writes. */
   async begin(done: number): Promise<void> {
     const file = this.file()
-    const before = done === 0 ? [] : ((await readHistory(file)) as unknown as readonly SignsLine[])
-    this.lines = before.filter(({ step }) => typeof step === 'number' && step <= done)
+    const before = done === 0 ? [] : await readHistory(file, signsLineSchema)
+    this.lines = before.filter(({ step }) => step <= done)
     await writeFileAtomic(file, jsonLines(this.lines))
   }
 

@@ -1,6 +1,7 @@
 /** The page of a pretraining run. */
+
+import { signsFile } from '../../../train/file-names.ts'
 import { lossWarnings } from '../../../train/pretrain.ts'
-import { signsFile } from '../../../train/signs/run-signs.ts'
 import { code, isolated, type Part } from '../../page/html.ts'
 import type { Block, Page, Section } from '../../page/model.ts'
 import { bytes, counted, countText, percentText, significant } from '../../page/numbers.ts'

@@ -1,7 +1,8 @@
 /** Signs of learning that a pretraining run has written down. */
 import path from 'node:path'
 import { z } from 'zod'
-import { signsFile, signsWarnings } from '../../../train/signs/run-signs.ts'
+import { signsFile } from '../../../train/file-names.ts'
+import { signsWarnings } from '../../../train/signs/run-signs.ts'
 import type { Block } from '../../page/model.ts'
 import { counted, countText, percentText, significant } from '../../page/numbers.ts'
 import { readResultLines } from '../read-file.ts'
