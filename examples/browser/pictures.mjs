@@ -1,5 +1,6 @@
 // @ts-check
 /** Pictures of the page's `<video>`, which shows a file or the camera. */
+import { presentedFrame } from './presented.mjs'
 import { showFrame } from './seek.mjs'
 
 const video = /** @type {HTMLVideoElement} */ (document.getElementById('video'))
@@ -28,30 +29,11 @@ export function picture() {
  */
 async function seek(seconds) {
   const ended = event('seeked')
-  const presented = presentedFrame()
+  const presented = presentedFrame(video)
   video.currentTime = seconds
   await ended
-  return await Promise.race([presented.time, later(presented.cancel)])
+  return presented
 }
-
-/** The next frame that is presented. */
-function presentedFrame() {
-  if (!('requestVideoFrameCallback' in video)) return { time: Promise.resolve(null), cancel: () => undefined }
-  let request = 0
-  const time = new Promise((/** @type {(time: number) => void} */ resolve) => {
-    request = video.requestVideoFrameCallback((_, { mediaTime }) => resolve(mediaTime))
-  })
-  return { time, cancel: () => video.cancelVideoFrameCallback(request) }
-}
-
-/** Null after a second, in which a visible page would have shown a frame. @param {() => void} cancel */
-const later = (cancel) =>
-  new Promise((/** @type {(none: null) => void} */ resolve) => {
-    setTimeout(() => {
-      cancel()
-      resolve(null)
-    }, 1000)
-  })
 
 /**
  * The picture of the frame that is shown at a time.

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { compiledEntry } from '../../core/entry.ts'
 import { loadRuntime } from './runtime.ts'
+import { withoutShaderCaches } from './shader-caches.ts'
 
 export interface ProviderCheck {
   readonly name: string
@@ -26,7 +27,9 @@ export async function checkProviders(names?: readonly string[]): Promise<Provide
 function opens(provider: string): Promise<boolean> {
   const entry = fileURLToPath(compiledEntry(import.meta.url, './open-provider'))
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [entry, provider], { stdio: 'ignore', timeout: timeoutMilliseconds })
+    const child = spawn(process.execPath, [entry, provider], {
+      ...{ stdio: 'ignore', timeout: timeoutMilliseconds, env: withoutShaderCaches() },
+    })
     child.on('error', () => resolve(false))
     child.on('close', (code) => resolve(code === 0))
   })

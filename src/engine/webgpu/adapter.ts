@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { compiledEntry } from '../../core/entry.ts'
 import type { Availability } from '../engine.ts'
+import { withoutShaderCaches } from '../onnx/shader-caches.ts'
 import { type VulkanDevice, vulkanLibrary } from './vulkan-device.ts'
 
 /** What `try-adapter` prints. */
@@ -55,7 +56,8 @@ async function hasVulkan(): Promise<boolean> {
 /** What the process of that file prints. Rejects where it ends in another way. */
 export function askProcess(entry: string): Promise<AdapterReport> {
   return new Promise((resolve, reject) => {
-    execFile(process.execPath, [entry], { timeout: timeoutMilliseconds }, (error, stdout) => {
+    const options = { timeout: timeoutMilliseconds, env: withoutShaderCaches() }
+    execFile(process.execPath, [entry], options, (error, stdout) => {
       if (error === null) resolve(JSON.parse(stdout) as AdapterReport)
       else if (error.killed === true) reject(new Error(`it did not answer within ${timeoutMilliseconds / 1000} s`))
       else reject(new Error(`the process that tested it ended with ${error.signal ?? `code ${error.code}`}`))

@@ -16,9 +16,11 @@ export interface HeadDefinition<Options extends { readonly kind: string }, Name 
    * Trains one learner. Byte for byte, its weights follow from its samples: no weight depends on classes that it has no samples of.
    *
    * @param own classes of the samples, ascending; at least one
-   * @returns [classes, width + 1], bias last; -infinity for what a class without samples may score
+   * @returns [classes, width + 1], bias last; of a class without samples zeros and `biasWithoutSamples`
    */
   train(samples: LabeledRows, own: readonly number[], options: Required<Options>, tools: HeadTools): Float64Array
+  /** Bias of a class that the learner has no samples of, whose other weights are 0: -infinity, or 0 where a closed form gives it. */
+  readonly biasWithoutSamples: number
   /** Multiplications to train all learners, roughly. */
   work(size: HeadWork, options: Required<Options>): number
 }

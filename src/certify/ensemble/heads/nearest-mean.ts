@@ -14,6 +14,7 @@ export const nearestMean: HeadDefinition<NearestMeanHead, 'nearest_mean'> = {
   options: [],
   resolve: () => ({ kind: 'nearest_mean' }),
   train: trainNearestMean,
+  biasWithoutSamples: Number.NEGATIVE_INFINITY,
   work: ({ rows, depth }) => rows * depth,
 }
 

@@ -20,6 +20,7 @@ export const ridge: HeadDefinition<RidgeHead, 'ridge'> = {
   },
   // The columns of a closed form are independent.
   train: (samples, _own, { lambda }, { matmul, cache }) => trainRidge(samples, lambda, matmul, cache),
+  biasWithoutSamples: 0,
   work: ridgeWork,
 }
 

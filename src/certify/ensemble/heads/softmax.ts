@@ -51,6 +51,7 @@ export const softmaxHead: HeadDefinition<SoftmaxHead, 'linear'> = {
     for (const [i, c] of own.entries()) weights.set(trained.subarray(i * depth, (i + 1) * depth), c * depth)
     return weights
   },
+  biasWithoutSamples: Number.NEGATIVE_INFINITY,
   work: ({ rows, classes, perLearner, depth }, { steps }) => steps * rows * classes * Math.min(perLearner, 2 * depth),
 }
 
