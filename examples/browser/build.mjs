@@ -19,7 +19,10 @@ mkdirSync(out, { recursive: true })
 for (const [from, name] of [
   [model, 'classifier.onnx'],
   [description, 'classifier.json'],
-  ...['index.html', 'page.mjs', 'pictures.mjs', 'seek.mjs'].map((name) => [path.join(here, name), name]),
+  ...['index.html', 'page.mjs', 'pictures.mjs', 'presented.mjs', 'seek.mjs'].map((name) => [
+    path.join(here, name),
+    name,
+  ]),
   ...['classify.mjs', 'clip.mjs'].map((name) => [path.join(here, '../onnx', name), name]),
   ...runtime.map((name) => [path.join(library, name), name]),
 ]) {
