@@ -37,6 +37,17 @@ import { targetsOf, targetText } from './target-option.ts'
  * @throws VideoMaeError `INVALID_ARGUMENT`, `RULES_NOT_COMBINED`, `INTERRUPTED`, and what `importBallots` throws
  */
 export async function certifyVotesCommand(file: string, options: CertifyCommandOptions): Promise<void> {
+  const { out } = options
+  // Before the file is read: that takes long, too.
+  const interrupt = interruptSignal(`Run the same command again: certificates of finished inputs are kept in ${out}.`)
+  try {
+    await certifyUntil(interrupt.signal, file, options)
+  } finally {
+    interrupt.dispose()
+  }
+}
+
+async function certifyUntil(signal: AbortSignal, file: string, options: CertifyCommandOptions): Promise<void> {
   const { kind = 'votes', groups, coverage, out, quiet = false, perInput = true } = options
   const { number, names } = await classesOf(options.classes)
   // Classes without names are called what they are in the file.
@@ -66,10 +77,9 @@ export async function certifyVotesCommand(file: string, options: CertifyCommandO
   }))
   tellReading(imported, options)
   for (const rule of rules) await requirePage(options.report, out, `report-${rule}.html`)
-  const interrupt = interruptSignal(`Run the same command again: certificates of finished inputs are kept in ${out}.`)
   const results = await certifyVotes(imported, rulesAsked, {
-    ...{ out, perInput, collective, classNames: names, onProgress: progressOf(quiet), signal: interrupt.signal },
-  }).finally(() => interrupt.dispose())
+    ...{ out, perInput, collective, classNames: names, onProgress: progressOf(quiet), signal },
+  })
   const pages: string[] = []
   for (const { written } of results) pages.push(...(await writePage(options.report, written)))
   const measured = results.map(({ certificate }) => ({

@@ -51,7 +51,7 @@ async function duplicatesCommand(source: string, options: DatasetCommandOptions)
   for (const [option, value] of Object.entries({ annotations, validation, test, seed, groups, folds }))
     if (value !== undefined) throw unusedArgument(`--${option}`, 'with duplicates, which makes no split', value)
   const display = new ProgressDisplay({ stream: process.stderr, quiet: json })
-  const interrupt = interruptSignal()
+  const interrupt = interruptSignal('No file was written. Run the same command again.')
   try {
     const onProgress = display.counter('videos')
     const found = await findDuplicates(source, { out, onProgress, signal: interrupt.signal })

@@ -13,7 +13,7 @@ import { shownPath } from './shown-path.ts'
 export async function demoCommand({ json, ...options }: DemoCommandOptions): Promise<void> {
   const began = performance.now()
   const display = new ProgressDisplay({ stream: process.stderr, quiet: json })
-  const interrupt = interruptSignal()
+  const interrupt = interruptSignal('Run the same command again.')
   try {
     await requirePage(true, options.out)
     const result = await runDemo({

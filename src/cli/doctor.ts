@@ -9,6 +9,7 @@ import { checkProviders } from '../engine/onnx/providers.ts'
 import { precisionsOf } from '../engine/precision.ts'
 import type { EngineCandidate, EngineTime } from '../train/measure-engines.ts'
 import type { DoctorCommandOptions } from './commands/doctor.ts'
+import { interruptSignal } from './interrupt.ts'
 import { type CommonOptions, errorDocument } from './run.ts'
 
 export interface Finding {
@@ -120,7 +121,13 @@ async function measured(): Promise<Finding[]> {
     for (const precision of precisionsOf(name)) candidates.push({ engine, precision })
   }
   const step = smallStep()
-  return measurements(await measureEngines(candidates, step), step.clips, fastest)
+  const interrupt = interruptSignal('Run the same command again.')
+  try {
+    const times = await measureEngines(candidates, step, { signal: interrupt.signal })
+    return measurements(times, step.clips, fastest)
+  } finally {
+    interrupt.dispose()
+  }
 }
 
 /** What was measured, and what to use. */

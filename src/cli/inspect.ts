@@ -5,9 +5,20 @@ import { type InspectedVideo, type InspectReport, inspectVideos } from '../video
 import { type PreparingAdvice, preparingAdvice } from '../video/preparing.ts'
 import { readingLines } from '../video/reading.ts'
 import type { InspectCommandOptions } from './commands/inspect.ts'
+import { interruptSignal } from './interrupt.ts'
 
 /** `videomae inspect`. */
-export async function inspectCommand(
+export async function inspectCommand(sources: readonly string[], options: InspectCommandOptions): Promise<void> {
+  const interrupt = interruptSignal('No file was written. Run the same command again.')
+  try {
+    await inspectUntil(interrupt.signal, sources, options)
+  } finally {
+    interrupt.dispose()
+  }
+}
+
+async function inspectUntil(
+  signal: AbortSignal,
   sources: readonly string[],
   { json = false, timeout: timeoutSeconds, ...options }: InspectCommandOptions,
 ): Promise<void> {
@@ -15,10 +26,10 @@ export async function inspectCommand(
   const onProgress = (done: number, total: number): void => {
     if (live) process.stderr.write(`\r${done} of ${total}`)
   }
-  const report = await inspectVideos(sources, { ...options, timeoutSeconds, onProgress })
+  const report = await inspectVideos(sources, { ...options, timeoutSeconds, signal, onProgress })
   if (live) process.stderr.write('\r\u001b[K')
   const usable = report.videos.flatMap(({ entry, info }) => (info === undefined ? [] : [{ entry, info }]))
-  const preparing = options.decoder === 'ffmpeg' ? null : await preparingAdvice(usable, { timeoutSeconds })
+  const preparing = options.decoder === 'ffmpeg' ? null : await preparingAdvice(usable, { timeoutSeconds, signal })
   process.stdout.write(
     json
       ? `${JSON.stringify({ ...report, preparing })}\n`

@@ -10,12 +10,12 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
  * A signal that aborts at the first Ctrl-C, SIGTERM or SIGHUP, so that a command can save; the second one ends the process at
  * once, which a shell reports as 130. Call `dispose` when the command is done.
  *
- * @param hint what to do to continue
+ * @param hint what to do to continue: an option that the command has, or to run it again
  * @param rank of this process, where it is one of several: then SIGUSR2 does the same, which schedulers can send ahead of a time
  *   limit, and rank 0 looks for the file of `videomae launch`.
  */
 export function interruptSignal(
-  hint = 'Continue with --resume.',
+  hint: string,
   rank: number | null = null,
 ): {
   readonly signal: AbortSignal

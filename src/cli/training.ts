@@ -106,7 +106,7 @@ export async function trainWithProgress<T>(
   const first = (ranks?.rank ?? 0) === 0
   const several = ranks !== undefined && ranks.size > 1
   const display = new ProgressDisplay({ stream: process.stderr, quiet: quiet || !first })
-  const interrupt = interruptSignal(undefined, several ? ranks.rank : null)
+  const interrupt = interruptSignal('Continue with --resume.', several ? ranks.rank : null)
   if (several) display.note(formatRanks(ranks))
   let saveWanted = false
   const askToSave = (): void => {

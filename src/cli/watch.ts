@@ -20,7 +20,7 @@ export async function watchCommand(
   )
   if (folders.length > mostCurves) throw invalidArgument('the number of runs', `at most ${mostCurves}`, folders.length)
   for (const folder of folders) await requireRun(folder)
-  const interrupt = interruptSignal()
+  const interrupt = interruptSignal('Run the same command again.')
   const page = await openLivePage(
     folders.map((folder) => ({ name: shownPath(folder), folder })),
     { port },

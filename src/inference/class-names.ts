@@ -48,7 +48,50 @@ async function namesOf(file: string): Promise<readonly string[] | null> {
   if (bytes === null) return null
   const decoded = decodeText(bytes)
   if (!decoded.ok) throw invalid(file, 'text in UTF-8', `in line ${decoded.line} that ${decoded.reason}`)
+  const other = otherThanNames(decoded.text)
+  if (other !== null) throw invalid(file, other.expected, other.found)
   return namesInLines(decoded.text)
+}
+
+/** What the first line of a table is called. A class may have such a name, but one name too many moves all others by one. */
+const headers: ReadonlySet<string> = new Set([
+  ...['name', 'names', 'label', 'labels', 'class', 'classes', 'category', 'categories'],
+  ...['label_name', 'label_names', 'class_name', 'class_names', 'classname', 'classnames'],
+  ...['id', 'index', 'label_id', 'class_id'],
+])
+
+/** An index in front of a name, or behind it. */
+const indices = [/^\d+\s*[,;:]\s*\S/, /\S\s*[,;]\s*\d+$/]
+
+/**
+ * The first line of a list of names that is something else: a header, a comment, a name with its index, a name in quotes.
+ *
+ * @returns null where every line is a name
+ */
+export function otherThanNames(text: string): { readonly expected: string; readonly found: string } | null {
+  const lines = text.split(lineEnd).map((line, i) => ({ line: line.trim(), number: i + 1 }))
+  const names = lines.filter(({ line }) => line !== '')
+  if (names.length === 0) return null
+  const [first] = names
+  const found = ({ line, number }: { readonly line: string; readonly number: number }, what: string) => ({
+    expected: 'one class name and nothing else in each line',
+    found: `${what} in line ${number}: ${quoted(line)}`,
+  })
+  const words = first.line.split(/[\t,;]/).map((word) => word.trim().replace(/^["']|["']$/g, ''))
+  if (words.every((word) => headers.has(word.toLowerCase().replaceAll(/[ -]/g, '_'))))
+    return found(first, 'what may be a header (remove the first line if it is one)')
+  const comment = names.find(({ line }) => line.startsWith('#'))
+  if (comment !== undefined) return found(comment, 'a comment')
+  const tab = names.find(({ line }) => line.includes('\t'))
+  if (tab !== undefined) return found(tab, 'a tab')
+  const inQuotes = names.find(({ line }) => /^(["']).*\1$/.test(line) && line.length > 1)
+  if (inQuotes !== undefined) return found(inQuotes, 'a name in quotes')
+  const start = Number.parseInt(first.line, 10)
+  const counted =
+    (start === 0 || start === 1) && names.every(({ line }, i) => new RegExp(`^0*${start + i}\\s+\\S`).test(line))
+  if (counted || indices.some((index) => names.every(({ line }) => index.test(line))))
+    return found(first, 'an index beside the name')
+  return null
 }
 
 /** A name in each line that is not blank; accents composed, as labels are read. */

@@ -46,7 +46,7 @@ test('the fastest engine is found, without the first step, and one that fails is
   const candidates = [slowed('slow', 60), broken, slowed('fast', 5)].map((engine) => ({
     ...{ engine, precision: 'float32' as const },
   }))
-  const times = await measureEngines(candidates, step, 1)
+  const times = await measureEngines(candidates, step, { timed: 1 })
   expect(times.map(({ failure }) => failure)).toEqual([null, 'no memory', null])
   expect(times.map(({ milliseconds }) => milliseconds)).toEqual([60, null, 5])
   expect(fastest(times)?.engine.name).toBe('fast')
@@ -60,4 +60,19 @@ test('the measured step is one of pretraining, whose tokens are all seen or pred
   expect(frames).toHaveLength(clips * 16 * 112 * 112 * 3)
   const first = [...visible.subarray(0, 39), ...masked.subarray(0, 353)]
   expect(new Set(first).size).toBe(392)
+})
+
+test('a signal ends the measurement between two steps, and is no failure of an engine', async () => {
+  const [reason, stopping] = [new Error('stop'), new AbortController()]
+  const open = vi.fn(slowed('stopped', 1).open)
+  const engine: Engine = {
+    ...{ name: 'stopped', probe: referenceEngine.probe },
+    async open(programs) {
+      stopping.abort(reason)
+      return open(programs)
+    },
+  }
+  const candidates = [engine, engine].map((each) => ({ engine: each, precision: 'float32' as const }))
+  await expect(measureEngines(candidates, step, { signal: stopping.signal })).rejects.toBe(reason)
+  expect(open).toHaveBeenCalledOnce()
 })

@@ -59,17 +59,25 @@ export function smallStep(): MeasuredStep {
   }
 }
 
+export interface MeasureOptions {
+  /** Steps that count. */
+  readonly timed?: number
+  /** Ends the measurement between two steps, with its reason. */
+  readonly signal?: AbortSignal
+}
+
 /** Times every candidate; one that fails does not end the others. The first step of each compiles and is not counted. */
 export async function measureEngines(
   candidates: readonly EngineCandidate[],
   step: MeasuredStep,
-  timed = 3,
+  options: MeasureOptions = {},
 ): Promise<readonly EngineTime[]> {
   const times: EngineTime[] = []
   for (const candidate of candidates) {
     try {
-      times.push({ ...candidate, milliseconds: await medianTime(candidate, step, timed), failure: null })
+      times.push({ ...candidate, milliseconds: await medianTime(candidate, step, options), failure: null })
     } catch (error) {
+      if (options.signal?.aborted === true) throw options.signal.reason
       if (error instanceof VideoMaeError && error.exit === 'interrupted') throw error
       times.push({ ...candidate, milliseconds: null, failure: (error as Error).message.split('\n')[0] })
     }
@@ -77,12 +85,18 @@ export async function measureEngines(
   return times
 }
 
-async function medianTime({ engine, precision }: EngineCandidate, step: MeasuredStep, timed: number): Promise<number> {
+async function medianTime(
+  { engine, precision }: EngineCandidate,
+  step: MeasuredStep,
+  { timed = 3, signal }: MeasureOptions,
+): Promise<number> {
+  signal?.throwIfAborted()
   const session = await engine.open(step.programs, { precision })
   try {
     await session.writeState(step.state)
     const milliseconds: number[] = []
     for (let i = 0; i <= timed; i++) {
+      signal?.throwIfAborted()
       const start = performance.now()
       await session.run(step.programs[0].name, step.inputs(i + 1))
       if (i > 0) milliseconds.push(performance.now() - start)

@@ -49,15 +49,15 @@ describe('interruptSignal', () => {
   test('leaves no listener', () => {
     const count = (): number[] => ['SIGINT', 'SIGTERM', 'SIGHUP'].map((name) => process.listenerCount(name))
     const before = count()
-    interruptSignal().dispose()
+    interruptSignal('Again.').dispose()
     vi.stubEnv('_', '/usr/bin/nohup')
-    interruptSignal().dispose()
+    interruptSignal('Again.').dispose()
     expect(count()).toEqual(before)
   })
 
   test('does not stop at the end of a terminal under nohup', () => {
     vi.stubEnv('_', '/usr/bin/nohup')
-    const { signal, dispose } = interruptSignal()
+    const { signal, dispose } = interruptSignal('Again.')
     process.emit('SIGHUP', 'SIGHUP')
     expect(signal.aborted).toBe(false)
     dispose()

@@ -9,7 +9,7 @@ import { printable } from '../../core/printable.ts'
 import { parseUniqueJson } from '../../format/json.ts'
 import { readRegularFile } from '../../format/regular-file.ts'
 import { decodeText } from '../../format/text-encoding.ts'
-import { namesInLines } from '../../inference/class-names.ts'
+import { namesInLines, otherThanNames } from '../../inference/class-names.ts'
 import { sha256 } from '../ensemble/hash.ts'
 import { compareClassNames, otherClasses } from '../threat/class-names.ts'
 
@@ -25,13 +25,15 @@ export interface ClassList {
 /**
  * Classes as they were declared: some names, or one file with a name in each line or with the `id2label` of a classifier.
  *
- * @throws VideoMaeError `INVALID_ARGUMENT` for names that are blank or repeat, `CLASSES_INVALID` for a file of such names or of none;
- *   `CLASSES_TOO_FEW`
+ * @throws VideoMaeError `INVALID_ARGUMENT` for names that are blank or repeat, `CLASSES_INVALID` for a file of such names or of none,
+ *   or with a header, a comment, indices or quotes; `FILE_NOT_REGULAR`, `CLASSES_TOO_FEW`
  */
 export async function declaredClasses(given: readonly string[] | undefined): Promise<ClassList> {
   if (given === undefined) return { declared: null, from: 'labels', sha256: null }
   const [first] = given
-  const file = given.length === 1 && (await stat(first).catch(() => null))?.isFile() === true
+  // A pipe or a device is no name: reading it says that it is no regular file.
+  const found = given.length === 1 ? await stat(first).catch(() => null) : null
+  const file = found !== null && !found.isDirectory()
   const bytes = file ? await readRegularFile(first, { maxBytes: largestClassFile }) : null
   // As labels are read: accents composed.
   const names = (bytes === null ? given : namesOf(textOf(bytes, first), first)).map((name) => name.normalize('NFC'))
@@ -63,7 +65,7 @@ function invalidFile(file: string, { expected, found }: Problem): VideoMaeError 
   return new VideoMaeError(`Expected ${expected} in the list of classes ${file}, but found ${printable(found)}.`, {
     code: 'CLASSES_INVALID',
     exit: 'data',
-    hint: 'Use a text file in UTF-8 with one name in each line, or config.json of a classifier.',
+    hint: 'Use a text file in UTF-8 with one name in each line, or config.json of a classifier. Names that such a file cannot have: separate them by commas instead of naming a file.',
   })
 }
 
@@ -99,7 +101,11 @@ export function describeClasses(
 }
 
 function namesOf(text: string, file: string): string[] {
-  if (!file.endsWith('.json')) return namesInLines(text)
+  if (!file.endsWith('.json')) {
+    const other = otherThanNames(text)
+    if (other !== null) throw invalidFile(file, other)
+    return namesInLines(text)
+  }
   const parsed = classifierSchema.safeParse(jsonOrNull(text))
   if (!parsed.success)
     throw invalidFile(file, { expected: 'id2label, as config.json of a classifier has it,', found: 'none' })
