@@ -5,9 +5,11 @@
 import { readdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
+import { checksumKey } from './checksum.ts'
 import { fileDigest } from './file-digest.ts'
 import { nullIfMissing } from './missing.ts'
 import { largestTextBytes, readRegularText } from './regular-file.ts'
+import { readSafetensors } from './safetensors.ts'
 
 /** `sha256sum -c videomae.sha256` reads it. */
 export const sumsFile = 'videomae.sha256'
@@ -24,10 +26,30 @@ export const describingFiles: readonly string[] = [
 /** Far above what a folder of weights has next to them. */
 const mostFiles = 100
 
-/** Writes the checksums of files that are in the folder, in the place of earlier ones. */
-export async function writeSums(folder: string, names: readonly string[]): Promise<void> {
-  const lines = await Promise.all(names.map(async (name) => `${await fileDigest(path.join(folder, name))}  ${name}\n`))
-  await writeFile(path.join(folder, sumsFile), lines.join(''))
+/** A comment for `sha256sum`. The same descriptions with other weights would name other classes. */
+const tensorsLine = (name: string, checksum: string): string => `# tensors of ${name}: ${checksum}`
+
+/**
+ * Writes the checksums of files that are in the folder, in the place of earlier ones.
+ *
+ * @param weights safetensors files that belong to them, with a checksum in their metadata
+ */
+export async function writeSums(folder: string, names: readonly string[], weights: readonly string[]): Promise<void> {
+  const lines = await Promise.all([
+    ...weights.map(async (name) => tensorsLine(name, (await tensorsChecksum(path.join(folder, name))) ?? '')),
+    ...names.map(async (name) => `${await fileDigest(path.join(folder, name))}  ${name}`),
+  ])
+  await writeFile(path.join(folder, sumsFile), `${lines.join('\n')}\n`)
+}
+
+/** What the metadata of a file say of its tensors; whether that is true is another matter (`requireIntact`). */
+async function tensorsChecksum(file: string): Promise<string | null> {
+  const opened = await readSafetensors(file)
+  try {
+    return opened.metadata[checksumKey] ?? null
+  } finally {
+    await opened.close()
+  }
 }
 
 /**
@@ -45,6 +67,11 @@ export async function requireUnchanged(folder: string): Promise<void> {
     throw invalid(`checksums of 1 to ${mostFiles} files in ${sums}`)
   const seen = new Set<string>() // The checksums must not make the program read a file again and again.
   for (const line of lines) {
+    const [, weights] = /^# tensors of ([^/\\\p{Cc}]+): [0-9a-f]{64}$/u.exec(line) ?? []
+    if (weights !== undefined && !weights.startsWith('..')) {
+      await requireTensors(path.join(folder, weights), weights, line)
+      continue
+    }
     const [, digest, name] = /^([0-9a-f]{64}) {2}([^/\\\p{Cc}]+)$/u.exec(line) ?? []
     if (digest === undefined || name.startsWith('..') || seen.has(name))
       throw invalid(`a checksum and the name of a file of its folder in each line of ${sums}`)
@@ -58,6 +85,12 @@ export async function requireUnchanged(folder: string): Promise<void> {
   // A line that is gone would leave its file unchecked.
   const unlisted = (await readdir(folder)).find((name) => describingFiles.includes(name) && !seen.has(name))
   if (unlisted !== undefined) throw invalid(`a checksum of ${unlisted} in ${sums}`, 'there is none')
+}
+
+async function requireTensors(file: string, name: string, line: string): Promise<void> {
+  const found = (await tensorsChecksum(file)) ?? ''
+  if (tensorsLine(name, found) !== line)
+    throw invalid(`${file} with the tensors that were written with the files next to it`)
 }
 
 function invalid(expected: string, received = 'it has others'): VideoMaeError {

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -94,6 +94,19 @@ describe('a file beside the weights', () => {
     await expect(openClassifier(location)).rejects.toMatchObject({ code: expect.any(String), exit: 'data' })
   })
 
+  test.each(['model.safetensors', 'head.safetensors'])('is refused with the %s of another one', async (name) => {
+    await save()
+    const other = path.join(folder, 'other')
+    mkdirSync(other, { recursive: true })
+    const sampling = { kind: 'dense', stride: 1, fps: null } as const
+    await saveClassifier(other, { ...shape, state: initialize(classifierShapes(shape), 9), sampling })
+    copyFileSync(path.join(other, name), path.join(location, name))
+    await expect(openClassifier(location)).rejects.toMatchObject({
+      ...{ code: 'CHECKPOINT_INVALID', exit: 'data' },
+      message: expect.stringContaining(`Expected ${path.join(location, name)} with the tensors that were written`),
+    })
+  })
+
   test('may have any name of its folder, and is noticed with a changed checksum', async () => {
     await save()
     const moved = path.join(folder, 'moved')
@@ -101,8 +114,12 @@ describe('a file beside the weights', () => {
     await openClassifier(moved)
     const sums = path.join(moved, sumsFile)
     const written = readFileSync(sums, 'utf8')
-    const [first, ...lines] = written.trimEnd().split('\n')
-    expect([first, ...lines].map((line) => line.slice(66)).sort()).toEqual(others.sort())
+    const [first, ...lines] = written
+      .trimEnd()
+      .split('\n')
+      .filter((line) => !line.startsWith('#'))
+    expect(written.match(/(?<=^[0-9a-f]{64} {2}).+$/gm)?.sort()).toEqual(others.sort())
+    expect(written.match(/(?<=^# tensors of ).+(?=: )/gm)).toEqual(['model.safetensors', 'head.safetensors'])
     const damaged = [written.replace(/[0-9a-f]/, 'g'), written.replace('config', '../config'), `${written}${first}\n`]
     const without = lines.map((_, i) => `${[first, ...lines.filter((_, j) => j !== i)].join('\n')}\n`)
     for (const text of [...damaged, ...without, first, '']) {

@@ -19,7 +19,7 @@ import { loadCheckpointDirectory } from '../model/load-checkpoint.ts'
 import type { ModelState, ParameterShapes } from '../model/model-state.ts'
 import { parameterShapes, shapesOf } from '../model/parameters.ts'
 import { readoutSchema, readoutWidth, readTokens } from '../model/readout.ts'
-import { modelFiles, saveCheckpointDirectory } from '../model/save-checkpoint.ts'
+import { modelFiles, saveCheckpointDirectory, weightsFile } from '../model/save-checkpoint.ts'
 import { defaultTiming } from '../train/clip-timing.ts'
 import { readJsonBesideWeights } from '../train/json-file.ts'
 import { bestFolder, folderOf, type OpenedCheckpoint, openCheckpoint } from '../train/open-checkpoint.ts'
@@ -151,7 +151,8 @@ export async function saveClassifier(
   }
   await writeJson(path.join(directory, files.sampling), sampling)
   const ofHead = head.kind === 'linear' ? [] : [files.description]
-  await writeSums(directory, [...modelFiles, ...ofHead, files.sampling])
+  const weights = head.kind === 'linear' ? [weightsFile] : [weightsFile, files.head]
+  await writeSums(directory, [...modelFiles, ...ofHead, files.sampling], weights)
 }
 
 async function writeJson(file: string, value: unknown): Promise<void> {

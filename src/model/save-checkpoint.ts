@@ -55,7 +55,10 @@ export function toHuggingFaceTensors({ configuration, kind, classes = null, stat
   return tensors
 }
 
-/** Files beside the weights that `saveCheckpointDirectory` writes. */
+/** What `saveCheckpointDirectory` calls the weights. */
+export const weightsFile = 'model.safetensors'
+
+/** Files next to the weights that `saveCheckpointDirectory` writes. */
 export const modelFiles = ['config.json', 'preprocessor_config.json'] as const
 
 /**
@@ -70,9 +73,9 @@ export async function saveCheckpointDirectory(directory: string, model: SavedMod
   makeFolder(directory)
   await writeJson(join(directory, 'config.json'), writeHuggingFaceConfiguration(configuration, kind, labels))
   await writeJson(join(directory, 'preprocessor_config.json'), writeHuggingFacePreprocessor(configuration))
-  await writeSums(directory, modelFiles)
   // transformers refuses files whose metadata does not name a framework.
-  await writeSafetensors(join(directory, 'model.safetensors'), tensors, { format: 'pt', ...withChecksum, ...metadata })
+  await writeSafetensors(join(directory, weightsFile), tensors, { format: 'pt', ...withChecksum, ...metadata })
+  await writeSums(directory, modelFiles, [weightsFile])
 }
 
 async function writeJson(path: string, value: unknown): Promise<void> {
