@@ -3,7 +3,13 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { writeNpy } from '../format/npy.ts'
-import { certifyImported, importBallots, importedCertificate } from './import-votes.ts'
+import {
+  certifyImported,
+  importBallots,
+  importedCertificate,
+  importedConditions,
+  inPresentWords,
+} from './import-votes.ts'
 import { ballotsFromScores, ballotsOfInput } from './rules/ballot.ts'
 import { certifyDpa } from './rules/dpa.ts'
 import { certifyRunOff } from './rules/run-off-election.ts'
@@ -60,7 +66,7 @@ test('scores become strict ballots; equal scores go to the smaller class; seeds 
 test('the offsets of a spread are printed with the certificate', async () => {
   const votes = await importBallots(file('votes.npy'), { kind: 'votes', classes: 3 })
   const conditions = (offsets?: number[]) => certifyImported(votes, { rule: 'fa', offsets }).conditions.join('; ')
-  expect(conditions([0, 3])).toContain('bucket j reached the learners j + 0, j + 3, modulo 5')
+  expect(conditions([0, 3])).toContain('partition j reached the base classifiers j + 0, j + 3, modulo 5')
   expect(certifyImported(votes, { rule: 'dpa' }).conditions.join('; ')).not.toContain('modulo')
 })
 
@@ -101,4 +107,21 @@ test('names what is wrong with a file', async () => {
   const votes = await importBallots(file('ok.csv'), { kind: 'votes', classes: 3 })
   expect(() => certifyImported(votes, { rule: 'roe' })).toThrow(/full rankings/)
   expect(() => certifyImported(votes, { rule: 'fa' })).toThrow(/spread/)
+})
+
+test('conditions of earlier versions are the same conditions, in other words', () => {
+  const before = [
+    'each learner was trained on its own buckets only, and again on the same samples gives the same votes',
+    'the bucket of a sample is a function of that sample alone',
+    'the list of classes and their order were fixed before, and no sample can change them',
+    'column i of the file is learner i, and bucket j reached the learners j + 0, j + 3, modulo 12, and no others',
+    'what one poison is follows from how the buckets were made',
+  ]
+  const now = importedConditions({ rule: 'fa', offsets: [0, 3] }, 12, false)
+  expect(before.map(inPresentWords)).toEqual(now)
+  expect(now.map(inPresentWords)).toEqual(now)
+  expect(now.join()).not.toMatch(/learner|bucket|one poison is/)
+  const disjoint =
+    'the number in the name of a column is that of its learner, and the partitions are disjoint: no sample reached two learners'
+  expect(importedConditions({ rule: 'dpa' }, 12, true)).toContain(inPresentWords(disjoint))
 })

@@ -273,14 +273,22 @@ export interface ImportedCertificate {
  */
 export function importedConditions(rule: RuleOptions, learners: number, reordered: boolean): string[] {
   return [
-    'each learner was trained on its own buckets only, and again on the same samples gives the same votes',
-    'the bucket of a sample is a function of that sample alone',
+    'each base classifier was trained on its own partitions only, and again on the same samples gives the same votes',
+    'the partition of a sample is a function of that sample alone',
     'the list of classes and their order were fixed before, and no sample can change them',
     columnsOf(rule, learners, reordered),
     needsPeriods(rule.rule)
       ? 'the radius counts neighboring periods'
-      : 'what one poison is follows from how the buckets were made',
+      : 'what one poisoned sample is follows from how the partitions were made',
   ]
+}
+
+/** A condition as it is written now: earlier versions had other words for the same. */
+export function inPresentWords(condition: string): string {
+  return condition
+    .replaceAll(/\blearner(?=s?\b)/g, 'base classifier')
+    .replaceAll(/\bbucket(?=s?\b)/g, 'partition')
+    .replace('what one poison is', 'what one poisoned sample is')
 }
 
 /** How the columns of a file must have been trained for a rule to count right. */
@@ -291,11 +299,11 @@ function columnsOf(
 ): string {
   if (needsPeriods(rule)) return `column i was trained on the ${coverage} periods up to the i-th, oldest first`
   const column = reordered
-    ? 'the number in the name of a column is that of its learner'
-    : 'column i of the file is learner i'
+    ? 'the number in the name of a column is that of its base classifier'
+    : 'column i of the file is base classifier i'
   if (needsSpread(rule))
-    return `${column}, and bucket j reached the learners j + ${offsets.join(', j + ')}, modulo ${learners}, and no others`
-  const disjoint = `${column}, and the partitions are disjoint: no sample reached two learners`
+    return `${column}, and partition j reached the base classifiers j + ${offsets.join(', j + ')}, modulo ${learners}, and no others`
+  const disjoint = `${column}, and the partitions are disjoint: no sample reached two base classifiers`
   if (!needsGroups(rule)) return disjoint
   return `${disjoint} but through an encoder, which ${learners / groups} neighboring columns share, counted from the first`
 }

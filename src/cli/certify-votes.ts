@@ -155,8 +155,9 @@ async function classesOf(
   text: string | undefined,
 ): Promise<{ readonly number: number; readonly names: readonly string[] | null }> {
   const given = text === undefined ? [] : listOf('--classes', text).map((name) => name.normalize('NFC'))
-  const isFile = given.length === 1 && (await stat(given[0]).catch(() => null))?.isFile() === true
-  const names = isFile ? ((await declaredClasses(given)).declared ?? []) : given
+  // A pipe or a device is no name either: reading it says what it is.
+  const found = given.length === 1 ? await stat(given[0]).catch(() => null) : null
+  const names = found !== null && !found.isDirectory() ? ((await declaredClasses(given)).declared ?? []) : given
   const number = names.length === 1 ? Number(names[0]) : names.length
   if (!Number.isInteger(number) || number < 2)
     throw invalidArgument('--classes', 'names such as fight,noFight, a file with one name per line, or a number', text)

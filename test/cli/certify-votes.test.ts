@@ -151,7 +151,7 @@ describe('certify --votes, without a rule,', () => {
       ['roe_fa', 1],
     ])
     expect(scores.result.conditions?.filter((condition) => condition.includes('column i'))).toEqual([
-      'column i of the file is learner i, and bucket j reached the learners j + 0, j + 3, j + 7, modulo 12, and no others',
+      'column i of the file is base classifier i, and partition j reached the base classifiers j + 0, j + 3, j + 7, modulo 12, and no others',
     ])
   })
 })

@@ -15,7 +15,7 @@ const inFolder = (name: string): string => path.join(folder, name)
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'videomae-at-signals-'))
   await generateMotionDataset(inFolder('videos'), { clips: 4, size: 32, frames: 8 })
-  writeFileSync(inFolder('votes.csv'), 'id,a,b,c\nx,0,0,1\ny,1,1,1\n')
+  writeFileSync(inFolder('votes.csv'), '0,0,1\n1,1,1\n')
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 afterEach(() => {
@@ -28,7 +28,7 @@ const commands: Record<string, () => Promise<void>> = {
   demo: () => demoCommand({ out: inFolder('demo'), json: true } as Parameters<typeof demoCommand>[0]),
   'certify --votes': () =>
     certifyVotesCommand(inFolder('votes.csv'), {
-      ...{ classes: '2', rule: 'dpa', out: inFolder('votes'), quiet: true },
+      ...{ classes: '2', learners: 3, rule: 'dpa', out: inFolder('votes'), quiet: true },
     } as unknown as Parameters<typeof certifyVotesCommand>[1]),
 }
 

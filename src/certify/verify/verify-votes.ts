@@ -4,7 +4,7 @@ import { VideoMaeError } from '../../core/errors.ts'
 import { scoredRadii } from '../certify.ts'
 import { sha256 } from '../ensemble/hash.ts'
 import { runName } from '../files/certificate-file.ts'
-import { importedConditions } from '../import-votes.ts'
+import { importedConditions, inPresentWords } from '../import-votes.ts'
 import { ruleOptions } from '../rules/certify-ballots.ts'
 import { ballotRule, exactRadii, looksIntoHeads, needsPeriods } from '../rules/list.ts'
 import { type RobustnessSummary, summarizeRadii } from '../rules/metrics.ts'
@@ -164,7 +164,8 @@ class Verifier {
     const { differences } = this
     const { rule, inputs, ballots = null, votes, classNames } = certificate
     const reading = votes?.reordered === true
-    differences.compare('conditions', certificate.conditions, importedConditions(rule, certificate.learners, reading))
+    const conditions = importedConditions(rule, certificate.learners, reading)
+    differences.compare('conditions', certificate.conditions.map(inPresentWords), conditions)
     this.checked.add('the conditions follow from the rule')
     const name = rule.rule
     compareNames(classNames ?? [], differences)
