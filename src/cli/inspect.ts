@@ -1,5 +1,6 @@
 import { percent } from '../core/percent.ts'
 import { printable } from '../core/printable.ts'
+import { likenessNotes } from '../dataset/dataset.ts'
 import { fewVideosNote } from '../train/few-videos.ts'
 import { type InspectedVideo, type InspectReport, inspectVideos } from '../video/inspect.ts'
 import { type PreparingAdvice, preparingAdvice } from '../video/preparing.ts'
@@ -28,6 +29,8 @@ async function inspectUntil(
   }
   const report = await inspectVideos(sources, { ...options, timeoutSeconds, signal, onProgress })
   if (live) process.stderr.write('\r\u001b[K')
+  const labels = new Set(report.videos.flatMap(({ entry: { label } }) => label ?? []))
+  for (const note of likenessNotes([...labels].sort())) process.stderr.write(`warning: ${printable(note)}\n`)
   const usable = report.videos.flatMap(({ entry, info }) => (info === undefined ? [] : [{ entry, info }]))
   const preparing = options.decoder === 'ffmpeg' ? null : await preparingAdvice(usable, { timeoutSeconds, signal })
   process.stdout.write(

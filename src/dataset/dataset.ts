@@ -156,7 +156,7 @@ function numberNotes(classes: readonly string[]): string[] {
 }
 
 /** Names that are probably meant as one class: they differ in case or blanks alone, or are one number. */
-function likenessNotes(classes: readonly string[]): string[] {
+export function likenessNotes(classes: Iterable<string>): string[] {
   const alike = new Map<string, string[]>()
   for (const name of classes) {
     const key = wholeNumber.test(name) ? String(Number(name)) : name.toLowerCase().replace(/\s+/g, ' ').trim()

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -53,6 +54,12 @@ async function certify(file: string, ...more: readonly string[]) {
     result: JSON.parse(printed) as { conditions?: string[]; error?: { message: string } },
   }
 }
+
+test.skipIf(process.platform === 'win32')('a pipe named with --classes is refused for what it is', async () => {
+  execFileSync('mkfifo', [inFolder('pipe')])
+  const { result } = await certify('votes.csv', '--classes', inFolder('pipe'))
+  expect(result.error).toMatchObject({ code: 'FILE_NOT_REGULAR' })
+})
 
 test('names of classes may be in a file', async () => {
   writeFileSync(inFolder('names.txt'), 'cat\ndog\n')
