@@ -5,7 +5,7 @@ import { writeFileAtomic } from '../format/atomic.ts'
 import { requireOwnResults } from '../format/own-results.ts'
 import { checkRules } from './certify-plan.ts'
 import { ballotsDigest, type StoredBallots, writeBallots } from './files/stored-votes.ts'
-import { importedCollective } from './import-collective.ts'
+import { importedCollective, requireTrueClasses } from './import-collective.ts'
 import { type ImportedBallots, type ImportedCertificate, importedCertificate } from './import-votes.ts'
 import { certifyInputs, type RuleOptions } from './rules/certify-ballots.ts'
 import { needsPeriods, type Rule } from './rules/list.ts'
@@ -43,7 +43,7 @@ const nameOf = (rule: Rule): string => `imported-certificate-${rule}`
  * @throws VideoMaeError `INVALID_ARGUMENT`, `RULES_NOT_COMBINED`
  */
 function checkVotesRules(
-  { ballots }: ImportedBallots,
+  { ballots, labels }: ImportedBallots,
   rules: readonly RuleOptions[],
   collective?: readonly number[],
 ): void {
@@ -51,6 +51,7 @@ function checkVotesRules(
   const by = names.some(needsPeriods) ? 'time' : 'content' // what the columns are
   const groups = rules.find((rule) => rule.groups !== undefined)?.groups
   checkRules({ rules: names, partitions: ballots.learners, groups, by, collective })
+  requireTrueClasses(labels, collective)
 }
 
 /**

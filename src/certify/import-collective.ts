@@ -1,10 +1,26 @@
 /** The bound on a whole test set for ballots of another system. */
+import { unusedArgument } from '../core/errors.ts'
 import type { ImportedBallots } from './import-votes.ts'
 import { ballotsOfInputs } from './rules/ballot.ts'
 import type { RuleOptions } from './rules/certify-ballots.ts'
 import { type CollectiveRow, collectiveRows } from './rules/collective.ts'
 import { ruleNamed } from './rules/list.ts'
 import type { InputCertificate } from './rules/rule.ts'
+
+/**
+ * Refuses budgets of a bound that counts right predictions where no true class is known: shares would be of nothing.
+ *
+ * @param labels [inputs] true classes; null where unknown
+ * @throws VideoMaeError `INVALID_ARGUMENT`
+ */
+export function requireTrueClasses(labels: ImportedBallots['labels'], budgets: readonly number[] | undefined): void {
+  if (budgets === undefined || labels?.some((label) => label !== null) === true) return
+  throw unusedArgument(
+    'collective',
+    'with votes that have no true classes, because the bound counts right predictions',
+    budgets.join(),
+  )
+}
 
 /**
  * The bound over the inputs that are known to be predicted right.
@@ -22,6 +38,7 @@ export async function importedCollective(
   signal?: AbortSignal,
 ): Promise<CollectiveRow[] | undefined> {
   if (budgets === undefined || ruleNamed(rule.rule).collective === null) return undefined
+  requireTrueClasses(labels, budgets)
   const known = certified.flatMap((_, t) => ((labels?.[t] ?? null) === null ? [] : [t]))
   const right = known.filter((t) => certified[t].prediction === labels?.[t])
   const { targets: _, ...layout } = rule

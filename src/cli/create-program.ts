@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
-import { exitCodes } from '../core/errors.ts'
+import { type ExitKind, exitCodes } from '../core/errors.ts'
 import { refuseBlank } from './arguments.ts'
 import { commands } from './commands/list.ts'
 import { replaceHubNames } from './hub-names.ts'
@@ -29,7 +29,23 @@ export function createProgram(): Command {
   return program
 }
 
+const exitMeanings: Readonly<Record<ExitKind, string>> = {
+  success: 'done',
+  internal: 'a bug in the program',
+  usage: 'bad arguments, options or configuration',
+  data: 'input files that cannot be used',
+  environment: 'something of the machine is missing or fails: engine, decoder, memory, disk',
+  nonFinite: 'training stopped because the loss or a gradient was not finite',
+  checkFailed: 'a check did not hold: claim of a certificate, export, requirement, audit',
+  nothingChecked: 'a check found nothing to check',
+  abstained: 'a prediction was withheld: its radius is below --require-radius',
+  certificateDiffers: 'a certificate differs from what follows from its files',
+  changeNotExplained: 'two certificates contradict each other',
+  interrupted: 'stopped by Ctrl-C, SIGTERM or SIGHUP',
+}
+
 function exitCodeHelp(): string {
-  const lines = Object.entries(exitCodes).map(([name, code]) => `  ${String(code).padStart(3)}  ${name}`)
+  const kinds = Object.keys(exitCodes) as ExitKind[]
+  const lines = kinds.map((kind) => `  ${String(exitCodes[kind]).padStart(3)}  ${exitMeanings[kind]}`)
   return `Exit codes:\n${lines.join('\n')}`
 }
