@@ -2,7 +2,7 @@
  * Checksums of the small files of a folder, in the format of `sha256sum`: a changed number in a JSON file gives other answers as surely as
  * a changed weight.
  */
-import { readdir, writeFile } from 'node:fs/promises'
+import { readdir, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { checksumKey } from './checksum.ts'
@@ -88,6 +88,8 @@ export async function requireUnchanged(folder: string): Promise<void> {
 }
 
 async function requireTensors(file: string, name: string, line: string): Promise<void> {
+  const there = (await stat(file).catch(nullIfMissing)) !== null
+  if (!there) throw invalid(`${file}, which the files next to it belong to`, 'there is none')
   const found = (await tensorsChecksum(file)) ?? ''
   if (tensorsLine(name, found) !== line)
     throw invalid(`${file} with the tensors that were written with the files next to it`)

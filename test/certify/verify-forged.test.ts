@@ -58,8 +58,20 @@ function writeBuckets(copy: string, document: Document, change: (manifest: Writa
   for (const run of document.runs) run.bucketManifest = digest
 }
 
+const read: NonNullable<Document['data']>['read'][number] = {
+  ...{ source: 'list.csv', kind: 'list', sha256: 'b'.repeat(64), format: 'CSV', encoding: 'UTF-8' },
+  ...{ columns: [], unused: [] },
+}
 const data: Document['data'] = {
-  ...{ source: 'list.csv', test: null, read: [], division: 'split column', rows: 341, protected: 300, predicted: 40 },
+  ...{
+    source: 'list.csv',
+    test: null,
+    read: [read],
+    division: 'split column',
+    rows: 341,
+    protected: 300,
+    predicted: 40,
+  },
   leftOut: [{ id: 'x', side: null, code: 'no label', reason: 'it has no label' }],
   trusted: null,
   seen: { predicted: 40, protected: 0, encoderWithLabels: 0, encoderWithoutLabels: 0, open: null },
@@ -160,6 +172,20 @@ test('every row is protected, predicted or left out', async () => {
   expect(await forged('votesOnly', (document) => withData(document, { protected: 301, rows: 341 }))).toEqual([
     'data.rows',
   ])
+})
+
+test('what is said of the sources and of the predicted videos fits', async () => {
+  const edited = (change: Parameters<typeof withData>[1]) =>
+    forged('votesOnly', (document) => withData(document, change))
+  expect(await edited({ read: [] })).toEqual(['data.read'])
+  const seen = { protected: 0, encoderWithLabels: 0, encoderWithoutLabels: 0, open: null }
+  for (const predicted of [0, 41])
+    expect(await edited({ seen: { ...seen, predicted } })).toEqual(['data.seen.predicted'])
+  const fields = await forged('votesOnly', (document) => {
+    withData(document)
+    document.options = { ...options, trusted: 'others' }
+  })
+  expect(fields).toEqual(['options.trusted'])
 })
 
 test('videos that an encoder was compared with have been counted', async () => {

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { importBallots } from '../../../src/certify.ts'
+import { sumsFile } from '../../../src/format/folder-sums.ts'
 import { readNpy, writeNpy } from '../../../src/format/npy.ts'
 import { decodeModel } from '../../../src/format/onnx.ts'
 import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../../../src/format/safetensors.ts'
@@ -94,6 +95,7 @@ async function writeShards(location: string): Promise<void> {
   }
   await file.close()
   rmSync(path.join(directory, 'model.safetensors'))
+  rmSync(path.join(directory, sumsFile)) // It belongs to weights in one file.
   writeFileSync(location, JSON.stringify({ metadata: { total_size: 1 }, weight_map: weightMap }))
 }
 

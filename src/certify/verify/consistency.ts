@@ -62,6 +62,19 @@ function compareRows({ data, options, runs }: ReadCertificate, differences: Diff
   for (const { inputs } of runs) if (inputs !== null) differences.compare('data.predicted', predicted, inputs.length)
   const old = leftOut.filter(({ code }) => code === 'outside the periods').length
   if (!runs.some(({ rule }) => needsPeriods(rule))) differences.compare('rows "outside the periods"', old, 0)
+  // Of those that were to be predicted, some could not be decoded.
+  const lost = leftOut.filter(({ side }) => side === 'test').length
+  if (seen.predicted < predicted || seen.predicted > predicted + lost)
+    differences.compare(
+      'data.seen.predicted',
+      seen.predicted,
+      lost === 0 ? predicted : `${predicted} to ${predicted + lost}`,
+    )
+  if (options?.trusted !== undefined)
+    differences.compare('options.trusted', options.trusted, data.trusted?.source ?? null)
+  const read = new Set(data.read.map(({ source }) => source))
+  for (const source of [data.source, data.test, data.trusted?.source ?? null])
+    if (source !== null && !read.has(source)) differences.compare('data.read', [...read], `also ${source}`)
   const unseen = seen.encoderWithLabels + seen.encoderWithoutLabels
   if (seen.protected > seen.predicted || unseen > seen.predicted)
     differences.compare('data.seen', seen, `counts of at most ${seen.predicted} videos`)

@@ -178,6 +178,22 @@ export const samplesSchema = z.strictObject({
   ),
 })
 
+/** Earlier versions have fewer of them. */
+const options = z.looseObject({
+  from: z.array(z.string()).optional(),
+  readout: z.string().optional(),
+  testShare: share.optional(),
+  seed: z.number().optional(),
+  split: z.string().nullable().optional(),
+  clips: positive.optional(),
+  augment: z.array(z.string()).optional(),
+  testClips: positive.optional(),
+  stride: positive.nullable().optional(),
+  trusted: z.string().nullable().optional(),
+  decoder: z.string().optional(),
+  engine: z.string().nullable().optional(),
+})
+
 /** `certificate.json`. `data` and `options` are there where videos were certified, both or neither. */
 export const certificateSchema = z.strictObject({
   schema: z.literal('videomae.certificate/1'),
@@ -190,7 +206,7 @@ export const certificateSchema = z.strictObject({
   trainingVideos: count,
   runs: z.array(placedRun).min(1).max(10_000),
   data: data.optional(),
-  options: z.record(z.string(), z.unknown()).optional(),
+  options: options.optional(),
   samples: samples.optional(),
   provenance: provenance.optional(),
 })
