@@ -258,7 +258,7 @@ const learnedBelow = 0.98
 export function lossWarnings({ loss, meanLoss }: Pick<TrainingRunResult, 'loss' | 'meanLoss'>): string[] {
   if (loss === null || meanLoss === null || loss < learnedBelow * meanLoss) return []
   return [
-    `The loss (${loss.toFixed(4)}) is less than 2 % below the loss of predicting the mean (${meanLoss.toFixed(4)}), so the model has learned ` +
+    `The loss (${loss.toFixed(4)}) is ${loss < meanLoss ? 'less than 2 % below' : 'not below'} the loss of predicting the mean (${meanLoss.toFixed(4)}), so the model has learned ` +
       'almost nothing: train longer (schedule.duration), change optimizer.baseLearningRate, or look at the clips with `videomae reconstruct`.',
   ]
 }

@@ -67,7 +67,7 @@ describe('the page of a pretraining run', () => {
     makePretrainingRun(run, { loss: () => 0.995 })
     const { text } = checkPage(await pageOf(run))
     expect(text).toContain('has 0.99: the model has learned almost nothing')
-    expect(text).toContain('is less than 2 % below the loss of predicting the mean')
+    expect(text).toContain('is not below the loss of predicting the mean')
   })
 
   test('of a run without a finished log interval, or with a line that was cut short, says what there is', async () => {
