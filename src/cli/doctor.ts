@@ -101,14 +101,18 @@ async function engines(): Promise<Finding[]> {
     findings.push({ part: `engine ${name}`, ok: available, optional: name !== 'onnx', detail })
   }
   const runs = (name: string): boolean => findings.some(({ part, ok }) => part === `engine ${name}` && ok)
-  const chosen = namedByVariable() ?? automaticCandidates().find(runs) ?? 'none'
-  findings.push({
-    part: 'engine auto',
-    ok: chosen !== 'none',
-    optional: true,
-    detail: `${chosen}, if you name none`,
-  })
+  findings.push({ part: 'engine auto', optional: true, ...automaticEngineOf(runs) })
   return findings
+}
+
+/** What `auto` stands for; a variable that names no engine is told in the line, and the other lines are still there. */
+function automaticEngineOf(runs: (name: string) => boolean): Pick<Finding, 'ok' | 'detail'> {
+  try {
+    const chosen = namedByVariable() ?? automaticCandidates().find(runs) ?? 'none'
+    return { ok: chosen !== 'none', detail: `${chosen}, if you name none` }
+  } catch (error) {
+    return { ok: false, detail: (error as Error).message }
+  }
 }
 
 /** A small step on every engine that runs here, except the reference, which is for checks only. */

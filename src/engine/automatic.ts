@@ -25,10 +25,24 @@ export interface AutomaticOptions {
   readonly engine?: (name: string) => Promise<Engine>
 }
 
-/** The engine that `VIDEOMAE_ENGINE` names; null where it names none. */
+/**
+ * The engine that `VIDEOMAE_ENGINE` names; null where it names none.
+ *
+ * @throws VideoMaeError `ENGINE_UNKNOWN`
+ */
 export function namedByVariable(variables: Variables = process.env): string | null {
   const name = variables[engineVariable] ?? ''
-  return ['', automatic, onProcessor].includes(name) ? null : name
+  if (['', automatic, onProcessor].includes(name)) return null
+  if (engineNames.includes(name)) return name
+  const allowed = [automatic, onProcessor, ...engineNames].join(', ')
+  throw new VideoMaeError(
+    `Expected the variable ${engineVariable} to be one of ${allowed}, but it is ${JSON.stringify(name)}.`,
+    {
+      code: 'ENGINE_UNKNOWN',
+      exit: 'usage',
+      hint: `${onProcessor} stands for the best engine that uses no GPU. Unset the variable to use the default.`,
+    },
+  )
 }
 
 /** The engines that `auto` tries, in order. */

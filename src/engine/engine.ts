@@ -97,6 +97,11 @@ export interface Engine {
    */
   variant?(): string | null
   /**
+   * Refuses options that no session can have on this machine, before anything is opened; `open` refuses them too. Absent where every
+   * option is right. Rejects with `INVALID_ARGUMENT`, `ENGINE_UNAVAILABLE`.
+   */
+  requireOptions?(options: EngineOptions): Promise<void>
+  /**
    * Does what the first use on a machine needs, such as compiling kernels; `open` does it too. Absent where there is
    * nothing to do. Rejects with what keeps the engine from running after all.
    */

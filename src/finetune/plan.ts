@@ -105,7 +105,7 @@ export async function planFull(
     return { training, others: [optimizer.ema === null ? evaluating : withEma(evaluating, training.trained)] }
   }
   const built = build(share.clipsPerRun)
-  const engine = await chooseEngine(options.engine ?? configuration.engine.name, configuration.engine.device)
+  const engine = await chooseEngine(options.engine ?? configuration.engine.name, configuration.engine)
   const resources = rankResources(configuration, ranks)
   const question = { engine: engine.name, options: configuration.engine, workers: resources.data.workers }
   const part = ranks.size === 1 ? {} : { available: Math.floor(availableMemory() / ranks.onThisHost) }
@@ -221,7 +221,7 @@ export async function planHead(
     together,
   )
   const { shape } = planFeatureProgram(source, kind, usualBatch.features, widest)
-  const engine = await chooseEngine(configuration.engine.name, configuration.engine.device)
+  const engine = await chooseEngine(configuration.engine.name, configuration.engine)
   const workers = data.workers ?? availableParallelism()
   const weights = bytesOfWeights(source)
   const { precision } = configuration.engine

@@ -71,7 +71,7 @@ export async function trainProbe(
   const shape = headShape(head, rows.shape)
   const training = buildHeadProgram({ ...shape, batch, classes, optimizer: { beta2: 0.999 } })
   const testing = buildHeadProgram({ ...shape, batch, classes, optimizer: null, name: 'probe.test' })
-  const engine = await chooseEngine(options.engine ?? null, options.device)
+  const engine = await chooseEngine(options.engine ?? null, options)
   const session = await engine.open([...training.programs, ...testing.programs], {
     threads: options.threads,
     device: options.device,
@@ -193,7 +193,7 @@ export async function probeProbabilities(
   const batch = Math.min(16, rows.count)
   const shape = headShape(head, rows.shape)
   const { programs, step, parameters } = buildHeadProgram({ ...shape, batch, classes, optimizer: null })
-  const engine = await chooseEngine(options.engine ?? null, options.device)
+  const engine = await chooseEngine(options.engine ?? null, options)
   const session = await engine.open(programs, { threads: options.threads, device: options.device })
   try {
     await session.writeState(new Map([...parameters.keys()].map((name) => [name, state.get(name)!])))

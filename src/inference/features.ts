@@ -203,7 +203,7 @@ export async function computePlanned<Video extends VideoEntry & { readonly diges
   let done = mine.length - missing.length
   options.onProgress?.(done, mine.length)
   if (missing.length > 0) {
-    const engine = await chooseEngine(options.engine ?? null, options.device)
+    const engine = await chooseEngine(options.engine ?? null, options)
     const clipBytes = clipBytesOf(source.configuration)
     if (options.checkMemory !== false)
       requireFeatureMemory(plan, options, { engine: engine.name, clipBytes, videos: missing.length })

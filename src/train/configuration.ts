@@ -200,7 +200,7 @@ export const engineSchema = z
       .nullable()
       .default('auto')
       .describe(
-        'auto, native, onnx, cuda, webgpu, tfjs or reference. auto, or null: native if it can run, else onnx. cuda, webgpu and tfjs are used only if you name them.',
+        'auto, native, onnx, cuda, webgpu, tfjs or reference. auto, or null: cuda on a machine with an NVIDIA GPU and its libraries, else native if it can run, else onnx. webgpu and tfjs are used only if you name them.',
       ),
     threads: countSchema('threads').nullable().default(null).describe('null: all cores that this process may use.'),
     device: textSchema.nullable().default(null).describe('Engine-specific, e.g. cpu or cuda:0.'),

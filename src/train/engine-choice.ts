@@ -1,6 +1,11 @@
 import { VideoMaeError } from '../core/errors.ts'
 import { automatic, automaticEngine, engineVariable, namedByVariable } from '../engine/automatic.ts'
-import { type Engine, engineNamed } from '../engine/index.ts'
+import { type Engine, type EngineOptions, engineNamed } from '../engine/index.ts'
+
+/** What a session will be opened with, as far as it is known; null where the engine decides. */
+export type WantedOptions = {
+  readonly [K in 'device' | 'precision' | 'recompute']?: EngineOptions[K] | null
+}
 
 /**
  * What the numbers of an engine are named by in records: its name, and the variant where it has one, e.g.
@@ -34,10 +39,21 @@ function sayOnce(line: string): void {
  *
  * It is made ready: kernels are compiled where they have to be.
  *
- * @param device what the session will be opened with, where that is known
- * @throws VideoMaeError `ENGINE_UNKNOWN`, `ENGINE_UNAVAILABLE`, `KERNEL_COMPILATION_FAILED`, `INTERRUPTED`
+ * @param wanted what the session will be opened with: options that the engine cannot have are refused here
+ * @throws VideoMaeError `ENGINE_UNKNOWN`, `ENGINE_UNAVAILABLE`, `INVALID_ARGUMENT`, `KERNEL_COMPILATION_FAILED`, `INTERRUPTED`
  */
-export async function chooseEngine(name: string | Engine | null, device?: string | null): Promise<Engine> {
+export async function chooseEngine(name: string | Engine | null, wanted: WantedOptions = {}): Promise<Engine> {
+  const engine = await engineFor(name, wanted.device)
+  const { device, precision, recompute } = wanted
+  await engine.requireOptions?.({
+    device: device ?? undefined,
+    precision: precision ?? undefined,
+    recompute: recompute ?? undefined,
+  })
+  return engine
+}
+
+async function engineFor(name: string | Engine | null, device?: string | null): Promise<Engine> {
   if (typeof name === 'object' && name !== null) return name
   if (name !== null && name !== automatic) {
     return available(name, 'Leave the engine out to use the best available one; `videomae doctor` lists them all.')

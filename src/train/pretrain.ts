@@ -94,7 +94,7 @@ async function begin(input: RunInput, options: PretrainOptions, ranks: Ranks) {
   const { samplesPerClip } = configuration.data
   const share = rankBatches(run, { samplesPerClip, ranks: ranks.size })
   const training = buildPretraining(run, share.clipsPerRun, ranks.size)
-  const engine = await chooseEngine(configuration.engine.name, configuration.engine.device)
+  const engine = await chooseEngine(configuration.engine.name, configuration.engine)
   const { data, clip, log } = configuration
   const signs = probeCount(log.signs, {
     videos: entries.length,

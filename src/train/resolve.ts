@@ -122,8 +122,8 @@ export function resolveLength(
   if (steps !== null && warmupSteps !== null && warmupSteps > steps) {
     throw invalidArgument(
       'schedule.warmup',
-      `at most the duration of the run, ${formatDuration(schedule.duration)} (${steps} steps)`,
-      `${formatDuration(schedule.warmup)} (${warmupSteps} steps)`,
+      `at most the duration of the run, ${inSteps(schedule.duration, steps)}`,
+      inSteps(schedule.warmup, warmupSteps),
       `A shorter run needs a shorter warm-up, a tenth for example: --set schedule.warmup="${Math.max(1, Math.floor(steps / 10))} steps".`,
     )
   }
@@ -140,6 +140,12 @@ export function resolveLength(
     checkpointSteps: stepsOrNull(checkpoint.every, rate),
     logSteps: stepsOrNull(log.every, rate),
   }
+}
+
+/** `2 epochs (24 steps)`. */
+function inSteps(duration: Duration, steps: number): string {
+  const text = formatDuration(duration)
+  return text === `${steps} steps` ? text : `${text} (${steps} steps)`
 }
 
 function stepsOrNull(duration: Duration, rate: StepRate): number | null {

@@ -40,7 +40,7 @@ export async function openTrainingSession(
   ranks: Attachment = { transport: 'self' },
 ): Promise<OpenedTraining> {
   const free = wanted.name === null || wanted.name === automatic
-  const engine = await chooseEngine(free ? usedBefore : wanted.name, wanted.device)
+  const engine = await chooseEngine(free ? usedBefore : wanted.name, wanted)
   return {
     session: await engine.open([...training.programs, ...others], { ...engineOptions(wanted), ranks }),
     training,

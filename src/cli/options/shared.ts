@@ -8,7 +8,10 @@ export const jsonOption = { json: flag('print JSON instead of text') }
 export const outputOptions = { ...jsonOption, quiet: flag('no progress') }
 
 export const engineOption = {
-  engine: text('name', 'training engine, see `videomae doctor`; default: auto (native if it can run, else onnx)'),
+  engine: text(
+    'name',
+    'engine, see `videomae doctor`; default: auto (cuda, else native, else onnx: the first that runs)',
+  ),
 }
 
 export const threadsOption = { threads: count('threads', 'threads of the engine; default: all cores') }

@@ -25,11 +25,9 @@ export const howToUse = 'It is fastest with `--set engine.precision=bfloat16`.'
  * @throws VideoMaeError `ENGINE_UNAVAILABLE`, `PROGRAM_UNSUPPORTED`, `OUT_OF_MEMORY`, `KERNEL_COMPILATION_FAILED`
  */
 export function openCudaSession(programs: readonly Program[], options: EngineOptions = {}): CudaSession {
-  const { device = 'cuda', recompute = 'none', ranks = { transport: 'self' } } = options
-  const match = /^cuda(?::(\d+))?$/.exec(device)
-  if (match === null) throw invalidArgument('device', '`cuda` or `cuda:<number>`', device)
-  const precision = requirePrecision('cuda', options.precision)
-  const opened = openDevice(gpuFor(ranks, match[1]))
+  const { recompute = 'none', ranks = { transport: 'self' } } = options
+  const { precision, gpu } = requireCudaOptions(options)
+  const opened = openDevice(gpuFor(ranks, gpu))
   let reducer: DeviceReducer | null = null
   try {
     reducer = openDeviceReducer(ranks, findNccl()?.path ?? null)
@@ -40,6 +38,13 @@ export function openCudaSession(programs: readonly Program[], options: EngineOpt
     opened.close()
     throw error
   }
+}
+
+/** The precision, and the number of the GPU where the device names one. */
+function requireCudaOptions({ device = 'cuda', precision }: EngineOptions) {
+  const match = /^cuda(?::(\d+))?$/.exec(device)
+  if (match === null) throw invalidArgument('device', '`cuda` or `cuda:<number>`', device)
+  return { precision: requirePrecision('cuda', precision), gpu: match.at(1) }
 }
 
 /** Number of the GPU: the one that was named, or that of this rank. */
@@ -61,6 +66,10 @@ export const inThreadCudaEngine: Engine = {
       const { message, hint } = error as Error & { readonly hint?: string }
       return { available: false, detail: [message.split('\n')[0], hint].filter(Boolean).join(' ') }
     }
+  },
+
+  async requireOptions(options) {
+    requireCudaOptions(options)
   },
 
   async open(programs, options) {

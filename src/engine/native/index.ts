@@ -72,10 +72,9 @@ export async function openNativeSession(
   programs: readonly Program[],
   options: NativeOptions = {},
 ): Promise<NativeSession> {
-  const { threads = availableParallelism(), device = 'cpu', recompute = 'none', ranks } = options
+  const { threads = availableParallelism(), recompute = 'none', ranks } = options
   requireCount('threads', threads)
-  if (device !== 'cpu') throw invalidArgument('device', 'cpu', device)
-  const precision = requirePrecision('native', options.precision)
+  const precision = requireNativeOptions(options)
   const apart = process.env.VIDEOMAE_NATIVE_SANITIZE === '1'
   const library = options.library ?? (await obtainLibrary(() => undefined))
   return new NativeSession(new NativeLibrary(library.path, apart), programs, {
@@ -87,11 +86,20 @@ export async function openNativeSession(
   })
 }
 
+/** The precision. */
+function requireNativeOptions({ device = 'cpu', precision }: EngineOptions) {
+  if (device !== 'cpu') throw invalidArgument('device', 'cpu', device)
+  return requirePrecision('native', precision)
+}
+
 /** The engine in the calling thread; a run is next to its event loop all the same. */
 export const inThreadNativeEngine: Engine = {
   name: 'native',
   probe: () => probe(),
   variant,
+  async requireOptions(options) {
+    requireNativeOptions(options)
+  },
   open: openNativeSession,
 }
 

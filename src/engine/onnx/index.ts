@@ -24,22 +24,26 @@ export const inThreadOnnxEngine: Engine = {
     }
   },
 
-  async open(programs, options: EngineOptions = {}) {
-    const { threads = availableParallelism(), device = 'cpu', precision, recompute = 'none' } = options
-    requireCount('threads', threads)
+  async requireOptions({ device = 'cpu', precision, recompute = 'none' }) {
     requirePrecision('onnx', precision)
     if (recompute !== 'none') {
       const why =
         'ONNX Runtime merges nodes that compute the same; use fewer clips per run (batch.perRun) to save memory.'
       throw invalidArgument('recompute', 'none', recompute, why)
     }
+    const { providers } = await loadRuntime()
+    if (providers.includes(device)) return
+    throw new VideoMaeError(
+      `Expected one of the execution providers ${providers.join(', ')} as device, but received ${device}.`,
+      { code: 'ENGINE_UNAVAILABLE', exit: 'environment' },
+    )
+  },
+
+  async open(programs, options: EngineOptions = {}) {
+    const { threads = availableParallelism() } = options
+    requireCount('threads', threads)
+    await inThreadOnnxEngine.requireOptions?.(options)
     const runtime = await loadRuntime()
-    if (!runtime.providers.includes(device)) {
-      throw new VideoMaeError(
-        `Expected one of the execution providers ${runtime.providers.join(', ')} as device, but received ${device}.`,
-        { code: 'ENGINE_UNAVAILABLE', exit: 'environment' },
-      )
-    }
     return OnnxSession.open(runtime, programs, threads, options)
   },
 }

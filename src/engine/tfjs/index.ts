@@ -4,7 +4,7 @@ import type { Engine, EngineOptions } from '../engine.ts'
 import { requirePrecision } from '../precision.ts'
 import { threadedEngine } from '../worker/index.ts'
 import { unknownOperations } from './evaluate.ts'
-import { backendNames, installedBackends, loadTfjs } from './runtime.ts'
+import { backendNames, installedBackends, loadTfjs, requireBackend } from './runtime.ts'
 import { TfjsSession } from './session.ts'
 
 /** The engine in the calling thread: a run blocks its event loop. For tests, and for the thread of `tfjsEngine`. */
@@ -28,19 +28,23 @@ export const inThreadTfjsEngine: Engine = {
       .join(', ')
   },
 
-  async open(programs, options: EngineOptions = {}) {
-    const { device, precision, recompute = 'none', ranks } = options
+  async requireOptions({ device, precision, recompute = 'none' }) {
     requirePrecision('tfjs', precision)
     if (recompute !== 'none') {
       throw invalidArgument('recompute', 'none', recompute, 'Use fewer clips per run (batch.perRun) to save memory.')
     }
+    requireBackend(device)
+  },
+
+  async open(programs, options: EngineOptions = {}) {
+    await inThreadTfjsEngine.requireOptions?.(options)
     for (const program of programs) {
       const unknown = unknownOperations(program)
       if (unknown.length === 0) continue
       const message = `The program ${program.name} uses operations that do not exist: ${unknown.join(', ')}.`
       throw new VideoMaeError(message, { code: 'PROGRAM_UNSUPPORTED' })
     }
-    return new TfjsSession(await loadTfjs(device), programs, ranks)
+    return new TfjsSession(await loadTfjs(options.device), programs, options.ranks)
   },
 }
 

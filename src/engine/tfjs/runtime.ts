@@ -77,15 +77,25 @@ export interface TfjsRuntime {
 }
 
 /**
+ * The installed backend of a name; default: the best that is installed.
+ *
+ * @throws VideoMaeError `ENGINE_UNAVAILABLE`
+ */
+export function requireBackend(device: string | undefined, packages = installedPackages): InstalledBackend {
+  const installed = installedBackends(packages)
+  const chosen = device === undefined ? installed[0] : installed.find(({ name }) => name === device)
+  if (chosen === undefined) throw notInstalled(device, installed)
+  return chosen
+}
+
+/**
  * Loads TensorFlow.js with a backend, and adds two numbers on it.
  *
  * @param device name of a backend; default: the best that is installed
  * @throws VideoMaeError `ENGINE_UNAVAILABLE`
  */
 export async function loadTfjs(device: string | undefined, packages = installedPackages): Promise<TfjsRuntime> {
-  const installed = installedBackends(packages)
-  const chosen = device === undefined ? installed[0] : installed.find(({ name }) => name === device)
-  if (chosen === undefined) throw notInstalled(device, installed)
+  const chosen = requireBackend(device, packages)
   try {
     const own = moduleOf(await packages.load(chosen.package))
     const tf = (chosen.complete ? own : moduleOf(await packages.load(core))) as Tfjs
@@ -99,7 +109,7 @@ export async function loadTfjs(device: string | undefined, packages = installedP
     if (value !== 3) throw new Error(`the backend ${chosen.name} computed 1 + 2 = ${value}`)
     return { tf, backend: chosen.name, version: tf.version_core }
   } catch (cause) {
-    throw broken(chosen, installed, cause)
+    throw broken(chosen, installedBackends(packages), cause)
   }
 }
 

@@ -43,6 +43,14 @@ export async function addOnAdapter({ create, Tensor }: OnnxRuntime, precision: k
   }
 }
 
+/** @param adapter its name */
+export function noFloat16(adapter: string, cause?: unknown): VideoMaeError {
+  return new VideoMaeError(
+    `Expected a WebGPU adapter with float16 arithmetic (the feature shader-f16), but ${adapter} has none.`,
+    { code: 'ENGINE_UNAVAILABLE', exit: 'environment', hint: 'Use engine.precision=float32.', cause },
+  )
+}
+
 /**
  * Refuses a precision that the adapter lacks before a program is compiled.
  *
@@ -53,10 +61,6 @@ export async function requireOnAdapter(runtime: OnnxRuntime, precision: Precisio
   try {
     await addOnAdapter(runtime, precision)
   } catch (cause) {
-    const [reason] = (cause instanceof Error ? cause.message : String(cause)).split('\n')
-    throw new VideoMaeError(
-      `Expected a WebGPU adapter with float16 arithmetic (the feature shader-f16), but this one has none: ${reason}`,
-      { code: 'ENGINE_UNAVAILABLE', exit: 'environment', hint: 'Use engine.precision=float32.', cause },
-    )
+    throw noFloat16('this one', cause)
   }
 }

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { compiledEntry } from '../../core/entry.ts'
 import type { Availability } from '../engine.ts'
 import { withoutShaderCaches } from '../onnx/shader-caches.ts'
+import { noFloat16 } from './adapter-sum.ts'
 import { type VulkanDevice, vulkanLibrary } from './vulkan-device.ts'
 
 /** What `try-adapter` prints. */
@@ -18,13 +19,26 @@ const timeoutMilliseconds = 60_000
 export async function probeAdapter(): Promise<Availability> {
   if (!(await hasVulkan())) return unavailable('Vulkan is not installed')
   try {
-    const report = await askProcess(fileURLToPath(compiledEntry(import.meta.url, './try-adapter')))
+    const report = await tryAdapter()
     if ('reason' in report) return unavailable(report.reason)
     const precisions = report.float16 ? 'float32 and float16' : 'float32, no float16 products'
     return { available: true, detail: `${describe(report.device)}; ${precisions}` }
   } catch (error) {
     return unavailable((error as Error).message.split('\n')[0])
   }
+}
+
+const tryAdapter = (): Promise<AdapterReport> =>
+  askProcess(fileURLToPath(compiledEntry(import.meta.url, './try-adapter')))
+
+/**
+ * Refuses an adapter that has no float16 arithmetic. One that cannot be tried is not refused here: opening a session says why.
+ *
+ * @throws VideoMaeError `ENGINE_UNAVAILABLE`
+ */
+export async function requireFloat16(): Promise<void> {
+  const report = await tryAdapter().catch((error: Error) => ({ reason: error.message }))
+  if (!('reason' in report || report.float16)) throw noFloat16(describe(report.device))
 }
 
 function describe(device: VulkanDevice | null): string {

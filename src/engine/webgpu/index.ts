@@ -4,7 +4,7 @@ import type { Engine, EngineOptions } from '../engine.ts'
 import { loadRuntime } from '../onnx/runtime.ts'
 import { requirePrecision } from '../precision.ts'
 import { threadedEngine } from '../worker/index.ts'
-import { probeAdapter } from './adapter.ts'
+import { probeAdapter, requireFloat16 } from './adapter.ts'
 import { requireOnAdapter } from './adapter-sum.ts'
 import { oneAtATime } from './one-at-a-time.ts'
 import { WebgpuSession } from './session.ts'
@@ -15,24 +15,34 @@ export const inThreadWebgpuEngine: Engine = {
 
   probe: () => probeAdapter(),
 
-  async open(programs, options: EngineOptions = {}) {
-    const { device = 'webgpu', recompute = 'none' } = options
+  async requireOptions({ device = 'webgpu', precision, recompute = 'none' }) {
     if (device !== 'webgpu') throw invalidArgument('device', 'webgpu', device, 'The system chooses the adapter.')
-    const precision = requirePrecision('webgpu', options.precision)
+    requirePrecision('webgpu', precision)
     if (recompute !== 'none') {
       throw invalidArgument('recompute', 'none', recompute, 'Use fewer clips per run (batch.perRun) to save memory.')
     }
+  },
+
+  async open(programs, options: EngineOptions = {}) {
+    await inThreadWebgpuEngine.requireOptions?.(options)
+    const precision = requirePrecision('webgpu', options.precision)
     const runtime = await loadRuntime()
     await requireOnAdapter(runtime, precision)
     return WebgpuSession.open(runtime, programs, { precision })
   },
 }
 
+const threaded: Engine = threadedEngine({
+  engine: inThreadWebgpuEngine,
+  module: () => compiledEntry(import.meta.url, './index'),
+  exportName: 'inThreadWebgpuEngine',
+})
+
 /** Any GPU that WebGPU reaches (Vulkan, Metal, Direct3D 12), through ONNX Runtime; sessions live in worker threads. */
-export const webgpuEngine: Engine = oneAtATime(
-  threadedEngine({
-    engine: inThreadWebgpuEngine,
-    module: () => compiledEntry(import.meta.url, './index'),
-    exportName: 'inThreadWebgpuEngine',
-  }),
-)
+export const webgpuEngine: Engine = oneAtATime({
+  ...threaded,
+  async requireOptions(options) {
+    await inThreadWebgpuEngine.requireOptions?.(options)
+    if (options.precision === 'float16') await requireFloat16()
+  },
+})

@@ -7,7 +7,7 @@ import { IdleThreads } from './idle-threads.ts'
 import type { Results } from './protocol.ts'
 
 export interface ThreadedEngineOptions {
-  /** The engine as it runs in one thread; only its name and its probe are used here. */
+  /** The engine as it runs in one thread; its sessions are opened in the thread. */
   readonly engine: Engine
   /** URL of the compiled module that exports the engine (see `compiledEntry`), asked for when a session is opened. */
   readonly module: () => URL
@@ -28,6 +28,7 @@ export function threadedEngine({ engine, module, exportName }: ThreadedEngineOpt
     name: engine.name,
     probe: () => engine.probe(),
     variant: () => engine.variant?.() ?? null,
+    requireOptions: async (options) => engine.requireOptions?.(options),
     async open(programs, options = {}) {
       const shapes = collectStates(programs)
       const thread = threads.take({ module: module().href, exportName })
