@@ -1,5 +1,13 @@
 /**
  * Exit codes of the command line. Documented in docs/cli.md; never reuse a number.
+ *
+ * @example
+ * ```ts
+ * import { exitCodes } from 'videomae'
+ *
+ * exitCodes.usage // => 2
+ * exitCodes.data // => 3
+ * ```
  */
 export const exitCodes = {
   success: 0,
@@ -42,6 +50,16 @@ export interface VideoMaeErrorOptions {
 
 /**
  * The one error class of the library. `message` says what was expected and what came; `hint` says what to do next.
+ *
+ * @example
+ * ```ts
+ * import { exitCodes, openEncoder, VideoMaeError } from 'videomae'
+ *
+ * const error = await openEncoder('checkpoints/none').catch((reason: unknown) => reason)
+ * if (!(error instanceof VideoMaeError)) throw error
+ * error.code // => 'CHECKPOINT_NOT_FOUND'
+ * exitCodes[error.exit] // => 3
+ * ```
  */
 export class VideoMaeError extends Error {
   override readonly name = 'VideoMaeError'

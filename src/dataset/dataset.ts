@@ -59,6 +59,15 @@ export interface DatasetOptions {
  * @param source one or several
  * @throws VideoMaeError `LABEL_MISSING`, `LABEL_UNKNOWN` (a label outside `classes`), `CLASSES_TOO_FEW`, `SPLIT_INVALID` (a
  *   video without a part where others have one, or with an unknown one), and what `readVideos` throws
+ *
+ * @example
+ * ```ts
+ * import { openDataset } from 'videomae'
+ *
+ * const { videos, classes } = await openDataset('videos/labels.csv')
+ * videos.length // => 48
+ * classes.length // => 8
+ * ```
  */
 export async function openDataset(
   source: string | readonly string[],

@@ -264,6 +264,15 @@ export function selectPart<Video extends LabeledVideo>(
  * `selectPart` without what is left out.
  *
  * @throws VideoMaeError `SPLIT_INVALID` when that part is empty, or a video has no part or an unknown one
+ *
+ * @example
+ * ```ts
+ * import { openDataset, videosOfSplit } from 'videomae'
+ *
+ * const { videos } = await openDataset('videos/labels.csv')
+ * videosOfSplit(videos, 'train').length // => 24
+ * videosOfSplit(videos, 'test').length // => 16
+ * ```
  */
 export function videosOfSplit(videos: readonly LabeledVideo[], name: SplitName | 'all'): readonly LabeledVideo[] {
   return selectPart(videos, name).chosen

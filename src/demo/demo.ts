@@ -69,6 +69,14 @@ const madeFolders = [videoFolder, 'run', 'labeled', 'certified', 'certified-fres
  * and checks it, and certifies an ensemble on labeled videos that the encoder has not seen, next to one on fresh weights.
  *
  * @throws VideoMaeError `INVALID_ARGUMENT` for too few videos, `DEMO_FOLDER` when `out` holds something else, `RUN_LOCKED` when another demo writes into it
+ *
+ * @example
+ * ```ts
+ * import { runDemo } from 'videomae'
+ *
+ * const { run } = await runDemo({ out: 'demo', clips: 16, steps: 1 })
+ * run.videos // => 16
+ * ```
  */
 export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   const lock = await lockRun(options.out, options.onNote)

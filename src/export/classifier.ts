@@ -183,6 +183,16 @@ export interface ClassifierDirectory {
  * warning says why not; `openClassifier` always does. An earlier export there is replaced.
  *
  * @throws VideoMaeError `OUTPUT_TAKEN` for the folder that is read, `EXPORT_FOLDER` for a folder with anything else in it, and what `openClassifier` throws
+ *
+ * @example
+ * ```ts
+ * import { exportClassifierDirectory, openAnyClassifier } from 'videomae'
+ *
+ * await exportClassifierDirectory('checkpoints/classifier', 'exports/classifier')
+ * const classifier = await openAnyClassifier('exports/classifier')
+ * await classifier.close()
+ * classifier.labels.length // => 8
+ * ```
  */
 export async function exportClassifierDirectory(where: string, out: string): Promise<ClassifierDirectory> {
   const classifier = await openClassifier(where)

@@ -209,6 +209,19 @@ export type FinetuneConfiguration = z.output<typeof finetuneSchema>
  * Checks a configuration that a program wrote, and fills in every default.
  *
  * @throws VideoMaeError `CONFIGURATION_INVALID` with every error and, for an unknown key, the nearest one that exists
+ *
+ * @example
+ * ```ts
+ * import { finetuneConfiguration } from 'videomae'
+ *
+ * const { mode, data } = finetuneConfiguration({
+ *   data: { path: 'videos/labels.csv' },
+ *   model: { from: 'checkpoints/encoder' },
+ *   mode: 'ridge',
+ * })
+ * mode // => 'ridge'
+ * data.decoder // => 'node-av'
+ * ```
  */
 export function finetuneConfiguration(input: FinetuneInput = {}): FinetuneConfiguration {
   return checkedConfiguration(finetuneSchema, input)
@@ -219,6 +232,18 @@ export function finetuneConfiguration(input: FinetuneInput = {}): FinetuneConfig
  * then defaults.
  *
  * @throws VideoMaeError `CONFIGURATION_UNREADABLE`, `CONFIGURATION_INVALID`
+ *
+ * @example
+ * ```ts
+ * import { loadFinetuneConfiguration, parseOverride, recipeFile } from 'videomae'
+ *
+ * const { data, mode } = await loadFinetuneConfiguration({
+ *   file: recipeFile('finetune-laptop', 'finetune'),
+ *   overrides: [parseOverride('data.path=videos/labels.csv'), parseOverride('model.from=checkpoints/encoder')],
+ * })
+ * data.path // => 'videos/labels.csv'
+ * mode // => 'ridge'
+ * ```
  */
 export function loadFinetuneConfiguration(source: ConfigurationSource): Promise<FinetuneConfiguration> {
   return loadConfiguration(finetuneSchema, source)

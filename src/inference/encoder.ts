@@ -37,6 +37,16 @@ export interface EncoderSource extends EncoderWeights {
  * Opens the encoder of a checkpoint, a run folder or a Hugging Face directory, of whatever kind.
  *
  * @throws VideoMaeError as `openCheckpoint`
+ *
+ * @example
+ * ```ts
+ * import { openEncoder } from 'videomae'
+ *
+ * const encoder = await openEncoder('checkpoints/encoder')
+ * const { videos } = await encoder.writeFeatures(['videos/left'], { out: 'features' })
+ * await encoder.close()
+ * videos // => 6
+ * ```
  */
 export async function openEncoder(from: string): Promise<EncoderSource> {
   const weights = await readEncoder(from)

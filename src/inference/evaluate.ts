@@ -53,6 +53,18 @@ export interface Evaluation {
  * its training wrote them down, on rank 0; other ranks leave that out.
  *
  * @throws VideoMaeError `NOTHING_TO_EVALUATE` when no video can be read; what `predictVideos` and `trainingUse` throw
+ *
+ * @example
+ * ```ts
+ * import { evaluateVideos, openAnyClassifier, openDataset, videosOfSplit } from 'videomae'
+ *
+ * const { videos } = await openDataset('videos/labels.csv')
+ * const classifier = await openAnyClassifier('checkpoints/classifier')
+ * const { labels, scores } = await evaluateVideos(classifier, videosOfSplit(videos, 'test'))
+ * await classifier.close()
+ * labels.length // => 8
+ * scores.videos // => 16
+ * ```
  */
 export async function evaluateVideos(
   classifier: ClipClassifier,

@@ -32,6 +32,17 @@ export interface OpenClassifier extends ClipClassifier {
  *
  * @throws VideoMaeError `INVALID_ARGUMENT` for an option of engines with an exported file, and what `openOnnxClassifier`,
  *   `openClassifier` and the engine throw
+ *
+ * @example
+ * ```ts
+ * import { openAnyClassifier } from 'videomae'
+ *
+ * const classifier = await openAnyClassifier('checkpoints/classifier')
+ * const left = await classifier.predict(['videos/left'])
+ * const right = await classifier.predict(['videos/right'])
+ * await classifier.close()
+ * left.length + right.length // => 12
+ * ```
  */
 export async function openAnyClassifier(from: string, options: ClassifierEngineOptions = {}): Promise<OpenClassifier> {
   const opened = await openClips(from, options)

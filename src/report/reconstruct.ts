@@ -65,6 +65,14 @@ export interface ReconstructResult {
  *
  * @param checkpoint run folder, checkpoint folder or Hugging Face directory of a pretrained model
  * @throws VideoMaeError `OUTPUT_TAKEN` where a file of other origin has the name of a picture; `CHECKPOINT_KIND` when it has no decoder; what decoding, masks and the engine throw
+ *
+ * @example
+ * ```ts
+ * import { reconstruct } from 'videomae'
+ *
+ * const result = await reconstruct('checkpoints/encoder', 'videos/left/00001.mp4', { out: 'reconstruction' })
+ * result.frames.length // => 8
+ * ```
  */
 export async function reconstruct(
   checkpoint: string,

@@ -62,6 +62,18 @@ export interface ConfigurationSource {
  *
  * @throws VideoMaeError `CONFIGURATION_UNREADABLE`; `CONFIGURATION_INVALID` with every error as `file:line:column: ...`
  *   and, for an unknown key, the nearest one that exists
+ *
+ * @example
+ * ```ts
+ * import { loadRunConfiguration, parseOverride, recipeFile } from 'videomae'
+ *
+ * const { data, mask } = await loadRunConfiguration({
+ *   file: recipeFile('demo'),
+ *   overrides: [parseOverride('data.path=videos'), parseOverride('mask.ratio=0.75')],
+ * })
+ * data.path // => 'videos'
+ * mask.ratio // => 0.75
+ * ```
  */
 export function loadRunConfiguration(source: ConfigurationSource): Promise<RunConfiguration> {
   return loadConfiguration(runSchema, source)

@@ -53,6 +53,18 @@ export interface PretrainResult extends TrainingRunResult {
  * `data.path` is not given.
  *
  * @throws VideoMaeError as `pretrain`, but for what happens in training
+ *
+ * @example
+ * ```ts
+ * import { planPretraining } from 'videomae'
+ *
+ * const { videos, steps } = await planPretraining({
+ *   data: { path: 'videos' },
+ *   schedule: { duration: '2 steps', warmup: '0 steps' },
+ * })
+ * videos // => 48
+ * steps // => 2
+ * ```
  */
 export async function planPretraining(configuration: RunInput): Promise<ResolvedRun> {
   return (await plan(runConfiguration(configuration))).run

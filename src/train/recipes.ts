@@ -35,6 +35,14 @@ export function recipeNames(kind: RecipeKind = 'pretrain'): string[] {
  * The file of a recipe: a path, or the name of one that comes with the package.
  *
  * @throws VideoMaeError `RECIPE_UNKNOWN`
+ *
+ * @example
+ * ```ts
+ * import { basename } from 'node:path'
+ * import { recipeFile } from 'videomae'
+ *
+ * basename(recipeFile('laptop-pretrain')) // => 'laptop-pretrain.yaml'
+ * ```
  */
 export function recipeFile(nameOrPath: string, kind: RecipeKind = 'pretrain'): string {
   if (existsSync(nameOrPath) && /\.(ya?ml|json)$/.test(nameOrPath)) return nameOrPath

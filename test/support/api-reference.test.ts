@@ -69,8 +69,16 @@ describe('examples in docstrings', () => {
 
   /** These write what the next ones read. Every other example runs before them. */
   const inOrder = [
-    ...['pretrain', 'finetune', 'predict', 'computeFeatures', 'exportEncoder', 'exportClassifier', 'compareExport'],
-    ...['certifyVideos', 'openCertifiedEnsemble', 'verifyCertificate', 'diffCertificates', 'forecastCertification'],
+    ...['pretrain', 'openEncoder', 'computeFeatures', 'reconstruct', 'writeReport', 'exportEncoder'],
+    ...['finetune', 'openAnyClassifier', 'evaluateVideos', 'predict', 'exportClassifier', 'compareExport'],
+    ...[
+      'exportClassifierDirectory',
+      'certifyVideos',
+      'openCertifiedEnsemble',
+      'verifyCertificate',
+      'diffCertificates',
+      'forecastCertification',
+    ],
   ]
   const examples = symbols
     .filter((symbol, i) => symbols.findIndex(({ doc }) => doc === symbol.doc) === i) // A name of two entries.

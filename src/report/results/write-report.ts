@@ -39,6 +39,15 @@ export interface WrittenReport {
  *
  * @param location a certificate, its folder, the folder of a run, of a demo, or of an evaluation
  * @throws VideoMaeError `REPORT_NOTHING_FOUND`, `OUTPUT_TAKEN`, `INVALID_ARGUMENT`, and what reading the result throws
+ *
+ * @example
+ * ```ts
+ * import { writeReport } from 'videomae'
+ *
+ * const { kind, bytes } = await writeReport('checkpoints/encoder', { out: 'encoder.html' })
+ * kind // => 'pretraining'
+ * bytes > 1000 // => true
+ * ```
  */
 export async function writeReport(location: string, options: ReportOptions = {}): Promise<WrittenReport> {
   const found = await findResult(location)
