@@ -98,7 +98,7 @@ export function refuseBlank(command: Command): void {
 }
 
 function refuse(command: Command, what: string, meaning: string): never {
-  command.error(`error: ${what} is blank. Expected: ${meaning.replaceAll('\n', ' ')}`, {
+  command.error(`error: ${what} is blank. Expected: ${meaning}`, {
     code: 'commander.invalidArgument',
   })
 }

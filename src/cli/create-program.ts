@@ -14,8 +14,6 @@ export function createProgram(): Command {
   const program = new Command('videomae')
     .description('Self-supervised video pretraining, fine-tuning, ONNX export and certified robustness to poisoning.')
     .version(version)
-    // Lines are broken where the terminal ends, not where the source does.
-    .configureHelp({ commandDescription: (command) => command.description().replaceAll('\n', ' ') })
     .showSuggestionAfterError()
     .showHelpAfterError('Add --help for what is possible.')
     .exitOverride()

@@ -10,10 +10,10 @@ export const dataset = defineCommand({
   name: 'dataset',
   summary: 'write lists of a data set with its splits',
   description:
-    'Reads the official annotation files of UCF101, HMDB51, Something-Something V2 or Kinetics, but no videos. Writes a list\n' +
-    'for each official split, with groups if the data set has them, and the classes in their official order. Says which\n' +
-    'videos are missing.\n' +
-    'split: divides your own videos, stratified by class. A group, or copies of one file, stay on one side of the split.\n' +
+    'Reads the official annotation files of UCF101, HMDB51, Something-Something V2 or Kinetics, but no videos. Writes a list ' +
+    'for each official split, with groups if the data set has them, and the classes in their official order. Says which ' +
+    'videos are missing. ' +
+    'split: divides your own videos, stratified by class. A group, or copies of one file, stay on one side of the split. ' +
     'duplicates: finds videos that look alike, even if encoded again or resized, and writes a list with them as groups.',
   arguments: {
     name: choiceArgument('the data set; split, duplicates: your own', datasets),

@@ -6,8 +6,8 @@ export const demo = defineCommand({
   name: 'demo',
   summary: 'pretrain, export and certify on generated videos, in a few minutes',
   description:
-    'Generates real video files whose motion is their class, pretrains a small model on them without labels, draws\n' +
-    'reconstructions, exports the encoder and checks it. Then certifies one ensemble on the encoder and one on random\n' +
+    'Generates real video files whose motion is their class, pretrains a small model on them without labels, draws ' +
+    'reconstructions, exports the encoder and checks it. Then certifies one ensemble on the encoder and one on random ' +
     'weights, with other, labeled videos, and writes pages about the run and the certificate. On a desktop it opens the page about the certificate.',
   arguments: {},
   options: {

@@ -14,9 +14,9 @@ export const evaluate = defineCommand({
   name: 'evaluate',
   summary: 'test a classifier on labeled videos',
   description:
-    'Classifies several clips and crops of every video, averages their softmax, and prints top-1, top-5 and\n' +
-    'balanced accuracy with 95 % intervals (Wilson for top-1 and top-5, Korn-Graubard for balanced accuracy), a table of\n' +
-    'classes and the calibration error. Videos that cannot be read are counted and named. The split of a run is\n' +
+    'Classifies several clips and crops of every video, averages their softmax, and prints top-1, top-5 and ' +
+    'balanced accuracy with 95 % intervals (Wilson for top-1 and top-5, Korn-Graubard for balanced accuracy), a table of ' +
+    'classes and the calibration error. Videos that cannot be read are counted and named. The split of a run is ' +
     'split.csv in its folder.',
   arguments: { data: severalArguments('folders per class, or lists: path,label[,start,end][,group][,split]') },
   options: {

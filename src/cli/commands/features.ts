@@ -9,12 +9,14 @@ export const features = defineCommand({
   name: 'features',
   summary: 'write the features of videos as .npy and safetensors',
   description:
-    'Computes the features of every video once (they are kept by content in a store) and writes features.npy,\n' +
-    'features.safetensors and index.json. Run it again to continue after a stop. Shards may run in parallel; a last run\n' +
+    'Computes the features of every video once (they are kept by content in a store) and writes features.npy, ' +
+    'features.safetensors and index.json. Run it again to continue after a stop. Shards may run in parallel; a last run ' +
     'without --shard merges them.',
   arguments: { data: severalArguments('folders, lists or videos') },
   options: {
-    from: mandatory(text('path', 'run folder, checkpoint or Hugging Face directory; "pixels" for patches alone')),
+    from: mandatory(
+      text('path', 'run folder, checkpoint or Hugging Face directory; "pixels" for pixels without an encoder'),
+    ),
     kind: withDefault(
       choice('kind', 'pooled: a readout of the tokens; tokens: all tokens; classifier: the input of a linear head', [
         'pooled',

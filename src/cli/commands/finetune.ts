@@ -15,8 +15,8 @@ export const finetune = defineCommand({
   name: 'finetune',
   summary: 'train a classifier on labeled videos',
   description:
-    'Trains a classifier on labeled videos, starting from an encoder. Keeps the checkpoint with the best validation\n' +
-    'accuracy and tests it on held-out videos. Videos of one group and copies of one file stay in one split.\n' +
+    'Trains a classifier on labeled videos, starting from an encoder. Keeps the checkpoint with the best validation ' +
+    'accuracy and tests it on held-out videos. Videos of one group and copies of one file stay in one split. ' +
     'Modes: full (all weights), linear, attentive, ridge (a head on features that are computed once).',
   arguments: {
     data: anyArguments(

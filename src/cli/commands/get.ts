@@ -6,7 +6,7 @@ export const get = defineCommand({
   name: 'get',
   summary: 'download published weights',
   description:
-    'Downloads the safetensors files of weights from a model hub into a folder, and checks their digests. Without\n' +
+    'Downloads the safetensors files of weights from a model hub into a folder, and checks their digests. Without ' +
     'a name, it lists the known weights. Run the same command again to continue after Ctrl-C or a lost connection.',
   arguments: {
     name: optionalArgument(

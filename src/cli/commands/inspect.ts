@@ -7,7 +7,7 @@ export const inspect = defineCommand({
   name: 'inspect',
   summary: 'show what is in a folder of videos, and which files cannot be used',
   description:
-    'Lists the videos of folders (with their subfolders) and of lists (CSV, TSV, one path a line): codecs, sizes, frame\n' +
+    'Lists the videos of folders (with their subfolders) and of lists (CSV, TSV, one path a line): codecs, sizes, frame ' +
     'rates, durations, how each line and column was read, and every file that cannot be used with the reason.',
   arguments: { sources: severalArguments('folders, lists or videos') },
   options: {

@@ -6,8 +6,8 @@ export const launch = defineCommand({
   name: 'launch',
   summary: 'train, evaluate or predict with several processes on this machine',
   description:
-    'Starts a command on several ranks of this machine, with MPI, or with NCCL alone if each rank has a GPU. Gradients are\n' +
-    'averaged over the ranks, so each step is the same as in one process. For several machines use the launcher of the cluster\n' +
+    'Starts a command on several ranks of this machine, with MPI, or with NCCL alone if each rank has a GPU. Gradients are ' +
+    'averaged over the ranks, so each step is the same as in one process. For several machines use the launcher of the cluster ' +
     '(mpirun, srun): see docs/cluster.md.',
   arguments: {
     command: severalArguments(

@@ -9,8 +9,8 @@ export const predict = defineCommand({
   name: 'predict',
   summary: 'predict the classes of videos',
   description:
-    'Prints the most probable classes of each video. An exported .onnx file is enough.\n' +
-    'With --certified: the class that an ensemble of `certify` votes for, its certified radius and the runner-up. Exits with\n' +
+    'Prints the most probable classes of each video. An exported .onnx file is enough. ' +
+    'With --certified: the class that an ensemble of `certify` votes for, its certified radius and the runner-up. Exits with ' +
     '8 if the ensemble abstained on a video because its radius is below --require-radius.',
   arguments: { videos: severalArguments('videos, folders or lists (.csv, .tsv, .txt)') },
   options: {
@@ -21,7 +21,8 @@ export const predict = defineCommand({
     requireRadius: number('r', '[certified] abstain if the certified radius is below this', wholeNumber),
     target: text(
       'classes',
-      '[certified] also say how many poisoned samples it takes to make each of these classes come out',
+      '[certified] classes that an attacker may want, separated by commas; also prints how many poisoned samples are needed ' +
+        'before one of them is predicted',
     ),
     top: withDefault(count('top', 'classes to print'), usualTop),
     threshold: number('p', 'give no label if the most probable class is below this, between 0 and 1', fraction),

@@ -8,8 +8,8 @@ export const prepare = defineCommand({
   name: 'prepare',
   summary: 'encode videos once, so that training decodes them faster',
   description:
-    'Scales videos down and encodes them as H.264 in short closed groups of pictures without sound. Writes a list of them with\n' +
-    'labels, parts, splits and groups of the source, and SHA-256 digests of the originals. Run the same command again to continue\n' +
+    'Scales videos down and encodes them as H.264 in short closed groups of pictures without sound. Writes a list of them with ' +
+    'labels, parts, splits and groups of the source, and SHA-256 digests of the originals. Run the same command again to continue ' +
     'after Ctrl-C or a crash, or when the source has grown.',
   arguments: { source: argument('a folder, a list or a video'), out: argument('folder of the prepared videos') },
   options: {

@@ -15,8 +15,8 @@ export const pretrain = defineCommand({
   name: 'pretrain',
   summary: 'pretrain a video encoder on unlabeled videos',
   description:
-    'Pretrains VideoMAE on videos: most patches are masked, and the model learns to reconstruct them.\n' +
-    'The learning rate is scaled as lr = base_lr * global_batch / 256. Repeated samples of one clip are not counted.\n' +
+    'Pretrains VideoMAE on videos: most patches are masked, and the model learns to reconstruct them. ' +
+    'The learning rate is scaled as lr = base_lr * global_batch / 256. Repeated samples of one clip are not counted. ' +
     'Ctrl-C saves a checkpoint and exits with 130. --resume continues with bit-identical losses.',
   arguments: { data: anyArguments('folders, lists or videos; default: from the recipe or the resumed run') },
   options: {

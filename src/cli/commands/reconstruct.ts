@@ -7,8 +7,8 @@ export const reconstruct = defineCommand({
   name: 'reconstruct',
   summary: 'show what a pretrained model predicts for hidden patches',
   description:
-    'Writes a picture (PNG) and an animation (WebP): original | masked | prediction. If the model predicts normalized\n' +
-    'patches, they are converted to pixels with the average mean and std of the visible patches, and shown again\n' +
+    'Writes a picture (PNG) and an animation (WebP): original | masked | prediction. If the model predicts normalized ' +
+    'patches, they are converted to pixels with the average mean and std of the visible patches, and shown again ' +
     'with the true mean and std of each patch, which the model does not know. Visible patches are not changed.',
   arguments: {
     checkpoint: argument('a checkpoint folder, or a run folder (its newest checkpoint)'),

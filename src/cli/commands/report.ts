@@ -6,9 +6,9 @@ export const report = defineCommand({
   name: 'report',
   summary: 'write a page about a certificate, a classifier or a run',
   description:
-    'Writes one HTML file about RUN that needs no network and no scripts. A certificate:\n' +
-    'claim, conditions, certified accuracy, classes, weakest inputs, what was left out, how to verify it. A classifier:\n' +
-    'accuracy and baselines, classes, confusions, calibration, most confident mistakes, split. A pretraining run: loss,\n' +
+    'Writes one HTML file about RUN that needs no network and no scripts. A certificate: ' +
+    'claim, conditions, certified accuracy, classes, weakest inputs, what was left out, how to verify it. A classifier: ' +
+    'accuracy and baselines, classes, confusions, calibration, most confident mistakes, split. A pretraining run: loss, ' +
     'reconstructions, speed, files that could not be read, configuration.',
   arguments: {
     run: argument('certificate.json or its folder, the folder of a run, of a demo, or of `evaluate --out`'),

@@ -6,8 +6,8 @@ export const verify = defineCommand({
   name: 'verify',
   summary: 'recompute a certificate from the votes that come with it',
   description:
-    'Recomputes every prediction, radius, summary and bound of a certificate, and its claim, from the files next to it.\n' +
-    'Nothing is trained (but see --retrain) and no video is needed. Exits with 9 and names each value that differs; with 7 if a run has no\n' +
+    'Recomputes every prediction, radius, summary and bound of a certificate, and its claim, from the files next to it. ' +
+    'Nothing is trained (but see --retrain) and no video is needed. Exits with 9 and names each value that differs; with 7 if a run has no ' +
     'votes to verify it from. Says what it did not check.',
   arguments: {
     certificate: argument('folder or certificate.json of `certify`, or imported-certificate-RULE.json'),

@@ -3,6 +3,7 @@ import { headNamed } from '../../certify/ensemble/heads/list.ts'
 import { headNames } from '../../certify/ensemble/heads/names.ts'
 import { ruleNamed, rules } from '../../certify/rules/list.ts'
 import { learnerKinds as allLearners } from '../../certify/videos/learners/learner-options.ts'
+import { createProgram } from '../create-program.ts'
 import {
   anyArguments,
   argument,
@@ -68,4 +69,15 @@ test('names that help shows are those of the rules and heads', () => {
   expect(rules.map((name) => ruleNamed(name).name)).toEqual(rules)
   expect(headNames.map((name) => headNamed(name, {}).kind)).toHaveLength(headNames.length)
   expect(allLearners.slice(0, headNames.length)).toEqual(headNames)
+})
+
+test('help has no line breaks of its own: lines end where the terminal does', () => {
+  const texts = createProgram().commands.flatMap((command) => [
+    command.description(),
+    ...command.options.map(({ description }) => description),
+    ...command.registeredArguments.map(({ description }) => description),
+  ])
+  expect(texts.length).toBeGreaterThan(200)
+  expect(texts.filter((text) => text.includes('\n') || text.includes('  '))).toEqual([])
+  expect(createProgram().commands.filter((command) => command.description() === '')).toEqual([])
 })

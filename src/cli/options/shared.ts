@@ -38,7 +38,7 @@ export const classifierOption = {
 export const requireOption = {
   require: texts(
     'what',
-    'exit with 6 unless one run meets all of these: accuracy>=A, certified@R>=A (share A right and certified for R units),\n' +
+    'exit with 6 unless one run meets all of these: accuracy>=A, certified@R>=A (share A right and certified for R units), ' +
       "median-radius>=R, mean-radius>=R; e.g. 'certified@5>=0.6'; repeatable",
   ),
 }

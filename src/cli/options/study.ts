@@ -11,8 +11,8 @@ import { decoders, engineOption, jsonOption } from './shared.ts'
 
 /** What `--from` may name. */
 export const encoderSources =
-  'a run folder, checkpoint or Hugging Face directory; untrained:CHECKPOINT: the same sizes with fresh weights;\n' +
-  'pixels: no encoder'
+  'a run folder, checkpoint or Hugging Face directory; untrained:CHECKPOINT for an encoder of the same sizes with fresh ' +
+  'weights; pixels for no encoder'
 
 /** What DATA may be. */
 export const labeledSources = 'a folder per class, or a list with path,label[,group][,split][,time]'
@@ -20,45 +20,49 @@ export const labeledSources = 'a folder per class, or a list with path,label[,gr
 /** @param out the folder where `--out` is left out */
 export const studyOptions = (out: string) => ({
   test: text('data', 'videos to predict; default: the test split of DATA'),
-  testShare: number('share', 'share of DATA to predict if it has no split column', fraction),
+  testShare: number('share', 'share of DATA to predict if it has no split column; default: 0.2', fraction),
   split: choice(
     'rule',
-    'how videos are split into protected and predicted: list: by the split column, by hash if it is empty; folders: by\n' +
-      'folders named train, validation or test; hash: by hash; default: list for a list, hash for a folder',
+    'what decides whether a video is protected or predicted. list: the split column, or a hash if there is none; folders: ' +
+      'folders named train, validation or test; hash: a hash. Default: list for a list, hash for a folder',
     ['list', 'folders', 'hash'],
   ),
   classes: text(
     'names',
-    'the classes, separated by commas, or a file with one name per line (or config.json of a classifier); videos with\n' +
+    'the classes, separated by commas, or a file with one name per line (or config.json of a classifier); videos with ' +
       'other labels are left out; default: any classes',
   ),
   by: choice(
     'key',
-    `key that assigns a video to a partition; the radius counts these units; default: content (periods with rule ${rulesOfLayout('periods')})`,
+    'what assigns a video to a partition: its content, its id or its source. The radius counts these units. Default: ' +
+      `content; not with rule ${rulesOfLayout('periods')}, whose partitions are periods`,
     ['content', 'id', 'source'],
   ),
   trusted: text(
     'data',
     'videos that the attacker cannot change; their features set the scale of all features; no labels needed',
   ),
-  clips: count('clips', 'clips of each training video'),
+  clips: count('clips', 'clips of each training video; default: 1'),
   testClips: count('testClips', 'clips of each predicted video, whose features are averaged (default: as --clips)'),
   augment: text(
     'list',
-    `[ridge, nearest_mean, linear] also train on changed clips of each training video: some of\n${augmentationKinds.join(', ')}`,
+    `[ridge, nearest_mean, linear] also train on changed clips of each training video: some of ${augmentationKinds.join(', ')}`,
   ),
   stride: count('stride', 'take every n-th frame for a clip; default: as trained, else 4; pixels: 1'),
   readout: text(
     'name',
-    `[ridge, nearest_mean, linear] ${readoutSyntax};\nwith pixels also hog, hog-color; default: mean`,
+    `[ridge, nearest_mean, linear] ${readoutSyntax}; with pixels also hog, hog-color; default: mean`,
   ),
-  lambda: number('value', '[ridge] regularization strength', positive),
-  epochs: count('epochs', '[attentive, full, scratch] epochs of training for each base classifier'),
-  learningRate: number('value', '[attentive] peak learning rate', positive),
+  lambda: number('value', '[ridge] regularization strength; default: 0.1', positive),
+  epochs: count(
+    'epochs',
+    '[attentive, full, scratch] epochs of training for each base classifier; default: 20 (attentive), as in --recipe, else 30',
+  ),
+  learningRate: number('value', '[attentive] peak learning rate; default: 1e-3', positive),
   recipe: text('name', '[full, scratch] a fine-tuning recipe, by name or as a YAML file'),
   out: withDefault(text('folder', 'output folder'), out),
   cache: text('folder', 'folder of cached features; default: OUT/store'),
-  seed: number('n', 'seed of the split, the spread and all random numbers', wholeNumber),
+  seed: number('n', 'seed of the split, the spread and all random numbers; default: 0', wholeNumber),
   ...engineOption,
   threads: count('threads', 'threads of the engine and of base classifiers'),
   workers: count('workers', 'decoding processes'),
@@ -93,14 +97,21 @@ export const ensembleOptions = {
   learner: withDefault(
     choice(
       'kind',
-      'base classifier: ridge, nearest_mean, linear: a head on pooled features; attentive: a head on tokens;\n' +
-        'full: fine-tunes all weights for each partition; scratch, scratch_augmented: trains from fresh weights',
+      'kind of base classifier. ridge, nearest_mean, linear: a head on pooled features; attentive: a head on tokens; ' +
+        'full: an encoder with all weights fine-tuned; scratch, scratch_augmented: the same from fresh weights',
       learnerKinds,
     ),
     'ridge',
   ),
-  seedsPerPartition: count('seedsPerPartition', 'DPA*: base classifiers per partition; their scores are summed'),
-  spread: count('spread', 'spread of Finite Aggregation', { shown: 'd' }),
+  seedsPerPartition: count(
+    'seedsPerPartition',
+    'base classifiers per partition, each with its own seed; their scores are summed (DPA*); default: 1',
+  ),
+  spread: count(
+    'spread',
+    `[${rulesOfLayout('spread')}] base classifiers that one poisoned sample reaches; default: 4`,
+    { shown: 'd' },
+  ),
 }
 
 /** What all three commands read of their options; those that one of them lacks are left out. Rule `temporal` decides `by`. */
