@@ -189,4 +189,5 @@ export { type VideoCertificate, videoCertificate } from './certify/videos/video-
 export type { PeriodOptions } from './certify/videos/video-times.ts'
 export { KeptCertificates } from './certify/votes/kept-certificates.ts'
 export { describeReading, type VotesReading } from './certify/votes/reading.ts'
+export type { VotesRulesOptions } from './certify/votes-rules.ts'
 export { type ChartOptions, type Curve, renderChart, type Stroke } from './format/chart.ts'

@@ -1,29 +1,13 @@
 import { stat } from 'node:fs/promises'
 import path from 'node:path'
-import { type CertifiedVotes, certifyVotes } from '../certify/certify-votes.ts'
-import {
-  type ImportedBallots,
-  type ImportedCertificate,
-  type ImportOptions,
-  importBallots,
-} from '../certify/import-votes.ts'
+import { type CertifiedVotes, type CertifyVotesOptions, certifyVotes, namesInFile } from '../certify/certify-votes.ts'
+import type { ImportedBallots, ImportedCertificate } from '../certify/import-votes.ts'
 import type { CollectiveRow } from '../certify/rules/collective.ts'
-import {
-  defaultRules,
-  defaultSpreadRules,
-  needsGroups,
-  needsPeriods,
-  needsRankings,
-  needsSpread,
-  type Rule,
-  rulesOfLayout,
-} from '../certify/rules/list.ts'
 import { checkClasses } from '../certify/rules/plurality.ts'
-import { checkRequirements, noTrueClasses, parseRequirements } from '../certify/rules/requirement.ts'
-import { targetsNamed } from '../certify/rules/targeted-summary.ts'
+import { checkRequirements, noTrueClasses, parseRequirements, type Requirement } from '../certify/rules/requirement.ts'
 import { declaredClasses } from '../certify/videos/class-list.ts'
 import { describeReading } from '../certify/votes/reading.ts'
-import { invalidArgument, unusedArgument } from '../core/errors.ts'
+import { invalidArgument } from '../core/errors.ts'
 import { budgetsOf, listOf, noteOf, numbersOf, progressOf, rulesOf } from './certify-options.ts'
 import { endAsRequired, showRequirements } from './certify-requirements.ts'
 import type { CertifyCommandOptions } from './commands/certify.ts'
@@ -48,62 +32,37 @@ export async function certifyVotesCommand(file: string, options: CertifyCommandO
 }
 
 async function certifyUntil(signal: AbortSignal, file: string, options: CertifyCommandOptions): Promise<void> {
-  const { kind = 'votes', groups, coverage, out, quiet = false, perInput = true } = options
+  const { spread, groups, coverage, out, quiet = false, perInput = true } = options
   const { number, names } = await classesOf(options.classes)
-  // Classes without names are called what they are in the file.
-  const shownNames = names ?? Array.from({ length: number }, (_, c) => String(c + (options.firstClass ?? 0)))
-  const targets = targetsNamed(targetsOf(options.target), shownNames, '--target')
   const requirements = parseRequirements(options.require ?? [], '--require')
-  const offsets = options.offsets === undefined ? undefined : numbersOf('--offsets', options.offsets, 'learners', 0)
-  const rules = rulesFor(options.rule, kind, offsets?.length ?? options.spread ?? 1)
-  requireFitting(rules, offsets, options)
-  const imported = await importBallots(file, importOptions(options, kind, number, names))
-  const { inputs, learners } = imported.ballots
-  const known = imported.labels?.filter((label) => label !== null).length ?? 0
-  if (requirements.length > 0 && known < inputs) throw noTrueClasses(requirements[0], 'the file', inputs, known)
-  const collective = budgetsOf(options.collective)
-  if (collective !== undefined && known === 0)
-    throw unusedArgument(
-      '--collective',
-      'with a file that has no true classes, because the bound counts right predictions',
-      collective.join(),
-    )
-  if (offsets !== undefined) checkOffsets(offsets, options.spread, learners)
-  const rulesAsked = rules.map((rule) => ({
-    ...{ rule, offsets },
-    ...(needsGroups(rule) && groups !== undefined ? { groups } : {}),
-    ...(needsPeriods(rule) ? { coverage: coverage ?? 1 } : {}),
-    ...(targets.length > 0 ? { targets } : {}),
-  }))
-  tellReading(imported, options)
-  for (const rule of rules) await requirePage(options.report, out, `report-${rule}.html`)
-  const results = await certifyVotes(imported, rulesAsked, {
-    ...{ out, perInput, collective, classNames: names, onProgress: progressOf(quiet), signal },
+  const results = await certifyVotes(file, {
+    read: readOptions(options, number),
+    rules: options.rule === undefined ? undefined : rulesOf(options.rule),
+    offsets: options.offsets === undefined ? undefined : numbersOf('--offsets', options.offsets, 'learners', 0),
+    targetClasses: targetsOf(options.target),
+    ...{ spread, groups, coverage, classNames: names, out, perInput, signal },
+    collective: budgetsOf(options.collective),
+    onProgress: progressOf(quiet),
+    onRead: async (imported, rules) => {
+      requireKnownClasses(imported, requirements)
+      tellReading(imported, options)
+      for (const { rule } of rules) await requirePage(options.report, out, `report-${rule}.html`)
+    },
   })
   const pages: string[] = []
   for (const { written } of results) pages.push(...(await writePage(options.report, written)))
-  const measured = results.map(({ certificate }) => ({
-    ...{ run: certificate.rule.rule, inputs, summary: certificate.summary },
+  const measured = results.map(({ certificate: { rule, inputs, summary } }) => ({
+    ...{ run: rule.rule, inputs: inputs.length, summary },
   }))
-  tell(results, { imported, shownNames, pages }, checkRequirements(measured, requirements), options)
+  const shownNames = names ?? namesInFile(number, options.firstClass)
+  tell(results, { shownNames, pages }, checkRequirements(measured, requirements), options)
 }
 
-/** Refuses options that no rule uses, and rules that lack one. */
-function requireFitting(
-  rules: readonly Rule[],
-  offsets: readonly number[] | undefined,
-  { groups, coverage }: CertifyCommandOptions,
-): void {
-  if (offsets === undefined && rules.some(needsSpread))
-    throw invalidArgument(
-      '--offsets',
-      'the base classifiers that partition 0 reached, such as 0,3,7, because rules with a spread need them',
-      offsets,
-    )
-  if (groups !== undefined && !rules.some(needsGroups))
-    throw unusedArgument('--groups', `without rule ${rulesOfLayout('groups')}`, groups)
-  if (coverage !== undefined && !rules.some(needsPeriods))
-    throw unusedArgument('--coverage', `without rule ${rulesOfLayout('periods')}`, coverage)
+/** Before hours of work. @throws VideoMaeError `NO_TRUE_CLASSES` */
+function requireKnownClasses({ ballots, labels = [] }: ImportedBallots, requirements: readonly Requirement[]): void {
+  const known = labels.filter((label) => label !== null).length
+  if (requirements.length > 0 && known < ballots.inputs)
+    throw noTrueClasses(requirements[0], 'the file', ballots.inputs, known)
 }
 
 /** Says how the file was read. */
@@ -115,29 +74,24 @@ function tellReading({ reading }: ImportedBallots, { json = false, quiet = false
 /** Prints what was certified. */
 function tell(
   results: readonly CertifiedVotes[],
-  about: {
-    readonly imported: ImportedBallots
-    readonly shownNames: readonly string[]
-    readonly pages: readonly string[]
-  },
+  { shownNames, pages }: { readonly shownNames: readonly string[]; readonly pages: readonly string[] },
   required: ReturnType<typeof checkRequirements>,
   { json = false, out }: CertifyCommandOptions,
 ): void {
-  const { imported, shownNames, pages } = about
-  const { learners, inputs } = imported.ballots
   const conditions = [...new Set(results.flatMap(({ certificate }) => certificate.conditions))]
   if (json) {
     const shown = results.map(({ certificate, written }) => {
-      const { rule, summary, exactRadii, targeted, collective: bounds } = certificate
-      return { rule: rule.rule, learners, inputs, summary, exactRadii, targeted, collective: bounds, file: written }
+      const { rule, learners, inputs, summary, exactRadii, targeted, collective: bounds } = certificate
+      const counts = { learners, inputs: inputs.length }
+      return { rule: rule.rule, ...counts, summary, exactRadii, targeted, collective: bounds, file: written }
     })
-    endAsRequired({ read: imported.reading, runs: shown, conditions, pages }, required)
+    endAsRequired({ read: results[0].certificate.votes, runs: shown, conditions, pages }, required)
     return
   }
   for (const result of results) {
     const { targeted = [], collective: bounds = [] } = result.certificate
     const lines = [
-      textOf(result.certificate, imported),
+      textOf(result.certificate),
       ...targeted.map((target) => targetText(target, shownNames)),
       ...bounds.map(collectiveText),
     ]
@@ -153,7 +107,7 @@ function tell(
 /** Names, a number of classes, or a file with a name in each line. */
 async function classesOf(
   text: string | undefined,
-): Promise<{ readonly number: number; readonly names: readonly string[] | null }> {
+): Promise<{ readonly number: number; readonly names: readonly string[] | undefined }> {
   const given = text === undefined ? [] : listOf('--classes', text).map((name) => name.normalize('NFC'))
   // A pipe or a device is no name either: reading it says what it is.
   const found = given.length === 1 ? await stat(given[0]).catch(() => null) : null
@@ -164,19 +118,13 @@ async function classesOf(
   checkClasses(number)
   const twice = names.find((name, i) => names.indexOf(name) !== i)
   if (twice !== undefined) throw invalidArgument('--classes', 'different names', twice)
-  return { number, names: names.length > 1 ? names : null }
+  return { number, names: names.length > 1 ? names : undefined }
 }
 
-function importOptions(
-  options: CertifyCommandOptions,
-  kind: 'votes' | 'scores',
-  classes: number,
-  names: readonly string[] | null,
-): ImportOptions {
-  const { seedsPerPartition: seeds, learners, header, idColumn, labelColumn, firstClass } = options
+function readOptions(options: CertifyCommandOptions, classes: number): NonNullable<CertifyVotesOptions['read']> {
+  const { kind = 'votes', seedsPerPartition: seeds, learners, header, idColumn, labelColumn, firstClass } = options
   return {
     ...{ kind, classes, seeds, learners, idColumn, labelColumn, firstClass },
-    ...(names === null ? {} : { classNames: names }),
     ...(header === undefined ? {} : { header: header === 'yes' }),
   }
 }
@@ -188,11 +136,11 @@ function collectiveText({ budget, changedAtMost, certifiedAccuracy }: Collective
 }
 
 /** What is printed of one rule. */
-function textOf(certificate: ImportedCertificate, { ballots, reading }: ImportedBallots): string {
-  const { rule, summary, exactRadii } = certificate
+function textOf(certificate: ImportedCertificate): string {
+  const { rule, summary, exactRadii, learners } = certificate
   const radii = certificate.inputs.map(({ radius }) => radius).sort((a, b) => a - b)
-  const { inputs, learners } = ballots
-  const unknown = reading?.unknownLabels ?? 0
+  const inputs = radii.length
+  const unknown = certificate.votes?.unknownLabels ?? 0
   const scored =
     summary === null
       ? `median radius of all predictions ${radii[Math.floor((radii.length - 1) / 2)]}; no true classes, so no accuracy`
@@ -202,41 +150,4 @@ function textOf(certificate: ImportedCertificate, { ballots, reading }: Imported
       ? ''
       : `; ${exactRadii} of ${inputs} radii are exact${exactRadii < inputs ? ', the others are lower bounds' : ''}`
   return `${rule.rule}: ${learners} base classifiers, ${inputs} inputs, ${scored}${exact}`
-}
-
-/**
- * The rules that are asked for; where none is, those that the file allows: with a spread where a bucket reached several learners,
- * and with a run-off where it holds more than first choices.
- *
- * A spread is never guessed, nor left out of account: with other offsets than those that the learners were trained by, one
- * poisoned sample reaches other learners, or more of them, than the rule counts.
- *
- * @param reach learners that each bucket reached
- */
-function rulesFor(asked: string | undefined, kind: 'votes' | 'scores', reach: number): Rule[] {
-  const spreads = reach > 1
-  const usual = spreads ? defaultSpreadRules : defaultRules
-  const rules = asked === undefined ? usual.filter((rule) => kind === 'scores' || !needsRankings(rule)) : rulesOf(asked)
-  const ranked = rules.find(needsRankings)
-  if (ranked !== undefined && kind === 'votes')
-    throw invalidArgument('--rule', 'rules that need only first choices', ranked, `${ranked} needs --kind scores.`)
-  const disjoint = rules.find((rule) => !needsSpread(rule))
-  if (disjoint !== undefined && spreads)
-    throw invalidArgument(
-      '--rule',
-      `one of ${rulesOfLayout('spread')}, because a partition reached ${reach} base classifiers,`,
-      disjoint,
-      `${disjoint} counts one vote per poisoned sample.`,
-    )
-  return rules
-}
-
-function checkOffsets(offsets: readonly number[], spread: number | undefined, learners: number): void {
-  const shown = offsets.join(',')
-  if (new Set(offsets).size !== offsets.length || offsets.some((offset) => offset >= learners))
-    throw invalidArgument('--offsets', `different numbers below ${learners}, the number of base classifiers`, shown)
-  if (spread !== undefined && spread !== offsets.length)
-    throw invalidArgument('--spread', `${offsets.length}, the number of --offsets,`, spread)
-  if (learners % offsets.length !== 0)
-    throw invalidArgument('--offsets', `a number of offsets that divides ${learners} base classifiers`, shown)
 }

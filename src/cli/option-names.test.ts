@@ -20,8 +20,17 @@ test('an error names the options as they are typed', () => {
   expect(typed(invalidArgument('windowSeconds', 'seconds', 0), keys)[0]).toContain(' for --windows but')
 })
 
+test('one lower-case word is an option only where an error has the name of its argument', () => {
+  expect(typed(unusedArgument('groups', 'without rule groups', 3), ['groups'])[0]).toBe(
+    'Expected no --groups without rule groups, but received 3.',
+  )
+  expect(typed(invalidArgument('rules', 'rules for groups', 'roe'), ['rule', 'groups'])[0]).toBe(
+    'Expected rules for groups for --rule but received "roe" (string).',
+  )
+})
+
 test('a value, a path, a field and another command keep their names', () => {
-  const kept = invalidArgument('clips', 'x.testClips or a/testClips or windowStep', 'testClips')
+  const kept = invalidArgument('frames', 'x.testClips or a/testClips or windowStep', 'testClips')
   expect(typed(kept, ['testClips', 'clips'])[0]).toBe(kept.message)
   const other = new VideoMaeError('Expected testClips in the file.', { code: 'ENSEMBLE_INVALID' })
   expect(inTypedNames(other, ['testClips'])).toBe(other)

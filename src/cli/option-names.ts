@@ -3,7 +3,12 @@ import { VideoMaeError } from '../core/errors.ts'
 import { optionOf } from './arguments.ts'
 
 /** Options of the command line whose name in the library is another one, not only spelled otherwise. */
-const otherNames: Readonly<Record<string, string>> = { windows: 'windowSeconds', budget: 'largestBudget' }
+const otherNames: Readonly<Record<string, string>> = {
+  windows: 'windowSeconds',
+  budget: 'largestBudget',
+  rule: 'rules',
+  target: 'targetClasses',
+}
 
 /**
  * An error about an argument with the names that the user has typed: `--test-clips` for `testClips`.
@@ -20,8 +25,11 @@ export function inTypedNames(thrown: unknown, keys: readonly string[]): unknown 
 
 function withTypedName(text: string, key: string): string {
   const name = otherNames[key] ?? key
-  // One lower-case word is a word of the language, too.
-  if (!/[A-Z]/.test(name)) return text
+  // One lower-case word is a word of the language, too: it is a name where the errors of arguments have the name.
+  if (!/[A-Z]/.test(name))
+    return text
+      .replace(new RegExp(`^(Expected .*? for) ${name}(?= but received )`), `$1 ${optionOf(key)}`)
+      .replace(new RegExp(`^(Expected no) ${name}(?= .*, but received )`), `$1 ${optionOf(key)}`)
   // A word of its own: not within a path, a quoted value, or the name of a field.
   return text.replaceAll(new RegExp(`(?<![\\w."'\`/-])${name}(?![\\w"'\`/-]|\\.\\w)`, 'g'), optionOf(key))
 }
