@@ -66,7 +66,7 @@ const pool = new DecodePool({
 const request = (file: string, round: number): ClipRequest => ({
   entry: { path: file, id: file },
   sampling: { kind: 'strided', frames: 16, stride: 4 },
-  crops: [{ kind: 'multiscale' }, { kind: 'random-resized', flip: 0.5 }],
+  crops: [{ kind: 'multi-scale' }, { kind: 'random-resized', flip: 0.5 }],
   output: { width: 112, height: 112 },
   key: [0, round % 2, 0],
 })

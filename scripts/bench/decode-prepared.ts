@@ -35,7 +35,7 @@ const rivals = [await startPyav(values.python, 'reformat'), await startPyav(valu
 const request = (path: string, key: number, whole = false): ClipRequest => ({
   entry: { path, id: path },
   sampling: whole ? { kind: 'spread', frames } : { kind: 'strided', frames, stride },
-  crops: [{ kind: whole ? 'whole' : 'multiscale' }],
+  crops: [{ kind: whole ? 'whole' : 'multi-scale' }],
   output: { width: size, height: size },
   key: [key],
 })

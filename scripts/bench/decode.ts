@@ -53,7 +53,7 @@ interface Clip {
 const request = (entry: VideoEntry, key: number): ClipRequest => ({
   entry,
   sampling: { kind: 'strided', frames: 16, stride },
-  crops: [{ kind: 'multiscale' }],
+  crops: [{ kind: 'multi-scale' }],
   output: { width: size, height: size },
   key: [key],
 })

@@ -134,7 +134,7 @@ export function checkRules({
 >): void {
   const unknown = rules.find((rule) => !allRules.includes(rule))
   if (unknown !== undefined || rules.length === 0)
-    throw invalidArgument('rules', `some of ${allRules.join(', ')}`, unknown)
+    throw invalidArgument('rules', `some of ${allRules.join(', ')}`, unknown ?? rules)
   requireDistinct('rules', rules)
   requireDistinct('partitions', [partitions].flat())
   checkCounts({ rules, partitions, groups, collective, spread, seeds })

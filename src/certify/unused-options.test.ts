@@ -107,3 +107,7 @@ test('folds of a list are read as none, and a note says so; words of a split in 
   const words = await planned(['train', 'train', 'test', 'test'])
   expect(words).toEqual({ notes: [], test: ['e.mp4', 'f.mp4'] })
 })
+
+test('no rule at all is refused as an empty list', () => {
+  expect(() => checkRules({ ...options, rules: [] })).toThrow(/for rules but received an empty list\.$/)
+})

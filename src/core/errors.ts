@@ -92,7 +92,8 @@ export function unusedArgument(name: string, where: string, received: unknown, h
 /** An `invalid argument` error in one shape everywhere: expected, name, received. */
 export function invalidArgument(name: string, expected: string, received: unknown, hint?: string): VideoMaeError {
   const shown = typeof received === 'string' ? JSON.stringify(received) : String(received)
-  return new VideoMaeError(`Expected ${expected} for ${name} but received ${shown} (${typeof received}).`, {
+  const found = Array.isArray(received) && received.length === 0 ? 'an empty list' : `${shown} (${typeof received})`
+  return new VideoMaeError(`Expected ${expected} for ${name} but received ${found}.`, {
     code: 'INVALID_ARGUMENT',
     exit: 'usage',
     hint,

@@ -148,6 +148,6 @@ export function pretrainSampling(clip: RunConfiguration['clip'], frames: number)
 function cropChoice(clip: RunConfiguration['clip']): CropChoice {
   const flip = clip.flip ? 0.5 : 0
   return clip.crop === 'multi-scale'
-    ? { kind: 'multiscale', flip }
+    ? { kind: 'multi-scale', flip }
     : { kind: 'random-resized', area: clip.cropScale, flip }
 }

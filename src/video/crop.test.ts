@@ -63,7 +63,7 @@ test('three crops along the long side are at its start, middle and end', () => {
 
 test('every choice stays inside the picture and depends on its stream alone', () => {
   const choice: fc.Arbitrary<CropChoice> = fc.constantFrom<CropChoice>(
-    { kind: 'multiscale', flip: 0.5 },
+    { kind: 'multi-scale', flip: 0.5 },
     { kind: 'random-resized', flip: 0.5 },
     { kind: 'center' },
     { kind: 'along', index: 1, count: 2 },
@@ -96,7 +96,7 @@ test('every choice stays inside the picture and depends on its stream alone', ()
 test('mirrors as often as asked', () => {
   let mirrored = 0
   for (let key = 0; key < 1000; key++) {
-    if (chooseCrop({ kind: 'multiscale', flip: 0.25 }, output, output, random(key)).flip) mirrored++
+    if (chooseCrop({ kind: 'multi-scale', flip: 0.25 }, output, output, random(key)).flip) mirrored++
   }
   expect(mirrored).toBeGreaterThan(200)
   expect(mirrored).toBeLessThan(300)
@@ -105,7 +105,7 @@ test('mirrors as often as asked', () => {
 test('crops for square frames are bit for bit those of version 0.1', () => {
   const hash = createHash('sha256')
   const choices: CropChoice[] = [
-    { kind: 'multiscale', flip: 0.5 },
+    { kind: 'multi-scale', flip: 0.5 },
     { kind: 'random-resized', flip: 0.5 },
     { kind: 'random-resized', area: [0.9, 1] },
     { kind: 'center' },

@@ -10,7 +10,7 @@ import type { Geometry, Size } from './types.ts'
  */
 export type CropChoice =
   /** Pretraining (GroupMultiScaleCrop). */
-  | { readonly kind: 'multiscale'; readonly flip?: number }
+  | { readonly kind: 'multi-scale'; readonly flip?: number }
   /** Fine-tuning (RandomResizedCrop). */
   | {
       readonly kind: 'random-resized'
@@ -36,7 +36,7 @@ export type CropChoice =
  */
 export function chooseCrop(choice: CropChoice, picture: Size, output: FrameSize, random: RandomStream): Geometry {
   switch (choice.kind) {
-    case 'multiscale':
+    case 'multi-scale':
       return withFlip(multiScaleCrop(picture, output, random), choice.flip, random)
     case 'random-resized':
       return withFlip(randomResizedCrop(picture, output, random, choice.area, choice.aspect), choice.flip, random)

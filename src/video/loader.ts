@@ -144,7 +144,7 @@ class VideoLoader implements Loader {
     }
     this.options = options
     this.perStep = batchSize / samplesPerClip
-    this.crops = new Array<CropChoice>(samplesPerClip).fill(options.crop ?? { kind: 'multiscale' })
+    this.crops = new Array<CropChoice>(samplesPerClip).fill(options.crop ?? { kind: 'multi-scale' })
     this.order = new EpochOrder(entries, seed, this.perStep, options.knownBad ?? [])
     const { share } = options
     this.rounds = share === undefined ? null : new SharedRounds(this.order, this.perStep, samplesPerClip, share)

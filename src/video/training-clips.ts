@@ -71,7 +71,7 @@ export class TrainingClips {
     const outcome = await this.pool.read({
       entry: { path, id: path },
       sampling: { kind: 'strided', frames, stride: 4 },
-      crops: new Array(crops).fill({ kind: 'multiscale' }),
+      crops: new Array(crops).fill({ kind: 'multi-scale' }),
       output: { width: size, height: size },
       key: [key],
     })

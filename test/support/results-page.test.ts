@@ -26,13 +26,28 @@ describe('files of results', () => {
   const scripts = path.join(folder, '../scripts')
 
   test('are written by every experiment', () => {
-    // Makes MNIST into videos, and measures nothing.
-    const dataAlone = ['mnist-videos.ts']
     const experiments = readdirSync(path.join(scripts, 'experiments')).filter((name) => name.endsWith('.ts'))
     const silent = experiments.filter(
       (name) => !/\bwriteResults\(/.test(readFileSync(path.join(scripts, 'experiments', name), 'utf8')),
     )
-    expect(silent).toEqual(dataAlone)
+    expect(silent).toEqual([])
+  })
+
+  test('are listed with the experiment that they come from', () => {
+    const experiments = readdirSync(path.join(scripts, 'experiments')).filter((name) => name.endsWith('.ts'))
+    const table = readFileSync(path.join(folder, 'benchmarks.md'), 'utf8')
+    const listed = [...table.matchAll(/^\| `experiments\/([\w-]+\.ts)` \| .+ \| (.+) \|$/gm)].map(
+      ([, script, files]) => [script, [...files.matchAll(/`([\w-]+\.csv)`/g)].map(([, file]) => file)] as const,
+    )
+    const texts = resultsOf(page).map(
+      (name) => [name, readFileSync(path.join(folder, 'results', name), 'utf8')] as const,
+    )
+    expect(listed).toEqual(
+      experiments.sort().map((script) => {
+        const files = texts.filter(([, text]) => text.includes(`scripts/experiments/${script}`)).map(([name]) => name)
+        return [script, files.sort()]
+      }),
+    )
   })
 
   test('name a script that writes such files, or a command of the package', () => {

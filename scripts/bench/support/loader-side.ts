@@ -116,7 +116,7 @@ async function alone(): Promise<LoaderFigures> {
   const decoder = await video.createDecoder()
   const request = {
     sampling,
-    crops: Array.from({ length: samples }, () => ({ kind: 'multiscale' as const })),
+    crops: Array.from({ length: samples }, () => ({ kind: 'multi-scale' as const })),
     output: { width: size, height: size },
   }
   const out = new Uint8Array(video.clipBytes(request))

@@ -1,9 +1,9 @@
 // MNIST as videos of one frame, for the commands: y4m files without loss, and a list.
-//   npx tsx scripts/experiments/mnist-videos.ts --out FOLDER [--train 60000] [--test 10000]
+//   npx tsx scripts/mnist-videos.ts --out FOLDER [--train 60000] [--test 10000]
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { type Images, mnistFolder, readMnist, side } from './support/mnist/images.ts'
+import { type Images, mnistFolder, readMnist, side } from './experiments/support/mnist/images.ts'
 
 const { values } = parseArgs({
   options: {
