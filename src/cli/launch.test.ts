@@ -1,15 +1,14 @@
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, afterEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { folderForTests } from '../../test/support/folder-for-tests.ts'
 import { launchCommand } from './launch.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-launch-'))
+const folder = folderForTests('videomae-launch-')
 const before = process.exitCode
 afterEach(() => {
   process.exitCode = before
 })
-afterAll(() => rmSync(folder, { recursive: true }))
 
 /** A launcher that passes for MPICH and does this instead of starting ranks. */
 function launcher(does: string): string {

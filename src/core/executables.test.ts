@@ -1,11 +1,10 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
+import { folderForTests } from '../../test/support/folder-for-tests.ts'
 import { executables } from './executables.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-executables-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = folderForTests('videomae-executables-')
 
 test('are files that can be started, in the order of PATH, and no folders', () => {
   const [first, second, third] = ['1', '2', '3'].map((name) => path.join(folder, name))

@@ -1,12 +1,11 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, afterEach, expect, test, vi } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
+import { folderForTests } from '../../test/support/folder-for-tests.ts'
 import { VideoMaeError } from './errors.ts'
 import { makeFolder, makeTemporaryFolder } from './make-folder.ts'
 
-const root = mkdtempSync(path.join(os.tmpdir(), 'videomae-make-folder-'))
-afterAll(() => rmSync(root, { recursive: true, force: true }))
+const root = folderForTests('videomae-make-folder-')
 afterEach(() => vi.unstubAllEnvs())
 const inFolder = (...names: string[]): string => path.join(root, ...names)
 

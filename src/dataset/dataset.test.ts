@@ -1,13 +1,12 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { folderForTests } from '../../test/support/folder-for-tests.ts'
 import { type LabeledDataset, openDataset, sortClasses } from './dataset.ts'
 import { splitDataset } from './split.ts'
 import { formatSplitRecord, recordOfSplit } from './split-record.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-dataset-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = folderForTests('videomae-dataset-')
 const inFolder = (...parts: string[]): string => path.join(folder, ...parts)
 
 const names = Array.from({ length: 14 }, (_, i) => `v${i}.mp4`)

@@ -1,12 +1,12 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
+import { folderForTests } from '../../test/support/folder-for-tests.ts'
 import { openDataset } from './dataset.ts'
 import { splitDataset } from './split.ts'
 import { writeSplitFile } from './split-file.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-split-file-'))
+const folder = folderForTests('videomae-split-file-')
 const data = path.join(folder, 'data')
 const names = [' lead', 'trail ', 'a, b', 'say "so"', 'two\nlines', 'a\rb', '#5', 'plain'].filter(
   // Windows has no such names.
@@ -19,7 +19,6 @@ beforeAll(() => {
     for (let i = 0; i < 3; i++) writeFileSync(path.join(data, name, ` ${i}.mp4`), `${name} ${i}`)
   }
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 test('a run reads its own split, whatever classes and files are called', async () => {
   const { videos, classes } = await openDataset(data)

@@ -1,14 +1,13 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
+import { folderForTests } from '../../test/support/folder-for-tests.ts'
 import { bytesOfWeights } from '../inference/encoder-source.ts'
 import { finetuneConfiguration } from './configuration.ts'
 import { planHead } from './plan.ts'
 import { prepareFinetuning } from './prepare.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-prepare-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = folderForTests('videomae-prepare-')
 
 test('warns where folders of subjects stand between a class and its videos', async () => {
   for (const inside of ['walk/s1', 'walk/s2', 'run/s1', 'run/s2']) {

@@ -1,15 +1,14 @@
 /** Oracle: the weights that are in best/, one bias of which is the step they are of. */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeEach, expect, test } from 'vitest'
+import { beforeEach, expect, test } from 'vitest'
+import { folderForTests } from '../../test/support/folder-for-tests.ts'
 import { type Classifier, classifierShapes, openClassifier } from '../inference/classifier.ts'
 import { resolveConfiguration } from '../model/configuration.ts'
 import { initialize } from '../model/initialize.ts'
 import { BestCheckpoint } from './validation.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-validation-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = folderForTests('videomae-validation-')
 
 const configuration = resolveConfiguration({
   imageSize: 16,

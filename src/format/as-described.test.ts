@@ -1,12 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
+import { folderForTests } from '../../test/support/folder-for-tests.ts'
 import { requireAsDescribed } from './as-described.ts'
 import { fileDigest } from './file-digest.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-described-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = folderForTests('videomae-described-')
 const inFolder = (name: string) => path.join(folder, name)
 
 test('a model that is not the one of its description is refused, its data file too', async () => {

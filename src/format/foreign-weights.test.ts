@@ -1,12 +1,11 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { folderForTests } from '../../test/support/folder-for-tests.ts'
 import { hubHint, otherFormat } from './foreign-weights.ts'
 import { readSafetensors, writeSafetensors } from './safetensors.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-foreign-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = folderForTests('videomae-foreign-')
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 
 function directory(name: string, ...files: string[]): string {

@@ -1,14 +1,13 @@
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { folderForTests } from '../../test/support/folder-for-tests.ts'
 import { sumsFile } from '../format/folder-sums.ts'
 import { resolveConfiguration } from '../model/configuration.ts'
 import { initialize } from '../model/initialize.ts'
 import { classifierShapes, openClassifier, saveClassifier } from './classifier.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-classifier-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = folderForTests('videomae-classifier-')
 
 const configuration = resolveConfiguration({
   imageSize: 16,

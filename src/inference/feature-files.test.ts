@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { folderForTests } from '../../test/support/folder-for-tests.ts'
 import { writeSafetensors } from '../format/safetensors.ts'
 import { lockRun } from '../train/run-lock.ts'
 import type { VideoEntry } from '../video/types.ts'
@@ -10,8 +10,7 @@ import { requireFeatureFolder, writeFeatureFiles } from './feature-files.ts'
 import { FeatureStore } from './feature-store.ts'
 import type { ComputedFeatures } from './features.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-feature-files-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = folderForTests('videomae-feature-files-')
 const index = path.join(folder, 'index.json')
 
 test('a folder without an index, or with that of earlier features, takes features', async () => {

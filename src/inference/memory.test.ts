@@ -1,8 +1,6 @@
 /** Predictions and features that do not fit into memory are refused with numbers, before anything is opened or decoded. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import os from 'node:os'
-import path from 'node:path'
-import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
+import { folderForTests } from '../../test/support/folder-for-tests.ts'
 import type { Engine } from '../engine/engine.ts'
 import { presetConfiguration } from '../model/presets.ts'
 import { classifierShapes } from './classifier.ts'
@@ -17,8 +15,7 @@ beforeEach(() => {
   memory.available = 8e9
 })
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-inference-memory-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = folderForTests('videomae-inference-memory-')
 
 const configuration = presetConfiguration('small')
 const sampling = { kind: 'dense', stride: 1, fps: null } as const

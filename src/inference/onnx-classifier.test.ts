@@ -1,13 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import os from 'node:os'
 import path from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
+import { folderForTests } from '../../test/support/folder-for-tests.ts'
 import { writeModel } from '../format/onnx.ts'
 import type { OnnxNode } from '../format/onnx-types.ts'
 import { openOnnxClassifier } from './onnx-classifier.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-onnx-classifier-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = folderForTests('videomae-onnx-classifier-')
 
 const metadata = {
   'videomae.task': 'classify',

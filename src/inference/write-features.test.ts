@@ -1,15 +1,14 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import os from 'node:os'
+import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
+import { folderForTests } from '../../test/support/folder-for-tests.ts'
 import { readSafetensors } from '../format/safetensors.ts'
 import type { VideoEntry } from '../video/types.ts'
 import { writeFeatureFiles } from './feature-files.ts'
 import type { ComputedFeatures } from './features.ts'
 import { withClasses } from './write-features.ts'
 
-const folder = await mkdtemp(path.join(os.tmpdir(), 'videomae-features-'))
-afterAll(async () => await rm(folder, { recursive: true }))
+const folder = folderForTests('videomae-features-')
 
 test('one video without a label keeps the classes of the others', async () => {
   const entries = ['b', undefined, 'a'].map((label, i) => ({ id: `v${i}`, path: `v${i}.mp4`, label }))

@@ -1,11 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
+import { folderForTests } from '../../test/support/folder-for-tests.ts'
 import { loadCheckpointDirectory } from './load-checkpoint.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-load-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = folderForTests('videomae-load-')
 
 test('an ONNX file is called what it is, not a damaged checkpoint', async () => {
   for (const name of ['classifier.onnx', 'ENCODER.ONNX']) {

@@ -1,13 +1,12 @@
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import sharp from 'sharp'
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
+import { folderForTests } from '../../test/support/folder-for-tests.ts'
 import { reconstructionAnimation, reconstructionSheet } from './pictures.ts'
 import { reconstruct } from './reconstruct.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-reconstruct-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = folderForTests('videomae-reconstruct-')
 const inFolder = (name: string) => path.join(folder, name)
 /** The checkpoint is not there: what ends before it is opened has written nothing. */
 const run = (video: string, out: string) =>

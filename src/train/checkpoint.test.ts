@@ -1,14 +1,13 @@
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
-import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeEach, expect, test } from 'vitest'
+import { beforeEach, expect, test } from 'vitest'
+import { folderForTests } from '../../test/support/folder-for-tests.ts'
 import { findCheckpoint, saveCheckpoint, type TrainerState } from './checkpoint.ts'
 import { emptyMetrics } from './metrics.ts'
 import { RunDirectory } from './run-directory.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-checkpoint-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = folderForTests('videomae-checkpoint-')
 let run: RunDirectory
 beforeEach(() => {
   run = new RunDirectory(mkdtempSync(path.join(folder, 'run-')))

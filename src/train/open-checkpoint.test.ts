@@ -1,7 +1,8 @@
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
+import { folderForTests } from '../../test/support/folder-for-tests.ts'
 import { resolveConfiguration } from '../model/configuration.ts'
 import { initialize } from '../model/initialize.ts'
 import { parameterShapes } from '../model/parameters.ts'
@@ -11,7 +12,7 @@ import { emptyMetrics } from './metrics.ts'
 import { openCheckpoint } from './open-checkpoint.ts'
 import { RunDirectory } from './run-directory.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-open-checkpoint-'))
+const folder = folderForTests('videomae-open-checkpoint-')
 const checkpoint = path.join(folder, 'step-00000003')
 const state = path.join(checkpoint, 'trainer-state.json')
 const encoder = { width: 8, depth: 1, heads: 1 }
@@ -24,7 +25,6 @@ beforeAll(async () => {
     await saveCheckpointDirectory(location, { configuration, kind: 'pretrain', state: weights })
   }
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const say = (clip: unknown) => writeFileSync(state, JSON.stringify({ configuration: { clip, mask: null } }))
 

@@ -1,12 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
-import os from 'node:os'
 import path from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
+import { folderForTests } from '../../test/support/folder-for-tests.ts'
 import { type TrainingJob, trainInDirectory } from './training-run.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-training-run-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = folderForTests('videomae-training-run-')
 
 test.each([false, true])('replaces nothing in a folder of another purpose, resuming: %s', async (resume) => {
   const out = mkdtempSync(path.join(folder, 'foreign-'))

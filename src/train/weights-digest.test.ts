@@ -1,12 +1,11 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import os from 'node:os'
+import { mkdirSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
+import { folderForTests } from '../../test/support/folder-for-tests.ts'
 import { type SafetensorsTensor, writeSafetensors } from '../format/safetensors.ts'
 import { weightsDigest } from './weights-digest.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-weights-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = folderForTests('videomae-weights-')
 
 const tensor = (...data: number[]): SafetensorsTensor => ({ shape: [data.length], data: Float32Array.from(data) })
 

@@ -1,7 +1,7 @@
-import { appendFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { appendFileSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, expect, test, vi } from 'vitest'
+import { expect, test, vi } from 'vitest'
+import { folderForTests } from '../../test/support/folder-for-tests.ts'
 import { arrivingVideos } from './arriving-videos.ts'
 
 // What the system says of a file in a folder that shows names only. Whoever has all rights would not see it.
@@ -15,8 +15,7 @@ vi.mock('node:fs', async (original) => {
   return { ...fs, statSync: stat as typeof fs.statSync }
 })
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-arriving-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = folderForTests('videomae-arriving-')
 const inFolder = (name: string) => path.join(folder, name)
 
 test('videos come when they have stopped to grow, once, and again when they change', async () => {

@@ -1,14 +1,13 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { folderForTests } from '../../test/support/folder-for-tests.ts'
 import { VideoMaeError } from '../core/errors.ts'
 import { folderSplit, readFolder } from './folder.ts'
 import { listVideos, readVideos } from './source.ts'
 
-const folder = mkdtempSync(path.join(tmpdir(), 'videomae-folder-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = folderForTests('videomae-folder-')
 let count = 0
 /** A folder with these files. */
 const make = (...files: readonly string[]): string => {

@@ -1,12 +1,12 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { folderForTests } from '../../test/support/folder-for-tests.ts'
 import { VideoMaeError } from '../core/errors.ts'
 import { readingLines } from './reading.ts'
 import { listVideos, readVideos } from './source.ts'
 
-const folder = mkdtempSync(path.join(tmpdir(), 'videomae-list-'))
+const folder = folderForTests('videomae-list-')
 const inFolder = (...parts: string[]): string => path.join(folder, ...parts)
 
 beforeAll(() => {
@@ -14,7 +14,6 @@ beforeAll(() => {
   for (const name of ['v/a.mp4', 'v/b.mp4', 'v/id7.webm', 'v/a.mp4#0-1', 'v/café.mp4'])
     writeFileSync(inFolder(name), 'x')
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const write = (content: string | Buffer, name = 'list.csv'): string => {
   writeFileSync(inFolder(name), content)

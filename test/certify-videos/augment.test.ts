@@ -2,10 +2,9 @@
  * Heads that are also trained on changed clips of each video: the clips are rows of that video, so one video is still one
  * poisoned sample. Oracle: the partitions, the base classifiers before and after one video changed, and `verify`.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { auditVideos } from '../../src/certify/videos/audit-videos.ts'
 import { type CertifyVideosJob, certifyVideos } from '../../src/certify/videos/certify-videos.ts'
 import { readEnsemble } from '../../src/certify/videos/ensemble/ensemble-file.ts'
@@ -16,13 +15,13 @@ import { prepareSets } from '../../src/certify/videos/prepare.ts'
 import { verifyCertificate } from '../../src/certify/videos/verify-videos.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { decoding } from '../support/decoding.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-certify-augment-'))
+const folder = folderForTests('videomae-certify-augment-')
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** The middle clip, two turned, four moved. */
 const augment = ['shift', 'rotate'] as const

@@ -1,8 +1,7 @@
 /** Certificates of real video files, from the library and through the compiled program, at a tiny size. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import type { CertificateFile } from '../../src/certify/files/certificate-file.ts'
 import { type CertifyVideosOptions, checkCertificationPlan, planCertification } from '../../src/certify/videos/plan.ts'
 import { prepareSets } from '../../src/certify/videos/prepare.ts'
@@ -11,6 +10,7 @@ import type { VideoCertificate } from '../../src/certify/videos/video-certificat
 import { fileDigest } from '../../src/format/file-digest.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { decoding } from '../support/decoding.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { videomae } from '../support/run-program.ts'
 import { expectForgeriesFound } from './forged-copies.ts'
 import { pretrainOn } from './tiny-pretraining.ts'
@@ -18,7 +18,7 @@ import { pretrainOn } from './tiny-pretraining.ts'
 // Against hanging only: a machine that does other work may take minutes for a few small commands.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-certify-'))
+const folder = folderForTests('videomae-certify-')
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 const [elsewhere, videos, run] = [inFolder('elsewhere'), inFolder('videos'), inFolder('run')]
 
@@ -38,7 +38,6 @@ beforeAll(async () => {
   await generateMotionDataset(videos, { clips: 24, size: 32, frames: 8, seed: 2, classes })
   await pretrainOn(elsewhere, run)
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe('what an encoder was trained on', () => {
   test('is read from its run, with the contents of its videos', async () => {

@@ -2,10 +2,9 @@
  * Certified predictions of learners that an engine trains stand a new class that sorts before all others, and the loss of the last
  * video of a class, with the list of classes declared and without. Oracle: training again.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { beforeAll, expect, test, vi } from 'vitest'
 import { certifyBallots } from '../../src/certify/rules/certify-ballots.ts'
 import type { LearnerKind } from '../../src/certify/videos/learners/learner-options.ts'
 import { type CertifyVideosOptions, planCertification } from '../../src/certify/videos/plan.ts'
@@ -15,11 +14,12 @@ import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
 import { listVideos } from '../../src/video/source.ts'
 import { decoding } from '../support/decoding.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-class-list-'))
+const folder = folderForTests('videomae-class-list-')
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 const classes = ['left', 'right', 'up'] as const
 
@@ -68,7 +68,6 @@ beforeAll(async () => {
     { out: inFolder('run'), processes: decoding },
   )
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** Predictions by name, with their radii, and the names of classes. */
 async function certified(kind: LearnerKind, data: readonly Row[], declared: boolean) {

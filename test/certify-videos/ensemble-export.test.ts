@@ -2,10 +2,9 @@
  * Certified ensembles as ONNX files, run by ONNX Runtime. Oracle: the certificate, whose predictions and radii must follow from the
  * votes of the file.
  */
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import os from 'node:os'
+import { existsSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { type Ballots, ballotsFromScores } from '../../src/certify/rules/ballot.ts'
 import { certifyBallots } from '../../src/certify/rules/certify-ballots.ts'
 import { type CertifiedVideos, type CertifyVideosJob, certifyVideos } from '../../src/certify/videos/certify-videos.ts'
@@ -25,12 +24,13 @@ import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { loadClips } from '../../src/video/load-clips.ts'
 import { unnoticedInModel } from '../support/changed-bytes.ts'
 import { decoding } from '../support/decoding.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { videomae } from '../support/run-program.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-ensemble-export-'))
+const folder = folderForTests('videomae-ensemble-export-')
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 const [elsewhere, videos, encoder] = [inFolder('elsewhere'), inFolder('videos'), inFolder('encoder')]
 const from = `untrained:${encoder}`
@@ -47,7 +47,6 @@ beforeAll(async () => {
   const state = initialize(parameterShapes(configuration, 'encoder'), 1, 'pretrain')
   await saveCheckpointDirectory(encoder, { configuration, kind: 'encoder', state })
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const certify = (out: string, more: Partial<CertifyVideosJob> = {}): Promise<CertifiedVideos> =>
   certifyVideos({

@@ -2,10 +2,9 @@
  * A certified ensemble on videos as new inputs. Oracle: the certificate, which was counted from features of the store with the
  * training set at hand.
  */
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { certifyBallots } from '../../src/certify/rules/certify-ballots.ts'
 import type { Rule } from '../../src/certify/rules/list.ts'
 import { type CertifiedVideos, type CertifyVideosJob, certifyVideos } from '../../src/certify/videos/certify-videos.ts'
@@ -23,13 +22,14 @@ import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
 import { loadClips } from '../../src/video/load-clips.ts'
 import { decoding } from '../support/decoding.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { videomae } from '../support/run-program.ts'
 import { tinyRun } from '../support/tiny-pretraining-input.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-ensemble-'))
+const folder = folderForTests('videomae-ensemble-')
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 const [elsewhere, videos, run] = [inFolder('elsewhere'), inFolder('videos'), inFolder('run')]
 
@@ -39,7 +39,6 @@ beforeAll(async () => {
   await generateMotionDataset(videos, { clips: 30, size: 32, frames: 8, seed: 2, classes })
   await pretrain(runSchema.parse(tinyRun(elsewhere)), { out: run, processes: decoding })
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const job = (out: string, more: Partial<CertifyVideosJob> = {}): CertifyVideosJob => ({
   ...{ data: videos, from: run, partitions: 6, testShare: 0.4, out: inFolder(out), cache: inFolder('store') },

@@ -1,18 +1,19 @@
 /** What `certify --plan` says, against what the same certification then trains and writes. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { beforeAll, expect, test, vi } from 'vitest'
 import { type CertifyVideosJob, certifyVideos } from '../../src/certify/videos/certify-videos.ts'
 import { forecastCertification } from '../../src/certify/videos/forecast/forecast.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { listVideos } from '../../src/video/source.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { runAsText, runHere } from '../support/run-here.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-forecast-'))
+const folder = folderForTests('videomae-forecast-')
 const inFolder = (name: string) => path.join(folder, name)
 const data = inFolder('data.csv')
 beforeAll(async () => {
@@ -21,7 +22,6 @@ beforeAll(async () => {
   const rows = videos.map(({ path: file, label }, i) => `${file},${label},${i % 5 === 0 ? 'test' : 'train'}`)
   writeFileSync(data, `path,label,split\n${rows.join('\n')}\n`)
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const job: CertifyVideosJob = {
   ...{ data, from: 'pixels', partitions: [3, 30], rules: ['dpa', 'roe', 'fa', 'roe_fa'], spread: 2 },

@@ -1,17 +1,16 @@
 /** Encoders of groups are hours of work: what certification would refuse behind them is refused before them. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { certifyCommand } from '../../src/cli/certify.ts'
 import { type CertifyCommandOptions, certify } from '../../src/cli/commands/certify.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { optionsWith } from '../support/options-with.ts'
 
 vi.setConfig({ testTimeout: 600_000 })
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-group-plan-'))
+const folder = folderForTests('videomae-group-plan-')
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** Only digests are looked at here, so any bytes will do. */
 const clips = Array.from({ length: 16 }, (_, i) => {

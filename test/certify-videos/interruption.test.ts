@@ -1,23 +1,22 @@
 /** A certification that is stopped or killed continues, and ends as if it had not been. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import os from 'node:os'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { beforeAll, expect, test, vi } from 'vitest'
 import { certifyInTurns } from '../../src/certify/certify.ts'
 import type { TestInputs } from '../../src/certify/ensemble/feature-set.ts'
 import type { TrainedEnsemble } from '../../src/certify/ensemble/learners.ts'
 import { emptyBallots } from '../../src/certify/rules/ballot.ts'
 import { RandomStream } from '../../src/core/random.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { startVideomae, videomae } from '../support/run-program.ts'
 
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-interruption-'))
+const folder = folderForTests('videomae-interruption-')
 const videos = path.join(folder, 'videos')
 beforeAll(() => generateMotionDataset(videos, { clips: 24, size: 16, frames: 4, seed: 4, classes: ['left', 'right'] }))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 test('is stopped in the middle of certifying, and tells how far it is', async () => {
   // One input of so many learners takes longer than a turn; thousands of them would take hours.

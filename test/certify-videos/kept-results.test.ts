@@ -2,10 +2,9 @@
  * Learners, scores and features that are kept on disk belong to one encoder, one program and one way of computing them.
  * Oracle: the same with nothing on disk.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import os from 'node:os'
+import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { LethalDoseReport } from '../../src/certify/dose/lethal-dose.ts'
 import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
 import type { EnsemblePlan } from '../../src/certify/ensemble/learners.ts'
@@ -22,10 +21,11 @@ import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
 import { listVideos } from '../../src/video/source.ts'
 import { decoding } from '../support/decoding.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { optionsWith } from '../support/options-with.ts'
 import { tinyRun } from '../support/tiny-pretraining-input.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-kept-'))
+const folder = folderForTests('videomae-kept-')
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 const videos = inFolder('videos')
 
@@ -39,7 +39,6 @@ beforeAll(async () => {
   await pretrainOn(inFolder('elsewhere'), inFolder('first'), 0)
   await pretrainOn(inFolder('elsewhere'), inFolder('second'), 1)
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const options = (from: string, more: Partial<CertifyVideosOptions> = {}): CertifyVideosOptions => ({
   ...{ data: videos, from: inFolder(from), cache: inFolder('store'), threads: 1, workers: 1, testShare: 0.3 },

@@ -2,10 +2,9 @@
  * Base classifiers that an engine trains, on tiny videos: independence and determinism byte for byte, resuming, shares, DPA*,
  * audits, and encoders for groups. Oracle: training again.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { assertAudit, audit } from '../../src/certify/audit/audit.ts'
 import { certify } from '../../src/certify/certify.ts'
 import { trainShare } from '../../src/certify/certify-plan.ts'
@@ -31,9 +30,10 @@ import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
 import { decoding } from '../support/decoding.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { tinyRun } from '../support/tiny-pretraining-input.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-learners-'))
+const folder = folderForTests('videomae-learners-')
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 const [videos, run] = [inFolder('videos'), inFolder('run')]
 
@@ -43,7 +43,6 @@ beforeAll(async () => {
   await generateMotionDataset(videos, { clips: 18, size: 32, frames: 8, seed: 2, classes })
   await pretrain(runSchema.parse(tinyRun(inFolder('elsewhere'))), { out: run, processes: decoding })
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const options = (learner: LearnerOptions, more: Partial<CertifyVideosOptions> = {}): CertifyVideosOptions => ({
   ...{ data: videos, from: run, learner, cache: inFolder('store'), threads: 1, workers: 1, testShare: 0.3 },

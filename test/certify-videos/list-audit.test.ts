@@ -1,24 +1,23 @@
 /** Attacks on lists and folders: sound certificates stand them, and a predictor that reads more than single rows is found out. */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { auditLists, certifyData, type ListAuditOptions } from '../../src/certify/videos/audit/list-audit.ts'
 import { auditVideos } from '../../src/certify/videos/audit-videos.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { listVideos } from '../../src/video/source.ts'
 import { decoding } from '../support/decoding.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { videomae } from '../support/run-program.ts'
 
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-list-audit-'))
+const folder = folderForTests('videomae-list-audit-')
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 const videos = inFolder('videos')
 beforeAll(async () => {
   await generateMotionDataset(videos, { clips: 30, size: 16, frames: 4, seed: 3, classes: ['left', 'right'] })
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const options = (data: string, more: Partial<ListAuditOptions> = {}): ListAuditOptions => ({
   videos: {

@@ -1,18 +1,17 @@
 /** Far more partitions than videos: a certificate of next to nothing, which says so. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import os from 'node:os'
+import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, expect, test, vi } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import type { VideoCertificate } from '../../src/certify/videos/video-certificate.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { videomae } from '../support/run-program.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000 })
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-many-partitions-'))
+const folder = folderForTests('videomae-many-partitions-')
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 test('500 partitions of 12 videos: warned of on stderr, next to the table and in the certificate', async () => {
   const classes = ['left', 'right'] as const

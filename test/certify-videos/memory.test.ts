@@ -1,8 +1,7 @@
 /** What does not fit into memory is refused with numbers, before a video is decoded and before anything is allocated. */
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import os from 'node:os'
+import { existsSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { attentiveLearnerNeed } from '../../src/certify/videos/learners/attentive.ts'
 import type { LearnerKind } from '../../src/certify/videos/learners/learner-options.ts'
 import { ensembleSize, requireStudyMemory } from '../../src/certify/videos/memory.ts'
@@ -11,12 +10,12 @@ import { prepareLearners } from '../../src/certify/videos/prepare.ts'
 import type { LabeledVideo } from '../../src/dataset/dataset.ts'
 import { freshEncoder } from '../../src/inference/encoder-source.ts'
 import { presetConfiguration } from '../../src/model/presets.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 
 const memory = vi.hoisted(() => ({ available: 0 }))
 vi.mock('../../src/core/available-memory.ts', () => ({ availableMemory: () => memory.available }))
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-certify-memory-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = folderForTests('videomae-certify-memory-')
 beforeEach(() => {
   memory.available = 64e9
 })

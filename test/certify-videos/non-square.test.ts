@@ -1,8 +1,7 @@
 /** Certificates with frames that are not square: heads read the features of the encoder; learners on tokens and on stored frames train and vote. */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import os from 'node:os'
+import { mkdirSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { beforeAll, expect, test, vi } from 'vitest'
 import { certify } from '../../src/certify/certify.ts'
 import { openFrames } from '../../src/certify/videos/learners/frame-store.ts'
 import type { LearnerOptions } from '../../src/certify/videos/learners/learner-options.ts'
@@ -18,14 +17,14 @@ import { encodeFrameBytes } from '../../src/synthetic/encode.ts'
 import { renderMotionClip } from '../../src/synthetic/motion.ts'
 import { chooseEngine } from '../../src/train/engine-choice.ts'
 import { decoding } from '../support/decoding.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { shakenState, tinyConfiguration } from '../support/tiny-model.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-certify-non-square-'))
+const folder = folderForTests('videomae-certify-non-square-')
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 beforeAll(async () => {
   const configuration = tinyConfiguration({ imageSize: [8, 16] })

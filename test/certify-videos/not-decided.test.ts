@@ -1,20 +1,19 @@
 /** A video that could not be decoded this time is not left out: another protected set would be certified. */
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { cp } from 'node:fs/promises'
-import os from 'node:os'
 import path from 'node:path'
-import { afterAll, expect, test, vi } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { planCertification } from '../../src/certify/videos/plan.ts'
 import { prepareSets } from '../../src/certify/videos/prepare.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { decoding } from '../support/decoding.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000 })
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-not-decided-'))
+const folder = folderForTests('videomae-not-decided-')
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 test('a file that changes between its digest and its decoding ends the certification; the next one takes it as it is', async () => {
   const classes = ['left', 'right'] as const

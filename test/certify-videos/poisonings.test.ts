@@ -1,9 +1,9 @@
 /** Every list that an attacker can make of a small one, against what is promised. The long version: scripts/brute-force-lists.ts. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import os from 'node:os'
+import { mkdtempSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { generalWorld, temporalWorld, worldVideos } from '../support/poisoned-worlds.ts'
 import {
   type Choice,
@@ -16,8 +16,7 @@ import {
 } from '../support/poisonings.ts'
 import { videomae } from '../support/run-program.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-poisonings-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = folderForTests('videomae-poisonings-')
 const drawn = (files: readonly string[], seed: number) => ({ files, stream: new RandomStream('poisonings test', seed) })
 const names = Array.from({ length: 12 }, (_, i) => `${i}.mp4`)
 

@@ -2,10 +2,9 @@
  * Certificates of heads on another readout than the mean: recorded, voted on, exported, and never mixed with those of another one.
  * Oracle: the certificate, and the readout of the float64 reference engine.
  */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { certifyBallots } from '../../src/certify/rules/certify-ballots.ts'
 import { type CertifiedVideos, type CertifyVideosJob, certifyVideos } from '../../src/certify/videos/certify-videos.ts'
 import { lethalDoseOfVideos } from '../../src/certify/videos/dose-videos.ts'
@@ -24,14 +23,14 @@ import { saveCheckpointDirectory } from '../../src/model/save-checkpoint.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { loadClips } from '../../src/video/load-clips.ts'
 import { decoding } from '../support/decoding.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { runOnce, shakenState, tinyConfiguration } from '../support/tiny-model.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-certify-readout-'))
+const folder = folderForTests('videomae-certify-readout-')
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** 2 x 2 x 4 tokens. */
 const configuration = tinyConfiguration({ imageSize: [8, 16] })

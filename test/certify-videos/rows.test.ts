@@ -1,8 +1,7 @@
 /** Which rows are protected, predicted or left out: each by itself, so that an attacker's rows decide about themselves only. */
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { compareClassNames, otherClasses } from '../../src/certify/threat/class-names.ts'
 import {
   type CertifyVideosOptions,
@@ -10,10 +9,10 @@ import {
   planCertification,
   planVideos,
 } from '../../src/certify/videos/plan.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-rows-'))
+const folder = folderForTests('videomae-rows-')
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** Only digests are looked at here, so any bytes will do. */
 function file(name: string, content = name): string {

@@ -2,10 +2,9 @@
  * Predicted videos of several clips: their row is the mean over the features of the clips, in the certificate, in predictions of the
  * ensemble, and in its ONNX file. Oracle: features of single clips in the store, and the votes of the certificate.
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import os from 'node:os'
+import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { certifyBallots } from '../../src/certify/rules/certify-ballots.ts'
 import { type CertifiedVideos, type CertifyVideosJob, certifyVideos } from '../../src/certify/videos/certify-videos.ts'
 import { readEnsemble } from '../../src/certify/videos/ensemble/ensemble-file.ts'
@@ -24,15 +23,15 @@ import { saveCheckpointDirectory } from '../../src/model/save-checkpoint.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { loadClips } from '../../src/video/load-clips.ts'
 import { decoding } from '../support/decoding.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { runAsText } from '../support/run-here.ts'
 import { shakenState, tinyConfiguration } from '../support/tiny-model.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-certify-test-clips-'))
+const folder = folderForTests('videomae-certify-test-clips-')
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const configuration = tinyConfiguration({ imageSize: [8, 16] })
 const clips = 3

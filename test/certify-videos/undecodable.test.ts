@@ -1,8 +1,7 @@
 /** Files that cannot be decoded: each row of them is left out by name, and no other row. */
-import { copyFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { copyFileSync, readdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { beforeAll, expect, test, vi } from 'vitest'
 import { computePixels } from '../../src/certify/videos/pixels.ts'
 import { planCertification } from '../../src/certify/videos/plan.ts'
 import { prepareLearners } from '../../src/certify/videos/prepare.ts'
@@ -13,13 +12,14 @@ import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runSchema } from '../../src/train/configuration.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
 import { decoding } from '../support/decoding.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { tinyConfiguration } from '../support/tiny-model.ts'
 import { tinyRun } from '../support/tiny-pretraining-input.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-undecodable-'))
+const folder = folderForTests('videomae-undecodable-')
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 const sampling = { kind: 'dense', stride: 1, fps: null } as const
 const options = (name: string) => ({ cache: inFolder(name), workers: 1, threads: 1, processes: decoding })
@@ -52,7 +52,6 @@ beforeAll(async () => {
     { out: inFolder('run'), processes: decoding },
   )
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 test('every copy of a file that cannot be decoded is named', async () => {
   const videos = [await video('bad', bad), await video('good', good), await video('copy', copy)]

@@ -1,17 +1,7 @@
 /** What `verify --data` compares with the videos: with videos to predict of their own, and for white-box radii. */
-import {
-  appendFileSync,
-  copyFileSync,
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
-import os from 'node:os'
+import { appendFileSync, copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { attestCertificate } from '../../src/certify/attest/attest.ts'
 import { assertDiff, diffCertificates } from '../../src/certify/diff/diff.ts'
 import { certifyVideos } from '../../src/certify/videos/certify-videos.ts'
@@ -22,11 +12,12 @@ import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { lockRun } from '../../src/train/run-lock.ts'
 import { listVideos } from '../../src/video/source.ts'
 import { decoding } from '../support/decoding.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-verify-data-'))
+const folder = folderForTests('videomae-verify-data-')
 const inFolder = (name: string) => path.join(folder, name)
 const [data, tested] = [inFolder('data.csv'), inFolder('test.csv')]
 beforeAll(async () => {
@@ -39,7 +30,6 @@ beforeAll(async () => {
   copyFileSync(videos[0].path, inFolder('copy.mp4'))
   appendFileSync(data, 'copy.mp4,up\n')
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const shared = { from: 'pixels', partitions: 3, rules: ['dpa'], workers: 1, threads: 1, processes: decoding } as const
 const fieldsOf = async (file: string, sources: { data: string; test?: string }) =>

@@ -1,19 +1,18 @@
 /** `certify --votes` that is stopped: no file in part, and what is finished is used again. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { afterAll, expect, test, vi } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { spreadOffsets } from '../../src/certify/rules/spread.ts'
 import { RandomStream } from '../../src/core/random.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { startVideomae, videomae } from '../support/run-program.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000 })
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-votes-interruption-'))
+const folder = folderForTests('videomae-votes-interruption-')
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 function votesOf(inputs: number, learners: number): string {
   const stream = new RandomStream('votes to stop')

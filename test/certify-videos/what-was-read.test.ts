@@ -1,17 +1,17 @@
 /** What a certificate says of what was read: trusted videos that cannot be used, digests of lists and of classes. */
 import { createHash } from 'node:crypto'
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { beforeAll, expect, test, vi } from 'vitest'
 import type { VideoCertificate } from '../../src/certify/videos/video-certificate.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { videomae } from '../support/run-program.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-trusted-'))
+const folder = folderForTests('videomae-trusted-')
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 const digestOf = (name: string) =>
   createHash('sha256')
@@ -35,7 +35,6 @@ beforeAll(async () => {
   )
   writeFileSync(inFolder('none.csv'), 'path\ngone.mp4\ntrusted/left/damaged.mp4\n')
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 test('those that cannot be read or decoded are left out by name, and the certificate says which fixed the scale', async () => {
   const { code, stderr } = await certified(inFolder('some.csv'), inFolder('some'))

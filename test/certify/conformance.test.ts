@@ -3,22 +3,21 @@
  * both runners notice what does not, and votes of other systems arrive as they were.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { checkConformance } from '../../examples/conformance/check.mjs'
 import { certifyVector, type Vector } from '../../scripts/support/conformance.ts'
 import { conformanceText } from '../../scripts/support/conformance-vectors.ts'
 import { importBallots } from '../../src/certify/import-votes.ts'
 import { certifyBallots } from '../../src/certify/rules/certify-ballots.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000 })
 
 const examples = path.join(import.meta.dirname, '../../examples')
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-conformance-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = folderForTests('videomae-conformance-')
 const text = readFileSync(path.join(examples, 'conformance', 'vectors-1.jsonl'), 'utf8')
 const vectors = text
   .trim()

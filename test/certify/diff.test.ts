@@ -1,8 +1,7 @@
 /** Certificates before and after the protected data changed: what changed, what it costs, and whether the claim held. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { certify } from '../../src/certify/certify.ts'
 import type { CertifyOptions } from '../../src/certify/certify-plan.ts'
 import { assertDiff, diffCertificates } from '../../src/certify/diff/diff.ts'
@@ -15,14 +14,14 @@ import { periodOf } from '../../src/certify/ensemble/periods.ts'
 import { cleanRows, type PoisonKind, poisonAtRandom, poisonPeriods } from '../../src/certify/ensemble/poison.ts'
 import { writeCertificate } from '../../src/certify/files/certificate-file.ts'
 import { RandomStream } from '../../src/core/random.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { gaussians } from '../support/gaussians.ts'
 import { runHere } from '../support/run-here.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-diff-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = folderForTests('videomae-diff-')
 
 const encoder = { digest: 'none', trust: 'fixed', labelsUsed: false, trainedOn: null } as const
 type Options = Omit<CertifyOptions<FeatureSet, TestSet>, 'learners'>

@@ -1,13 +1,13 @@
 /** The stand-alone verifiers of examples/verify agree with certificates of every rule, and notice changed ones. */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { sha256 } from '../../src/certify/ensemble/hash.ts'
 import { assertVerified } from '../../src/certify/verify/assert-verified.ts'
 import { verifyVotes } from '../../src/certify/verify/verify-votes.ts'
 import { writeAllCertificates } from '../support/all-certificates.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
@@ -15,12 +15,11 @@ vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 const examples = path.join(import.meta.dirname, '../../examples/verify')
 const data = process.env.VIDEOMAE_TEST_DATA ?? '../shared/data'
 const vectors = path.join(data, '..', 'reference', 'certificate-vectors.json')
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-examples-'))
+const folder = folderForTests('videomae-examples-')
 let certificates: Readonly<Record<string, string>> = {}
 beforeAll(async () => {
   certificates = await writeAllCertificates(folder)
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 function withNumpy(): boolean {
   try {

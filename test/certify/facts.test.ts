@@ -1,8 +1,6 @@
 /** What a certificate says of its learners, files and radii; and that long steps end when they are told to. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import os from 'node:os'
 import path from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { certify } from '../../src/certify/certify.ts'
 import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
 import { RidgeInfluence } from '../../src/certify/ensemble/heads/influence.ts'
@@ -17,10 +15,10 @@ import { spreadOffsets } from '../../src/certify/rules/spread.ts'
 import type { EncoderProvenance } from '../../src/certify/threat/threat.ts'
 import { RandomStream } from '../../src/core/random.ts'
 import { Matmul } from '../../src/numeric/wasm/matmul.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { gaussians } from '../support/gaussians.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-certify-facts-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = folderForTests('videomae-certify-facts-')
 const set = gaussians({ rows: 32, seed: 1 })
 const inputs = gaussians({ rows: 12, seed: 2 })
 const encoder: EncoderProvenance = { digest: 'x', trust: 'fixed', labelsUsed: false, trainedOn: null }

@@ -1,8 +1,7 @@
 /** The records of samples next to a certificate: what they say, and that `verify` holds partitions, classes and inputs against them. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { beforeAll, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import { certify } from '../../src/certify/certify.ts'
 import { sha256 } from '../../src/certify/ensemble/hash.ts'
@@ -10,12 +9,13 @@ import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
 import { type CertificateFile, filesToVerifyFrom, writeCertificate } from '../../src/certify/files/certificate-file.ts'
 import { recordOfSet, type SampleRecord, writeSampleRecord } from '../../src/certify/files/sample-record.ts'
 import { verifyVotes } from '../../src/certify/verify/verify-votes.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { gaussians } from '../support/gaussians.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-samples-'))
+const folder = folderForTests('videomae-samples-')
 const file = path.join(folder, 'certificate.json')
 const set = gaussians({ rows: 40, seed: 1, width: 3 })
 beforeAll(async () => {
@@ -29,7 +29,6 @@ beforeAll(async () => {
   })
   await writeCertificate(folder, certificate, manifests)
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** Fields that differ where a record and its digest in the certificate are changed. */
 async function fieldsOf(

@@ -1,8 +1,7 @@
 /** Statements about certificates: what they name, and that `verify` notices every change of what they are about. */
-import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { appendFileSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { beforeAll, expect, test, vi } from 'vitest'
 import { audit } from '../../src/certify/audit/audit.ts'
 import { certify } from '../../src/certify/certify.ts'
 import { sha256 } from '../../src/certify/ensemble/hash.ts'
@@ -10,13 +9,14 @@ import { headLearners } from '../../src/certify/ensemble/heads/family.ts'
 import { writeCertificate } from '../../src/certify/files/certificate-file.ts'
 import type { CertificateStatement } from '../../src/certify/verify/attestation.ts'
 import { verifyVotes } from '../../src/certify/verify/verify-votes.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { gaussians } from '../support/gaussians.ts'
 import { runHere } from '../support/run-here.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-statement-'))
+const folder = folderForTests('videomae-statement-')
 const original = path.join(folder, 'original')
 const auditFile = path.join(folder, 'audit.json')
 const learners = headLearners({ kind: 'nearest_mean' })
@@ -37,7 +37,6 @@ beforeAll(async () => {
   })
   writeFileSync(auditFile, JSON.stringify(report))
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 let copies = 0
 function copy(): string {

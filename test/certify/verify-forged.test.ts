@@ -1,8 +1,7 @@
 /** Certificates whose values were changed together, so that each alone follows from its files but they contradict each other. */
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { beforeAll, expect, test, vi } from 'vitest'
 import { sha256 } from '../../src/certify/ensemble/hash.ts'
 import { certifyBallots, ruleOptions } from '../../src/certify/rules/certify-ballots.ts'
 import { readingConditions, type Threat, threatStatement } from '../../src/certify/threat/threat.ts'
@@ -10,16 +9,16 @@ import type { ReadBuckets, ReadCertificate } from '../../src/certify/verify/sche
 import { verifyVotes } from '../../src/certify/verify/verify-votes.ts'
 import { readNpy } from '../../src/format/npy.ts'
 import { writeAllCertificates } from '../support/all-certificates.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-forged-'))
+const folder = folderForTests('videomae-forged-')
 let certificates: Readonly<Record<string, string>> = {}
 beforeAll(async () => {
   certificates = await writeAllCertificates(folder)
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 type Writable<T> = T extends object ? { -readonly [K in keyof T]: Writable<T[K]> } : T
 type Document = Writable<ReadCertificate>

@@ -1,8 +1,7 @@
 /** Certificates of every rule are verified from their files, and a change of anything in them is found and named. */
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import { certify } from '../../src/certify/certify.ts'
 import { sha256 } from '../../src/certify/ensemble/hash.ts'
@@ -13,17 +12,17 @@ import { verifyVotes } from '../../src/certify/verify/verify-votes.ts'
 import { createProgram } from '../../src/cli/create-program.ts'
 import { VideoMaeError } from '../../src/core/errors.ts'
 import { writeAllCertificates } from '../support/all-certificates.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { gaussians } from '../support/gaussians.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-verify-'))
+const folder = folderForTests('videomae-verify-')
 let certificates: Readonly<Record<string, string>> = {}
 beforeAll(async () => {
   certificates = await writeAllCertificates(folder)
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 let copies = 0
 /** A copy of a certificate with its files, changed. */

@@ -1,17 +1,16 @@
 /** `certify --votes` on random files against an adversary that tries everything. The long version: scripts/brute-force-certificates.ts. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import os from 'node:os'
+import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { certifyVotesCommand } from '../../src/cli/certify-votes.ts'
 import { certify } from '../../src/cli/commands/certify.ts'
 import { RandomStream } from '../../src/core/random.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { optionsWith } from '../support/options-with.ts'
 import { drawTogether, trueCertificates, trueTogether } from '../support/votes-adversary.ts'
 import { drawCase, writeCase } from '../support/votes-cases.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-votes-cases-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = folderForTests('videomae-votes-cases-')
 beforeEach(() => {
   vi.spyOn(process.stdout, 'write').mockReturnValue(true)
 })

@@ -1,14 +1,14 @@
 import { execFileSync } from 'node:child_process'
-import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { importBallots } from '../../src/certify/import-votes.ts'
 import { certifyBallots } from '../../src/certify/rules/certify-ballots.ts'
 import { KeptCertificates } from '../../src/certify/votes/kept-certificates.ts'
 import { createProgram } from '../../src/cli/create-program.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-votes-'))
+const folder = folderForTests('videomae-votes-')
 const inFolder = (name: string) => path.join(folder, name)
 // 12 learners of one opinion on one input of two classes.
 writeFileSync(
@@ -32,7 +32,6 @@ afterEach(() => {
   vi.restoreAllMocks()
   process.exitCode = undefined
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const isCertificate = (name: string) => !/^ballots-imported-[0-9a-f]{12}\.npy$/.test(name)
 

@@ -1,21 +1,12 @@
 /** From labeled videos to a shipped classifier through the compiled program, as a user does it. */
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
-import os from 'node:os'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { startVideomae, videomae } from '../support/run-program.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-classifier-'))
+const folder = folderForTests('videomae-classifier-')
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 const [data, run, recipe] = [inFolder('data'), inFolder('run'), inFolder('recipe.yaml')]
 let video = ''
@@ -34,7 +25,6 @@ data: {workers: 1}
 `,
   )
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe('videomae finetune', () => {
   test('prints its configuration as a recipe of the same run', async () => {

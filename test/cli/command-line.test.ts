@@ -1,9 +1,9 @@
 /** The compiled program, run as a user runs it: exit codes, stdout and stderr, and the whole job at a tiny size. */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { startVideomae, videomaeAlone as videomae } from '../support/run-program.ts'
 
 const tiny = [
@@ -25,7 +25,7 @@ const tiny = [
 ].flatMap((value) => ['--set', value])
 
 describe('videomae', () => {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-cli-'))
+  const folder = folderForTests('videomae-cli-')
   const videos = path.join(folder, 'videos')
   const run = path.join(folder, 'run')
   let video = ''
@@ -35,7 +35,6 @@ describe('videomae', () => {
     video = files[0]
     writeFileSync(path.join(videos, 'broken.mp4'), 'not a video')
   })
-  afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
   test('lists commands and exit codes', async () => {
     const { code, stdout } = await videomae('--help')

@@ -1,12 +1,11 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { runAsText, runHere } from '../support/run-here.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-dataset-'))
+const folder = folderForTests('videomae-dataset-')
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 test('dataset names what is missing, ten of each kind at most, and writes all', async () => {
   mkdirSync(inFolder('videos'))

@@ -1,16 +1,15 @@
 /** Videos that look alike. Oracle: generated clips, of which some are encoded again, smaller, coarser and in another container. */
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
 import { encodeFrameBytes } from '../../src/synthetic/encode.ts'
 import { renderMotionClip } from '../../src/synthetic/motion.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { runAsText, runHere } from '../support/run-here.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-duplicates-'))
+const folder = folderForTests('videomae-duplicates-')
 const inFolder = (...parts: string[]): string => path.join(folder, ...parts)
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** Every second pixel of every frame. */
 function half(pixels: Uint8Array, side: number, frames: number): Uint8Array {

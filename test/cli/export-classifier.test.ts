@@ -1,16 +1,16 @@
 /** What `export --classifier` says of videos that cannot be read and of directories that transformers cannot read. */
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { ExportCommandOptions } from '../../src/cli/commands/export.ts'
 import { exportClassifierCommand } from '../../src/cli/export-classifier.ts'
 import { type Classifier, classifierShapes, saveClassifier } from '../../src/inference/classifier.ts'
 import type { ModelOptions } from '../../src/model/configuration.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { shakenState, tinyConfiguration } from '../support/tiny-model.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-export-'))
+const folder = folderForTests('videomae-export-')
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 const labels = ['left', 'up']
 
@@ -34,7 +34,6 @@ beforeAll(async () => {
   }
 })
 afterEach(() => vi.restoreAllMocks())
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** The command in this process; the compiled one is as old as the last build. */
 async function run(from: string, options: ExportCommandOptions) {

@@ -3,10 +3,9 @@
  * both processes.
  * Oracle: one process with the same recipe.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import {
   buildEmulatedToolkit,
   compilationTimeouts,
@@ -14,6 +13,7 @@ import {
   emulationMissing,
 } from '../support/cuda-emulation/build.ts'
 import type { FinishedProgram } from '../support/finished-program.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { launchers } from '../support/launchers.ts'
 import { type StartedProgram, startVideomaeIn } from '../support/run-program.ts'
 import { createTinyRun, curve, type TinyRun, untilStep } from '../support/tiny-run.ts'
@@ -25,13 +25,12 @@ const missing = emulationMissing()
 const steps = 6
 
 describe.skipIf(missing !== null)(`ranks on emulated devices${missing === null ? '' : ` (${missing})`}`, () => {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-cuda-ranks-'))
+  const folder = folderForTests('videomae-cuda-ranks-')
   const inFolder = (name: string): string => path.join(folder, name)
   let tiny: TinyRun
   beforeAll(async () => {
     tiny = await createTinyRun(folder)
   })
-  afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
   const trainings = new Map<string, Promise<FinishedProgram>>()
 

@@ -1,19 +1,18 @@
 /** The certificates of the demo. Oracle: `verify`, which recomputes them, and the lists that they are made of. */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { certificateText } from '../../src/cli/demo.ts'
 import { certifyDemo } from '../../src/demo/certified.ts'
 import { runDemo } from '../../src/demo/demo.ts'
 import { parameterShapes } from '../../src/model/parameters.ts'
 import { saveCheckpointDirectory } from '../../src/model/save-checkpoint.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { runHere } from '../support/run-here.ts'
 import { shakenState, tinyConfiguration } from '../support/tiny-model.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-demo-'))
+const folder = folderForTests('videomae-demo-')
 const inFolder = (...parts: string[]): string => path.join(folder, ...parts)
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 test('certifies on labeled clips, with the encoder and with fresh weights, and writes what verify checks', async () => {
   const configuration = tinyConfiguration({ imageSize: [12, 16] })

@@ -1,14 +1,14 @@
 /** Fine-tuning on ranks that MPI starts. Oracle: one process with the same recipe, whose clips are mixed across the parts of the ranks. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { launchers } from '../support/launchers.ts'
 import { videomae, videomaeAlone } from '../support/run-program.ts'
 import { curve } from '../support/tiny-run.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-finetune-ranks-'))
+const folder = folderForTests('videomae-finetune-ranks-')
 const inFolder = (...names: readonly string[]): string => path.join(folder, ...names)
 const limit = { timeout: 120_000 }
 const read = (...names: readonly string[]): string => readFileSync(inFolder(...names), 'utf8')
@@ -47,7 +47,6 @@ engine: {threads: 1}
   const { code, stderr } = await videomae(...command('alone'))
   expect(code, stderr).toBe(0)
 }, 120_000)
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 test.skipIf(launchers[0].missing !== null)('two ranks evaluate to the files of one process', limit, async () => {
   const args = (out: string): string[] => [

@@ -4,22 +4,21 @@
  * programs in place of ssh and mpirun; and two ranks on this machine, which mpirun starts through a program in place of ssh.
  */
 import { execFile, spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { createProgram } from '../../src/cli/create-program.ts'
 import { compiledEntry } from '../../src/core/entry.ts'
 import { recipeFile } from '../../src/train/recipes.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { launchers } from '../support/launchers.ts'
 import { createTinyRun, curve } from '../support/tiny-run.ts'
 
 const file = (name: string): string => path.resolve(import.meta.dirname, '../../examples/cluster', name)
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-kubernetes-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = folderForTests('videomae-kubernetes-')
 
 const count = z.int().min(1)
 const name = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/)

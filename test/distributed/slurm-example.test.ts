@@ -1,14 +1,13 @@
 /** The batch file for Slurm, with programs in place of Slurm's that write down what they are asked for. */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { createProgram } from '../../src/cli/create-program.ts'
 import { recipeFile } from '../../src/train/recipes.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-slurm-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = folderForTests('videomae-slurm-')
 const script = path.resolve(import.meta.dirname, '../../examples/cluster/pretrain.sbatch')
 const bash = spawnSync('bash', ['--version']).status === 0
 

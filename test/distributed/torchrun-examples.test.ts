@@ -3,10 +3,9 @@
  * each rank gets.
  */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { createProgram } from '../../src/cli/create-program.ts'
 import {
   launched,
@@ -16,9 +15,9 @@ import {
   type Variables,
 } from '../../src/distributed/launched.ts'
 import { recipeFile } from '../../src/train/recipes.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-torchrun-examples-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = folderForTests('videomae-torchrun-examples-')
 const example = (name: string): string => path.resolve(import.meta.dirname, '../../examples/cluster', name)
 const has = (program: string): boolean => spawnSync(program, ['--version']).status === 0
 

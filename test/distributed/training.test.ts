@@ -1,15 +1,15 @@
 /** Pretraining on ranks that MPI starts. Oracle: one process with the same recipe. */
-import { chmodSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { chmodSync, cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { compiledEntry } from '../../src/core/entry.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { launchers } from '../support/launchers.ts'
 import { type StartedProgram, startProgram, videomaeAlone } from '../support/run-program.ts'
 import { brokenVideo, createTinyRun, curve, type TinyRun, untilStep } from '../support/tiny-run.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-ranks-'))
+const folder = folderForTests('videomae-ranks-')
 const inFolder = (name: string): string => path.join(folder, name)
 const limit = { timeout: 240_000 }
 const installed = launchers.filter(({ missing }) => missing === null)
@@ -31,7 +31,6 @@ beforeAll(async () => {
   const { code, stderr } = await videomaeAlone(...command('alone'))
   expect(code, stderr).toBe(0)
 }, 240_000)
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** What is the same on any number of ranks: the same samples, so losses differ by rounding alone. */
 function expectSameRun(run: string, other: string): void {

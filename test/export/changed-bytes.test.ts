@@ -1,8 +1,7 @@
 /** Exported files that were changed afterwards, without their description next to them. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { exportClassifier } from '../../src/export/classifier.ts'
 import { exportEncoder } from '../../src/export/encoder.ts'
 import { checksumKey } from '../../src/format/checksum.ts'
@@ -12,6 +11,7 @@ import { openAnyClassifier } from '../../src/inference/predict.ts'
 import { resolveConfiguration } from '../../src/model/configuration.ts'
 import { initialize } from '../../src/model/initialize.ts'
 import { spread, unnoticed, unnoticedInModel } from '../support/changed-bytes.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 
 const configuration = resolveConfiguration({
   ...{ imageSize: 8, frames: 4, patch: 4 },
@@ -19,8 +19,7 @@ const configuration = resolveConfiguration({
   resize: { shortEdge: 9 },
 })
 const clips = Uint8Array.from({ length: 4 * 8 * 8 * 3 }, (_, i) => (i * 37) % 256)
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-changed-bytes-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = folderForTests('videomae-changed-bytes-')
 const at = (name: string) => path.join(folder, name)
 const [checkpoint, classifier] = [at('checkpoint'), at('classifier.onnx')]
 

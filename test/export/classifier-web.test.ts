@@ -1,8 +1,6 @@
 /** Oracle: onnxruntime-node. An exported classifier gives the same logits in a browser. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import os from 'node:os'
 import path from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
 import { exportClassifier } from '../../src/export/classifier.ts'
 import { classifierShapes, saveClassifier } from '../../src/inference/classifier.ts'
@@ -10,10 +8,10 @@ import { resolveConfiguration } from '../../src/model/configuration.ts'
 import { initialize } from '../../src/model/initialize.ts'
 import { renderMotionClip } from '../../src/synthetic/motion.ts'
 import { findChromium, runInBrowser } from '../support/browser.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 
 const chromium = findChromium()
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-web-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = folderForTests('videomae-web-')
 
 const configuration = {
   ...resolveConfiguration({ imageSize: 32, frames: 4, patch: 8, encoder: { width: 32, depth: 2, heads: 2 } }),

@@ -3,11 +3,10 @@
  * Oracle: what `predict`, `features` and the certificate say of the same video.
  */
 import { createHash } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import * as ort from 'onnxruntime-node'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { clipPositions, clipTensor, countPositions, cutFrame } from '../../examples/onnx/clip.mjs'
 import { certifyBallots } from '../../src/certify/rules/certify-ballots.ts'
 import { certifyVideos } from '../../src/certify/videos/certify-videos.ts'
@@ -29,12 +28,13 @@ import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { renderMotionClip } from '../../src/synthetic/motion.ts'
 import { createDecoder } from '../../src/video/decoder.ts'
 import { decoding } from '../support/decoding.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { randomClips, shakenState, tinyConfiguration } from '../support/tiny-model.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-sidecar-'))
+const folder = folderForTests('videomae-sidecar-')
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 const video = inFolder('video.mp4')
 const sides = { width: 48, height: 32 }
@@ -42,7 +42,6 @@ beforeAll(async () => {
   const pixels = renderMotionClip('right', new RandomStream(3, 'sidecar'), { ...sides, frames: 23 })
   await encodeFrameBytes(video, pixels, { ...sides, framesPerSecond: 10 })
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const readSidecar = (file: string) => JSON.parse(readFileSync(file, 'utf8')) as OnnxSidecar
 

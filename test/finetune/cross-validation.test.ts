@@ -1,8 +1,7 @@
 /** Cross-validation: every video is tested once, by a classifier that has not seen its group. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { type LabeledVideo, openDataset } from '../../src/dataset/dataset.ts'
 import { foldsOf, foldsOfColumn } from '../../src/dataset/folds.ts'
 import { finetuneConfiguration } from '../../src/finetune/configuration.ts'
@@ -10,6 +9,7 @@ import { crossValidate } from '../../src/finetune/cross-validation.ts'
 import { parameterShapes } from '../../src/model/parameters.ts'
 import { saveCheckpointDirectory } from '../../src/model/save-checkpoint.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { runHere } from '../support/run-here.ts'
 import { shakenState, tinyConfiguration } from '../support/tiny-model.ts'
 
@@ -89,9 +89,8 @@ describe('folds of a list', () => {
 })
 
 describe('finetune --folds', () => {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-folds-'))
+  const folder = folderForTests('videomae-folds-')
   const inFolder = (...parts: string[]): string => path.join(folder, ...parts)
-  afterAll(() => rmSync(folder, { recursive: true, force: true }))
   beforeAll(async () => {
     const configuration = tinyConfiguration({ imageSize: [8, 16] })
     const state = shakenState(parameterShapes(configuration, 'pretrain'))

@@ -2,14 +2,14 @@
  * What fine-tuning and certification say and refuse before anything is allocated. Oracle: the folder next to the data, which must stay as it
  * is, and sizes that no machine has.
  */
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { videomae } from '../support/run-program.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-dry-run-'))
+const folder = folderForTests('videomae-dry-run-')
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 const clips = 10
 const model = 'model: {width: 16, depth: 1, heads: 2, patch: 8, frames: 4, resolution: 32}\nclip: {stride: 1}\n'
@@ -26,7 +26,6 @@ beforeAll(async () => {
   const parts = Array.from({ length: 2000 }, (_, k) => `${rows[9]},0,${0.1 + k / 1e6}`)
   writeFileSync(inFolder('parts.csv'), `path,label,split,start,end\n${[...rest, ...parts].join('\n')}\n`)
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const finetune = (mode: string, ...more: string[]) => finetuneOn('list.csv', mode, ...more)
 const finetuneOn = (list: string, mode: string, ...more: string[]) =>

@@ -1,8 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises'
-import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
 import { openDataset } from '../../src/dataset/dataset.ts'
 import { exportClassifier } from '../../src/export/classifier.ts'
@@ -17,13 +16,14 @@ import type { GeneratedDataset } from '../../src/synthetic/generate.ts'
 import { renderMotionClip } from '../../src/synthetic/motion.ts'
 import { openCheckpoint } from '../../src/train/open-checkpoint.ts'
 import { decoding } from '../support/decoding.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { shownSteps } from '../support/read-events.ts'
 import { indicesOf, writeLabeledClips } from './labeled-clips.ts'
 
 const finetune: typeof finetuneAlone = (configuration, options) =>
   finetuneAlone(configuration, { processes: decoding, ...options })
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-finetune-'))
+const folder = folderForTests('videomae-finetune-')
 const data = path.join(folder, 'data')
 const size = { width: 24, depth: 2, heads: 2, patch: 8, frames: 4, resolution: 32 }
 
@@ -31,7 +31,6 @@ let generated: GeneratedDataset
 beforeAll(async () => {
   generated = await writeLabeledClips(data)
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const input = (more: Partial<FinetuneInput> = {}): FinetuneInput => ({
   data: { path: path.join(data, 'split.csv'), workers: 1 },

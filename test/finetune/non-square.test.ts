@@ -2,10 +2,9 @@
  * Frames that are not square, from files to answers. Oracle: the float64 reference engine on clips whose bytes are checked against the
  * whole decoded picture.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import os from 'node:os'
+import { mkdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
 import { exportClassifier } from '../../src/export/classifier.ts'
 import { clipsForCheck } from '../../src/export/clips.ts'
@@ -30,14 +29,14 @@ import { openCheckpoint } from '../../src/train/open-checkpoint.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
 import { loadClips } from '../../src/video/load-clips.ts'
 import { decoding } from '../support/decoding.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { runOnce, shakenState, tinyConfiguration } from '../support/tiny-model.ts'
 
 const finetune: typeof finetuneAlone = (configuration, options) =>
   finetuneAlone(configuration, { processes: decoding, ...options })
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-non-square-'))
+const folder = folderForTests('videomae-non-square-')
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const configuration = tinyConfiguration({ imageSize: [8, 16] })
 const labels = ['left', 'up', 'still']

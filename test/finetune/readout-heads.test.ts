@@ -2,10 +2,9 @@
  * Heads on another readout than the mean, from training to export. Oracle: the float64 reference engine on the program that the
  * definition of the head says.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
 import { exportClassifier, exportClassifierDirectory } from '../../src/export/classifier.ts'
 import { clipsForCheck } from '../../src/export/clips.ts'
@@ -26,15 +25,15 @@ import { encodeFrameBytes } from '../../src/synthetic/encode.ts'
 import { renderMotionClip } from '../../src/synthetic/motion.ts'
 import { loadClips } from '../../src/video/load-clips.ts'
 import { decoding } from '../support/decoding.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { runHere } from '../support/run-here.ts'
 import { runOnce, shakenState, tinyConfiguration } from '../support/tiny-model.ts'
 
 const finetune: typeof finetuneAlone = (configuration, options) =>
   finetuneAlone(configuration, { processes: decoding, ...options })
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-readout-heads-'))
+const folder = folderForTests('videomae-readout-heads-')
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const configuration = tinyConfiguration({ imageSize: [8, 16] })
 const labels = ['left', 'still']

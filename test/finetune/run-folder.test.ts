@@ -1,19 +1,19 @@
 /** What a fine-tuning run leaves in its folder, what it refuses to replace there, and what others read from it. */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { type FinetuneInput, finetuneConfiguration } from '../../src/finetune/configuration.ts'
 import { checkFinetuning, finetune as finetuneAlone } from '../../src/finetune/finetune.ts'
 import { openClassifier } from '../../src/inference/classifier.ts'
 import { readEncoder } from '../../src/inference/encoder-source.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { decoding } from '../support/decoding.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 
 const finetune: typeof finetuneAlone = (configuration, options) =>
   finetuneAlone(configuration, { processes: decoding, ...options })
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-run-folder-'))
+const folder = folderForTests('videomae-run-folder-')
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 const input = (mode: FinetuneInput['mode']): FinetuneInput => ({
   mode,
@@ -36,7 +36,6 @@ beforeAll(async () => {
   await run('ridge', inFolder('head'))
   await run('full', inFolder('full'))
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe('a fine-tuning run', () => {
   test.each([

@@ -1,9 +1,8 @@
 /** Features of labeled videos, stored by content, in shards, as files and by windows of time, and what is wrong with labels. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { appendFile, copyFile, readFile, truncate } from 'node:fs/promises'
-import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { openDataset } from '../../src/dataset/dataset.ts'
 import { readNpy } from '../../src/format/npy.ts'
 import { readSafetensors } from '../../src/format/safetensors.ts'
@@ -14,15 +13,15 @@ import { type ModelConfiguration, resolveConfiguration } from '../../src/model/c
 import type { GeneratedDataset } from '../../src/synthetic/generate.ts'
 import { inspectVideos } from '../../src/video/inspect.ts'
 import { decoding } from '../support/decoding.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { indicesOf, writeLabeledClips } from './labeled-clips.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-features-'))
+const folder = folderForTests('videomae-features-')
 const data = path.join(folder, 'data')
 let generated: GeneratedDataset
 beforeAll(async () => {
   generated = await writeLabeledClips(data)
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const out = (name: string) => path.join(folder, name)
 
 describe('features', () => {

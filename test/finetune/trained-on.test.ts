@@ -2,10 +2,9 @@
  * Numbers that are computed on videos a model was trained on, in every command that prints an accuracy. Oracle: the lists here say
  * which videos trained what; the files that are tested are copies under other names.
  */
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { lethalDoseTable } from '../../src/certify/dose/lethal-dose-report.ts'
 import { planCertification } from '../../src/certify/videos/plan.ts'
 import { seenRemarks } from '../../src/certify/videos/seen-inputs.ts'
@@ -21,12 +20,13 @@ import { generateMotionDataset } from '../../src/synthetic/generate.ts'
 import { runConfiguration } from '../../src/train/configuration-file.ts'
 import { pretrain } from '../../src/train/pretrain.ts'
 import { decoding } from '../support/decoding.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { optionsWith } from '../support/options-with.ts'
 
 const finetune: typeof finetuneAlone = (configuration, options) =>
   finetuneAlone(configuration, { processes: decoding, ...options })
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-trained-on-'))
+const folder = folderForTests('videomae-trained-on-')
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 /** [video] */
 let copies: readonly string[] = []
@@ -74,7 +74,6 @@ beforeAll(async () => {
   await tune(inFolder('original.csv'), 'ridge', 'head')
 })
 afterEach(() => vi.restoreAllMocks())
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** What a command writes to stdout. */
 async function shown(command: () => Promise<void>): Promise<string> {

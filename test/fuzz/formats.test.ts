@@ -2,15 +2,12 @@
  * Changed files of every format are read or refused with a coded error that blames the file; `scripts/fuzz.ts` does the same
  * with 10,000 cases each, and in processes that are watched for hanging.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import os from 'node:os'
-import path from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { formats } from '../../scripts/support/fuzzing/formats.ts'
 import { fuzz } from '../../scripts/support/fuzzing/run.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-fuzz-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = folderForTests('videomae-fuzz-')
 
 test.each(formats.map((format) => [format.name, format] as const))('%s', async (_name, format) => {
   const { codes } = await fuzz(format, { folder, cases: 30, seed: 20_261_128 })

@@ -1,10 +1,9 @@
 /**
  * LayerScale, learned positions and attention without biases on every engine, and in exported files. Oracle: the float64 reference.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import os from 'node:os'
+import { rmSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { EngineSession, InputValue } from '../../src/engine/engine.ts'
 import { inThreadNativeEngine } from '../../src/engine/native/index.ts'
 import { onnxEngine } from '../../src/engine/onnx/index.ts'
@@ -23,6 +22,7 @@ import { layerWiseScale, parameterShapes } from '../../src/model/parameters.ts'
 import { buildPretrainProgram } from '../../src/model/pretrain.ts'
 import { buildEmulatedToolkit, compilationTimeouts } from '../support/cuda-emulation/build.ts'
 import { testDeviceMissing } from '../support/cuda-test-device.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { openTestSession } from '../support/run-operation-case.ts'
 import {
   openWith,
@@ -36,8 +36,7 @@ import {
 } from '../support/tiny-model.ts'
 
 vi.setConfig(compilationTimeouts)
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-variants-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = folderForTests('videomae-variants-')
 
 const configuration = tinyConfiguration({
   imageSize: [8, 16],

@@ -1,8 +1,7 @@
 /** A prepared video and its original are one video: whoever has seen one has seen the other. Oracle: which were trained on is known here. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { recordOfInputs, recordOfSet } from '../../src/certify/files/sample-record.ts'
 import { testSetOf } from '../../src/certify/videos/feature-sets.ts'
 import { samplesOfVideos, videoInputsOf } from '../../src/certify/videos/learners/video-set.ts'
@@ -17,10 +16,10 @@ import { pretrain } from '../../src/train/pretrain.ts'
 import { listVideos } from '../../src/video/source.ts'
 import type { VideoEntry } from '../../src/video/types.ts'
 import { decoding } from '../support/decoding.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-originals-'))
+const folder = folderForTests('videomae-originals-')
 const inFolder = (name: string): string => path.join(folder, name)
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const classes = ['left', 'right'] as const
 const even = (_: unknown, i: number): boolean => i % 2 === 0

@@ -4,7 +4,6 @@ import {
   appendFileSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -13,9 +12,8 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs'
-import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { beforeAll, expect, test, vi } from 'vitest'
 import { fileDigest } from '../../src/format/file-digest.ts'
 import { type PrepareOptions, prepareVideos } from '../../src/prepare/prepare.ts'
 import { lockRun } from '../../src/train/run-lock.ts'
@@ -25,10 +23,11 @@ import { openInput } from '../../src/video/node-av/input.ts'
 import { PacketSource } from '../../src/video/node-av/packets.ts'
 import { readVideos } from '../../src/video/source.ts'
 import { VideoFile } from '../../src/video/video-file.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { encodeFixture, readFrameNumber } from '../support/video-fixtures.ts'
 
 const times = Array.from({ length: 40 }, (_, i) => i * 40 + (i % 3) * 7)
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-prepare-test-'))
+const folder = folderForTests('videomae-prepare-test-')
 const source = path.join(folder, 'source')
 const list = path.join(source, 'list.csv')
 /** Without the rows that cannot be used: where all is done, no process is started. */
@@ -53,7 +52,6 @@ beforeAll(() => {
   writeFileSync(list, rows.join('\n'))
   writeFileSync(good, rows.slice(0, 4).join('\n'))
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const prepared = (name: string): string => path.join(out, 'videos', name)
 

@@ -7,22 +7,21 @@ import {
   copyFileSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
-import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { findLibrary, obtainLibrary } from '../../src/engine/native/build/library-file.ts'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 import { startVideomaeIn } from '../support/run-program.ts'
 
 const root = path.resolve(import.meta.dirname, '../..')
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-privacy-'))
+const folder = folderForTests('videomae-privacy-')
 const inFolder = (...parts: string[]): string => path.join(folder, ...parts)
 const sourceOf = (file: string): string => readFileSync(path.join(root, 'src', file), 'utf8')
 const someVideo = (): string => inFolder('videos', 'left', readdirSync(inFolder('videos', 'left'))[0])
@@ -84,7 +83,6 @@ beforeEach(() => {
     mkdirSync(inFolder(name))
   }
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe('a command leaves only what was asked for', () => {
   test('doctor and inspect', async () => {

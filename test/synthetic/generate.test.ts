@@ -1,11 +1,10 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import os from 'node:os'
+import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { generateMotionDataset } from '../../src/synthetic/generate.ts'
+import { folderForTests } from '../support/folder-for-tests.ts'
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'videomae-generate-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = folderForTests('videomae-generate-')
 
 test('the same seed gives the same files, byte for byte', async () => {
   const options = { clips: 30, size: 32, frames: 8, seed: 2, classes: ['left', 'right', 'clockwise'] } as const

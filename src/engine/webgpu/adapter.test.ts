@@ -1,11 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
+import { folderForTests } from '../../../test/support/folder-for-tests.ts'
 import { askProcess } from './adapter.ts'
 
-const folder = mkdtempSync(path.join(tmpdir(), 'adapter-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = folderForTests('adapter-')
 
 function script(name: string, text: string): string {
   const file = path.join(folder, `${name}.mjs`)
