@@ -5,5 +5,5 @@ import path from 'node:path'
 import { conformanceText } from './support/conformance-vectors.ts'
 
 const file = path.join(import.meta.dirname, '..', 'examples', 'conformance', 'vectors-1.jsonl')
-writeFileSync(file, conformanceText())
+writeFileSync(file, await conformanceText())
 console.log(`written: ${file}`)

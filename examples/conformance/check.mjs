@@ -1,8 +1,8 @@
 // @ts-check
 // Checks an implementation of certificates against vectors-1.jsonl (form: README.md). No dependencies.
-//   node check.mjs SUBJECT.mjs [--published]    SUBJECT.mjs exports certify(vector) -> { prediction, radius, ... }
+//   node check.mjs SUBJECT.mjs [--published]    SUBJECT.mjs exports certify(vector) -> { prediction, radius, ... }, or a promise of it
 //   node check.mjs ANSWERS.json [--published]   { id: { prediction, radius, ... } }, from a program in any language
-// Exits with 1 if a prediction is wrong or a radius is larger than the exact one, with --published also if a radius is smaller than
+// Exits with 1 if a prediction is wrong or an attack can do more than an answer says, with --published also if an answer is weaker than
 // the bound of the published rule.
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -12,15 +12,38 @@ import { pathToFileURL } from 'node:url'
 const limits = { radius: 'exact', labelRadius: 'exactLabelRadius', earliness: 'exactEarliness' }
 
 /**
+ * The claims of an answer, each as a number that must not be above the truth.
+ *
+ * @param {any} answer
+ * @param {any} expected
+ * @returns {{ name: string, found: number, exact: number, published: number }[]}
+ */
+function claimsOf(answer, expected) {
+  const claims = Object.entries(limits).map(([name, limit]) => ({
+    ...{ name, found: answer[name], exact: expected[limit], published: expected[name] },
+  }))
+  // A test set: no attack changes more predictions than that, so a larger number claims less.
+  if (expected.changed !== undefined)
+    claims.push({ name: 'changed', found: answer.changed, exact: expected.exactChanged, published: expected.changed })
+  // null: no attack is enough.
+  for (const [c, cost] of Object.entries(expected.targets ?? []))
+    claims.push({
+      ...{ name: `targets[${c}]`, found: answer.targets === undefined ? undefined : (answer.targets[c] ?? Infinity) },
+      ...{ exact: expected.exactTargets[c] ?? Infinity, published: cost ?? Infinity },
+    })
+  return claims.filter(({ published }) => published !== undefined)
+}
+
+/**
  * @param {readonly any[]} vectors
- * @param {(vector: any) => any} certify what the implementation says; null or undefined for a rule that it does not have
+ * @param {(vector: any) => any} certify what the implementation says, or a promise of it; null or undefined for a rule that it does not have
  * @returns what is wrong, unsound or loose, in one line each, and how many vectors were answered
  */
-export function checkConformance(vectors, certify) {
+export async function checkConformance(vectors, certify) {
   /** @type {{ wrong: string[], unsound: string[], loose: string[], tighter: number, answered: number, unanswered: number }} */
   const report = { wrong: [], unsound: [], loose: [], tighter: 0, answered: 0, unanswered: 0 }
   for (const { expected, ...question } of vectors) {
-    const answer = certify(structuredClone(question))
+    const answer = await certify(structuredClone(question))
     if (answer === null || answer === undefined) {
       report.unanswered++
       continue
@@ -28,17 +51,17 @@ export function checkConformance(vectors, certify) {
     report.answered++
     if (answer.prediction !== expected.prediction)
       report.wrong.push(`${question.id}: prediction ${answer.prediction}, not ${expected.prediction}`)
-    for (const [name, limit] of Object.entries(limits)) {
-      if (expected[name] === undefined) continue
-      const found = answer[name]
+    for (const { name, found, exact, published } of claimsOf(answer, expected)) {
       // An answer may leave out what is next to the radius.
-      if (found === undefined && name !== 'radius') continue
-      if (!Number.isInteger(found) || found < 0) report.wrong.push(`${question.id}: ${name} ${found}`)
-      else if (found > expected[limit])
-        report.unsound.push(`${question.id}: ${name} ${found}, but ${expected[limit] + 1} can change the prediction`)
-      else if (found < expected[name])
-        report.loose.push(`${question.id}: ${name} ${found}, published bound ${expected[name]}`)
-      else if (found > expected[name]) report.tighter++
+      if (found === undefined && name !== 'radius' && name !== 'changed') continue
+      const sign = name === 'changed' ? -1 : 1
+      if (!(Number.isInteger(found) || found === Infinity) || found < 0)
+        report.wrong.push(`${question.id}: ${name} ${found}`)
+      else if (sign * found > sign * exact)
+        report.unsound.push(`${question.id}: ${name} ${found}, but exhaustion finds ${exact}`)
+      else if (sign * found < sign * published)
+        report.loose.push(`${question.id}: ${name} ${found}, published bound ${published}`)
+      else if (sign * found > sign * published) report.tighter++
     }
   }
   return report
@@ -61,7 +84,10 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   const [{ schema }, ...vectors] = lines.map((line) => JSON.parse(line))
   if (schema !== 'videomae.conformance/1')
     throw new Error(`Expected schema videomae.conformance/1, but it is ${schema}.`)
-  const { wrong, unsound, loose, tighter, answered, unanswered } = checkConformance(vectors, await subjectOf(file))
+  const { wrong, unsound, loose, tighter, answered, unanswered } = await checkConformance(
+    vectors,
+    await subjectOf(file),
+  )
   for (const line of [
     ...wrong,
     ...unsound.map((text) => `UNSOUND ${text}`),

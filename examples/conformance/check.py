@@ -3,7 +3,7 @@
     python check.py subject.py [--published]      subject.py defines certify(vector) -> {"prediction": ..., "radius": ..., ...}
     python check.py answers.json [--published]    {id: {"prediction": ..., "radius": ...}}, from a program in any language
 
-Exits with 1 if a prediction is wrong or a radius is larger than the exact one, with --published also if a radius is smaller than the
+Exits with 1 if a prediction is wrong or an attack can do more than an answer says, with --published also if an answer is weaker than the
 bound of the published rule.
 """
 import importlib.util
@@ -13,6 +13,21 @@ import sys
 
 # The names of an answer, and the largest value that is true.
 LIMITS = {"radius": "exact", "labelRadius": "exactLabelRadius", "earliness": "exactEarliness"}
+
+INFINITE = float("inf")
+
+
+def claims_of(answer, expected):
+    """The claims of an answer: name, what it says, what is true, the published bound. None where an answer says nothing."""
+    claims = [(name, answer.get(name), expected[limit], expected[name]) for name, limit in LIMITS.items() if name in expected]
+    if "changed" in expected:
+        claims.append(("changed", answer.get("changed"), expected["exactChanged"], expected["changed"]))
+    # null: no attack is enough.
+    infinite = lambda costs: [INFINITE if cost is None else cost for cost in costs]
+    if "targets" in expected and answer.get("targets") is not None:
+        costs = (answer["targets"], expected["exactTargets"], expected["targets"])
+        claims += [(f"targets[{c}]", *each) for c, each in enumerate(zip(*map(infinite, costs)))]
+    return claims
 
 
 def check_conformance(vectors, certify):
@@ -25,20 +40,21 @@ def check_conformance(vectors, certify):
             report["unanswered"] += 1
             continue
         report["answered"] += 1
-        if answer["prediction"] != expected["prediction"]:
-            report["wrong"].append(f"{vector['id']}: prediction {answer['prediction']}, not {expected['prediction']}")
-        for name, limit in LIMITS.items():
-            # An answer may leave out what is beside the radius.
-            if name not in expected or (name not in answer and name != "radius"):
+        if answer.get("prediction") != expected.get("prediction"):
+            report["wrong"].append(f"{vector['id']}: prediction {answer.get('prediction')}, not {expected.get('prediction')}")
+        for name, found, exact, published in claims_of(answer, expected):
+            # An answer may leave out what is next to the radius.
+            if found is None and name not in ("radius", "changed"):
                 continue
-            found = answer.get(name)
-            if not isinstance(found, int) or isinstance(found, bool) or found < 0:
+            # A test set: no attack changes more predictions than that, so a larger number claims less.
+            sign = -1 if name == "changed" else 1
+            if isinstance(found, bool) or not (isinstance(found, int) or found == INFINITE) or found < 0:
                 report["wrong"].append(f"{vector['id']}: {name} {found}")
-            elif found > expected[limit]:
-                report["unsound"].append(f"{vector['id']}: {name} {found}, but {expected[limit] + 1} can change the prediction")
-            elif found < expected[name]:
-                report["loose"].append(f"{vector['id']}: {name} {found}, published bound {expected[name]}")
-            elif found > expected[name]:
+            elif sign * found > sign * exact:
+                report["unsound"].append(f"{vector['id']}: {name} {found}, but exhaustion finds {exact}")
+            elif sign * found < sign * published:
+                report["loose"].append(f"{vector['id']}: {name} {found}, published bound {published}")
+            elif sign * found > sign * published:
                 report["tighter"] += 1
     return report
 

@@ -21,6 +21,8 @@ def ballots_of(vector):
 
 def certify(vector):
     rule, classes = vector["rule"], vector["classes"]
+    if rule == "collective":
+        return None
     votes, rankings = ballots_of(vector)
     offsets = vector.get("offsets", [0])
     if rule in ("dpa", "fa"):

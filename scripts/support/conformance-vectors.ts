@@ -3,14 +3,25 @@ import {
   type Adversary,
   allRankings,
   canChange,
+  canReach,
+  combinations,
   disjointReach,
   spreadReach,
   trueRadius,
+  trueTargetCost,
 } from '../../src/certify/rules/brute-force.ts'
 import { plurality, tally } from '../../src/certify/rules/plurality.ts'
 import { needsRankings, type Rule } from '../../src/certify.ts'
 import { RandomStream } from '../../src/model.ts'
-import { certifyVector, electRunOff, type Question, type Vector } from './conformance.ts'
+import {
+  type CollectiveQuestion,
+  type CollectiveVector,
+  certifyCollectiveVector,
+  certifyVector,
+  electRunOff,
+  type Question,
+  type Vector,
+} from './conformance.ts'
 
 /** Drawn for each rule; with two classes, near ties, abstentions and absent classes among them. */
 const drawnOfRule = 24
@@ -115,8 +126,8 @@ function exactly(question: Question): Partial<Vector['expected']> & { readonly e
   const { rule, groups = 1, coverage = 1 } = question
   const learners = adversary.cast.length
   if (rule === 'groups') {
-    const blocks = range(groups).map((g) => range(learners / groups).map((i) => (g * learners) / groups + i))
-    return { exact: trueRadius({ ...adversary, reach: blocks }), exactLabelRadius: trueRadius(adversary) }
+    const reach = blocksOf(groups, learners)
+    return { exact: trueRadius({ ...adversary, reach }), exactLabelRadius: trueRadius(adversary) }
   }
   if (rule !== 'temporal') return { exact: trueRadius(adversary) }
   const before = adversary.predict(adversary.cast)
@@ -139,13 +150,52 @@ function exactly(question: Question): Partial<Vector['expected']> & { readonly e
   return { exact: Math.max(0, width - coverage + 1), exactEarliness: earliness }
 }
 
+/** [classes] fewest units with which each class can come out, by exhaustion; null: never. */
+function exactTargets(question: Question): (number | null)[] {
+  const adversary = adversaryOf(question)
+  const { rule, coverage = 1, classes } = question
+  return range(classes).map((target) => {
+    const cost = rule === 'temporal' ? trueStretchCost(adversary, coverage, target) : trueTargetCost(adversary, target)
+    return Number.isFinite(cost) ? cost : null
+  })
+}
+
+/** Learners of every choice of neighboring periods. */
+function stretchesOf(learners: number, periods: number, coverage: number): number[][] {
+  const width = periods === 0 ? 0 : Math.min(learners, periods + coverage - 1)
+  return range(learners - width + 1).map((from) => range(width).map((i) => from + i))
+}
+
+/** Fewest periods in a row with which the answer can be `target`; infinite where all are not enough. */
+function trueStretchCost(adversary: Adversary, coverage: number, target: number): number {
+  const learners = adversary.cast.length
+  for (let periods = 0; periods <= learners; periods++) {
+    const stretches = stretchesOf(learners, periods, coverage)
+    if (stretches.some((captured) => canReach(adversary, captured, (answer) => answer === target))) return periods
+  }
+  return Number.POSITIVE_INFINITY
+}
+
+/** [groups] learners of each. */
+const blocksOf = (groups: number, learners: number): number[][] =>
+  range(groups).map((g) => range(learners / groups).map((i) => (g * learners) / groups + i))
+
+/** Whether no class is said to cost more than it does. */
+const soundTargets = (claimed: readonly (number | null)[], exact: readonly (number | null)[]): boolean =>
+  claimed.every((cost, c) => (cost ?? Number.POSITIVE_INFINITY) <= (exact[c] ?? Number.POSITIVE_INFINITY))
+
 function vectorOf(question: Question): Vector {
-  const { prediction, radius, labelRadius, earliness } = certifyVector(question)
+  const { prediction, radius, labelRadius, earliness, targets } = certifyVector(question)
   const exact = question.rule === 'dpa_white_box' ? { exact: exactFlips(question) } : exactly(question)
   const adversary = adversaryOf(question)
   if (adversary.predict(adversary.cast) !== prediction || radius > exact.exact)
     throw new Error(
       `${question.id}: the program predicts ${prediction} with radius ${radius}, exhaustion gives ${exact.exact}.`,
+    )
+  const costs = targets === undefined ? {} : { targets, exactTargets: exactTargets(question) }
+  if (costs.targets !== undefined && !soundTargets(costs.targets, costs.exactTargets))
+    throw new Error(
+      `${question.id}: the program says ${costs.targets.join()}, exhaustion ${costs.exactTargets.join()}.`,
     )
   return {
     ...question,
@@ -154,8 +204,55 @@ function vectorOf(question: Question): Vector {
       ...(labelRadius === undefined ? {} : { labelRadius }),
       ...(earliness === undefined ? {} : { earliness }),
       ...exact,
+      ...costs,
     },
   }
+}
+
+/** Drawn for each rule. */
+const drawnTestSets = 6
+/** Of one test set. */
+const drawnInputs = 5
+const collectiveRules = ['dpa', 'fa', 'roe', 'roe_fa', 'groups', 'temporal'] as const
+
+/** Inputs of one ensemble: all have its number of learners, its offsets and its groups. */
+function drawTestSet(rule: (typeof collectiveRules)[number], number: number): CollectiveQuestion {
+  const [first, ...others] = range(400).map((i) => draw(rule, 1000 * (number + 1) + i))
+  const learners = (question: Question) => (question.votes ?? question.rankings ?? []).length
+  const alike = others.filter((one) => one.classes === first.classes && learners(one) === learners(first))
+  const inputs = [first, ...alike].slice(0, drawnInputs).map(({ votes, rankings }) => ({ votes, rankings }))
+  const { id: _, rule: __, classes, votes: ___, rankings: ____, ...layout } = first
+  return {
+    ...{ id: `collective-${rule}-${number}`, rule: 'collective', aggregation: rule, classes },
+    ...{ inputs, ...layout, budget: 1 + (number % 2) },
+  }
+}
+
+/** The most inputs whose prediction one attack changes, over all captures of `budget` units. */
+function exactChanged({ inputs, aggregation: rule, budget, ...ensemble }: CollectiveQuestion): number {
+  const adversaries = inputs.map((ballots) => adversaryOf({ ...ensemble, ...ballots, rule }))
+  const [{ cast, reach }] = adversaries
+  const { groups = 1, coverage = 1 } = ensemble
+  const units = rule === 'groups' ? blocksOf(groups, cast.length) : reach
+  const choices = [...combinations(units.length, Math.min(budget, units.length))]
+  const captures =
+    rule === 'temporal'
+      ? stretchesOf(cast.length, budget, coverage)
+      : choices.map((some) => [...new Set(some.flatMap((unit) => units[unit]))])
+  let most = 0
+  for (const captured of captures) {
+    const changed = adversaries.filter((one) => canChange(one, captured, one.predict(one.cast))).length
+    most = Math.max(most, changed)
+  }
+  return most
+}
+
+async function collectiveVectorOf(question: CollectiveQuestion): Promise<CollectiveVector> {
+  const { changed } = await certifyCollectiveVector(question)
+  const exact = exactChanged(question)
+  if (changed < exact)
+    throw new Error(`${question.id}: the program says at most ${changed} change, exhaustion finds ${exact}.`)
+  return { ...question, expected: { changed, exactChanged: exact } }
 }
 
 const rules = ['dpa', 'fa', 'fa_exact', 'roe', 'roe_fa', 'groups', 'temporal'] as const
@@ -164,11 +261,14 @@ const rules = ['dpa', 'fa', 'fa_exact', 'roe', 'roe_fa', 'groups', 'temporal'] a
  * The text of examples/conformance/vectors-1.jsonl: small ensembles with the prediction and radius of each rule, and the exact radius by
  * an adversary that tries everything.
  *
- * @throws Error where the program predicts another class or gives a larger radius
+ * @throws Error where the program predicts another class, gives a larger radius, or says that an attack costs more than it does
  */
-export function conformanceText(): string {
+export async function conformanceText(): Promise<string> {
   const questions = rules.flatMap((rule) => range(drawnOfRule).map((number) => draw(rule, number)))
   const vectors = [...questions, loose, ...range(drawnOfRule).map(drawFlips)].map(vectorOf)
-  const lines = [{ schema: 'videomae.conformance/1' }, ...vectors].map((line) => JSON.stringify(line))
+  const testSets: CollectiveVector[] = []
+  for (const rule of collectiveRules)
+    for (const number of range(drawnTestSets)) testSets.push(await collectiveVectorOf(drawTestSet(rule, number)))
+  const lines = [{ schema: 'videomae.conformance/1' }, ...vectors, ...testSets].map((line) => JSON.stringify(line))
   return `${lines.join('\n')}\n`
 }

@@ -1,8 +1,8 @@
 /** The form of conformance vectors (examples/conformance), and what the script and the test of them share. */
 import { emptyBallots } from '../../src/certify/rules/ballot.ts'
 import { certifyUnitFlips } from '../../src/certify/rules/label-flip.ts'
-import type { RunRule } from '../../src/certify/rules/list.ts'
-import { type Ballots, certifyBallots } from '../../src/certify.ts'
+import { type RunRule, ruleNamed } from '../../src/certify/rules/list.ts'
+import { type Ballots, certifyBallots, certifyCollective, type Rule } from '../../src/certify.ts'
 
 export interface Vector {
   readonly id: string
@@ -27,29 +27,61 @@ export interface Vector {
     readonly exactLabelRadius?: number
     readonly earliness?: number
     readonly exactEarliness?: number
+    /** [classes] fewest units with which each class can come out; null: never. */
+    readonly targets?: readonly (number | null)[]
+    readonly exactTargets?: readonly (number | null)[]
   }
 }
 
+/** A whole test set under one attack. */
+export interface CollectiveVector extends Pick<Vector, 'id' | 'classes' | 'offsets' | 'groups' | 'coverage'> {
+  readonly rule: 'collective'
+  /** The rule that each input is predicted with. */
+  readonly aggregation: Rule
+  /** [inputs] */
+  readonly inputs: readonly Pick<Vector, 'votes' | 'rankings'>[]
+  /** Units that the attacker spends on all inputs together. */
+  readonly budget: number
+  readonly expected: { readonly changed: number; readonly exactChanged: number }
+}
+
 export type Question = Omit<Vector, 'expected'>
+export type CollectiveQuestion = Omit<CollectiveVector, 'expected'>
 
 /** What the rules of this program say. */
 export function certifyVector(question: Question) {
   const { rule, classes, votes = [], flips = [], samples = 0, offsets, groups, coverage } = question
-  if (rule !== 'dpa_white_box') return certifyBallots(ballotsOfLists(question), { rule, offsets, groups, coverage })[0]
+  if (rule !== 'dpa_white_box') {
+    const targets = ruleNamed(rule).targeted === null ? undefined : Array.from({ length: classes }, (_, c) => c)
+    const [certificate] = certifyBallots(ballotsOfLists([question], classes), {
+      ...{ rule, offsets, groups, coverage },
+      targets,
+    })
+    return { ...certificate, targets: certificate.targets?.map(({ poisons }) => poisons) }
+  }
   const costs = Float32Array.from(flips.flat(), (cost) => cost ?? Number.POSITIVE_INFINITY)
   return {
     ...certifyUnitFlips(costs, votes, classes, { samples, largestUnit: 1 }),
     labelRadius: undefined,
     earliness: undefined,
+    targets: undefined,
   }
 }
 
-/** Ballots of one input. */
-function ballotsOfLists({ classes, votes, rankings }: Pick<Vector, 'classes' | 'votes' | 'rankings'>): Ballots {
-  const lists = rankings ?? (votes ?? []).map((vote) => (vote < 0 ? [] : [vote]))
-  const places = rankings === undefined ? 1 : classes
-  const ballots = emptyBallots(1, lists.length, classes, places)
-  for (const [i, list] of lists.entries())
+/** What the bound on a whole test set says. */
+export async function certifyCollectiveVector(question: CollectiveQuestion): Promise<{ readonly changed: number }> {
+  const { aggregation: rule, classes, inputs, offsets, groups, coverage, budget } = question
+  const options = { rule, offsets, groups, coverage, budget }
+  const { changedAtMost } = await certifyCollective(ballotsOfLists(inputs, classes), options)
+  return { changed: changedAtMost }
+}
+
+/** Ballots of some inputs. */
+function ballotsOfLists(inputs: readonly Pick<Vector, 'votes' | 'rankings'>[], classes: number): Ballots {
+  const lists = inputs.map(({ votes = [], rankings }) => rankings ?? votes.map((vote) => (vote < 0 ? [] : [vote])))
+  const places = inputs[0].rankings === undefined ? 1 : classes
+  const ballots = emptyBallots(inputs.length, lists[0].length, classes, places)
+  for (const [i, list] of lists.flat().entries())
     for (let place = 0; place < places; place++) ballots.ranks[i * places + place] = list[place] ?? classes
   return ballots
 }

@@ -7,7 +7,12 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { checkConformance } from '../../examples/conformance/check.mjs'
-import { certifyVector, type Vector } from '../../scripts/support/conformance.ts'
+import {
+  type CollectiveVector,
+  certifyCollectiveVector,
+  certifyVector,
+  type Vector,
+} from '../../scripts/support/conformance.ts'
 import { conformanceText } from '../../scripts/support/conformance-vectors.ts'
 import { importBallots } from '../../src/certify/import-votes.ts'
 import { certifyBallots } from '../../src/certify/rules/certify-ballots.ts'
@@ -19,11 +24,13 @@ vi.setConfig({ testTimeout: 600_000 })
 const examples = path.join(import.meta.dirname, '../../examples')
 const folder = folderForTests('videomae-conformance-')
 const text = readFileSync(path.join(examples, 'conformance', 'vectors-1.jsonl'), 'utf8')
-const vectors = text
+const all = text
   .trim()
   .split('\n')
   .slice(1)
-  .map((line) => JSON.parse(line) as Vector)
+  .map((line) => JSON.parse(line) as Vector | CollectiveVector)
+const vectors = all.filter((vector) => vector.rule !== 'collective')
+const testSets = all.filter((vector) => vector.rule === 'collective')
 
 function withoutNumpy(): boolean {
   try {
@@ -42,6 +49,7 @@ const python = (...args: string[]) => {
 /** Answers with one fault of each kind. */
 function faultyAnswers(): Record<string, object> {
   const answers = Object.fromEntries(vectors.map(({ id, expected }) => [id, { ...expected }]))
+  const sets = Object.fromEntries(testSets.map(({ id, expected }) => [id, { ...expected }]))
   answers['dpa-0'].prediction += 1
   answers['fa-0'].radius = answers['fa-0'].exact + 1
   const positive = vectors.find(({ rule, expected }) => rule === 'roe' && expected.radius > 0)?.id ?? ''
@@ -50,38 +58,50 @@ function faultyAnswers(): Record<string, object> {
   stretch.earliness = stretch.exactEarliness + 1
   answers['roe-loose'].radius = answers['roe-loose'].exact
   delete answers['groups-0']
-  return answers
+  const costs = [...(answers['dpa-1'].targets ?? [])] as number[]
+  costs[0] += 1
+  answers['dpa-1'] = { ...answers['dpa-1'], targets: costs }
+  sets['collective-dpa-1'].changed -= 1
+  sets['collective-dpa-3'].changed += 1
+  return { ...answers, ...sets }
 }
 
-const faults = { wrong: 1, unsound: 2, loose: 1, tighter: 1, unanswered: 1 }
+const faults = { wrong: 1, unsound: 4, loose: 2, tighter: 1, unanswered: 1 }
 
 describe('conformance vectors', () => {
-  test('are what the script writes, by exhaustion, for every rule and with radii above 0', () => {
-    expect(conformanceText()).toBe(text)
+  test('are what the script writes, by exhaustion, for every rule and with radii above 0', async () => {
+    expect(await conformanceText()).toBe(text)
     const largest = new Map<string, number>()
     for (const { rule, expected } of vectors) largest.set(rule, Math.max(expected.radius, largest.get(rule) ?? 0))
     expect([...largest.keys()].sort()).toEqual(
       ['dpa', 'dpa_white_box', 'fa', 'fa_exact', 'groups', 'roe', 'roe_fa', 'temporal'].sort(),
     )
     expect(Math.min(...largest.values())).toBeGreaterThan(0)
-    expect(new Set(vectors.map(({ id }) => id)).size).toBe(vectors.length)
+    expect(new Set(all.map(({ id }) => id)).size).toBe(all.length)
+    expect(vectors.filter(({ expected }) => expected.targets?.some((cost) => (cost ?? 0) > 1)).length).toBeGreaterThan(
+      50,
+    )
+    const partly = testSets.filter(({ inputs, expected: { changed } }) => changed > 0 && changed < inputs.length)
+    expect(new Set(partly.map(({ aggregation }) => aggregation)).size).toBe(6)
   })
 
-  test('hold for this program, to the number', () => {
-    const report = checkConformance(vectors, certifyVector)
+  test('hold for this program, to the number', async () => {
+    const report = await checkConformance(all, (vector: Vector | CollectiveVector) =>
+      vector.rule === 'collective' ? certifyCollectiveVector(vector) : certifyVector(vector),
+    )
     expect(report).toEqual({
       ...{ wrong: [], unsound: [], loose: [] },
       tighter: 0,
-      answered: vectors.length,
+      answered: all.length,
       unanswered: 0,
     })
   })
 
-  test('show wrong predictions, unsound and loose radii in JavaScript', () => {
+  test('show wrong predictions, unsound and loose radii in JavaScript', async () => {
     const answers = faultyAnswers()
-    const { wrong, unsound, loose, ...counts } = checkConformance(vectors, ({ id }: Vector) => answers[id])
+    const { wrong, unsound, loose, ...counts } = await checkConformance(all, ({ id }: Vector) => answers[id])
     expect({ wrong: wrong.length, unsound: unsound.length, loose: loose.length, ...counts }).toEqual({
-      ...{ ...faults, answered: vectors.length - 1 },
+      ...{ ...faults, answered: all.length - 1 },
     })
     expect(unsound.join()).toMatch(/fa-0: radius .*temporal-0: earliness /)
   })
@@ -92,13 +112,13 @@ describe('conformance vectors', () => {
       const runner = path.join(examples, 'conformance', 'check.py')
       const verifier = python(runner, path.join(examples, 'conformance', 'subject_verify.py'), '--published')
       expect(verifier, verifier.stderr).toMatchObject({ status: 0 })
-      expect(verifier.stdout).toMatch(/^169 answered, 24 not: 0 wrong, 0 unsound, 0 below and 0 above/m)
+      expect(verifier.stdout).toMatch(/^169 answered, 60 not: 0 wrong, 0 unsound, 0 below and 0 above/m)
       const file = path.join(folder, 'answers.json')
       writeFileSync(file, JSON.stringify(faultyAnswers()))
       const { status, stdout } = python(runner, file)
       expect(status).toBe(1)
       expect(stdout).toMatch(/UNSOUND fa-0: radius /)
-      expect(stdout).toMatch(/answered, 1 not: 1 wrong, 2 unsound, 1 below and 1 above/)
+      expect(stdout).toMatch(/answered, 1 not: 1 wrong, 4 unsound, 2 below and 1 above/)
     },
   )
 })

@@ -51,7 +51,11 @@ export function canChange(adversary: Adversary, captured: readonly number[], bef
 }
 
 /** Whether some casts of the captured learners bring about an answer that is wanted. */
-function canReach(adversary: Adversary, captured: readonly number[], wanted: (answer: number) => boolean): boolean {
+export function canReach(
+  adversary: Adversary,
+  captured: readonly number[],
+  wanted: (answer: number) => boolean,
+): boolean {
   const cast = [...adversary.cast]
   const assign = (depth: number): boolean => {
     if (depth === captured.length) return wanted(adversary.predict(cast))
