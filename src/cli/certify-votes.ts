@@ -8,6 +8,7 @@ import { checkRequirements, noTrueClasses, parseRequirements, type Requirement }
 import { declaredClasses } from '../certify/videos/class-list.ts'
 import { describeReading } from '../certify/votes/reading.ts'
 import { invalidArgument } from '../core/errors.ts'
+import { firstRepeated } from '../core/first-repeated.ts'
 import { budgetsOf, listOf, noteOf, numbersOf, progressOf, rulesOf } from './certify-options.ts'
 import { endAsRequired, showRequirements } from './certify-requirements.ts'
 import type { CertifyCommandOptions } from './commands/certify.ts'
@@ -116,7 +117,7 @@ async function classesOf(
   if (!Number.isInteger(number) || number < 2)
     throw invalidArgument('--classes', 'names such as fight,noFight, a file with one name per line, or a number', text)
   checkClasses(number)
-  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  const twice = firstRepeated(names)
   if (twice !== undefined) throw invalidArgument('--classes', 'different names', twice)
   return { number, names: names.length > 1 ? names : undefined }
 }

@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs'
-import path from 'node:path'
 import { exitCodes, VideoMaeError } from '../core/errors.ts'
+import { hangupIsIgnored } from './hangup.ts'
 import { mustStop, stopFileVariable } from './stop-file.ts'
 
 /** Ctrl-C, a request to end, and a terminal or connection that was closed. Windows sends the last one before it ends the process. */
@@ -75,19 +74,4 @@ function quit(): void {
   }
   // Elsewhere, and for the first process of a container, which signals without a listener do not reach.
   process.exit(exitCodes.interrupted)
-}
-
-/**
- * Whether the user asked for a process that outlives its terminal with `nohup`. Node.js sets the signal back to its default when
- * it starts, so that the process cannot ask the system. The shell writes the program that it started into `_`; a script that
- * runs under `nohup` ignores the signal itself, which Linux tells.
- */
-function hangupIsIgnored(): boolean {
-  if (path.basename(process.env._ ?? '') === 'nohup') return true
-  try {
-    const mask = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${process.ppid}/status`, 'utf8'))
-    return mask !== null && (Number.parseInt(mask[1].slice(-1), 16) & 1) === 1 // SIGHUP is signal 1, the lowest bit.
-  } catch {
-    return false
-  }
 }

@@ -4,7 +4,11 @@ import { nodeAdvice, nodeCode, nodeProblem } from '../core/node-version.ts'
 
 const problem = nodeProblem(process.versions.node)
 if (problem === null) {
-  import('./program.ts')
+  import('./early-signals.ts')
+    .then(({ handleEarlySignals }) => {
+      handleEarlySignals()
+      return import('./program.ts')
+    })
     .then(({ main }) => main())
     .catch((error) => {
       // Thrown outside of the promise, it ends the process the way an uncaught exception does.

@@ -2,6 +2,9 @@
 const own: unique symbol = Symbol('cleanAtEnd')
 type OwnListener = NodeJS.SignalsListener & { readonly [own]?: true }
 
+/** Whether a listener leaves it to others whether a signal ends the process. */
+export const isCleaner = (listener: NodeJS.SignalsListener): boolean => Object.hasOwn(listener, own)
+
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /**
@@ -14,7 +17,7 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 export function cleanAtEnd(clean: () => void, onSignal?: (name: NodeJS.Signals) => void): () => void {
   const listener: OwnListener = Object.assign(
     (name: NodeJS.Signals): void => {
-      if (process.listeners(name).some((other) => !Object.hasOwn(other, own))) {
+      if (process.listeners(name).some((other) => !isCleaner(other as NodeJS.SignalsListener))) {
         if (name !== 'SIGHUP') onSignal?.(name) // the others may ignore SIGHUP
         return
       }

@@ -1,3 +1,4 @@
+import { firstRepeated } from './first-repeated.ts'
 /**
  * Exit codes of the command line. Documented in docs/cli.md; never reuse a number.
  *
@@ -115,7 +116,7 @@ export function requirePath(name: string, value: string): void {
  * @throws VideoMaeError `INVALID_ARGUMENT` naming the value
  */
 export function requireDistinct(name: string, values: readonly (string | number)[]): void {
-  const twice = values.find((value, i) => values.indexOf(value) !== i)
+  const twice = firstRepeated(values)
   if (twice === undefined) return
   throw invalidArgument(name, 'each value once', values.join(','), `Remove the second ${twice} from the list.`)
 }

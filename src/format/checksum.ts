@@ -6,6 +6,9 @@ export const checksumKey = 'videomae.sha256'
 /** Key of the metadata of safetensors with the SHA-256 of the header: names, types, shapes and offsets of tensors, and the metadata. */
 export const headerChecksumKey = 'videomae.header_sha256'
 
+/** Key of the metadata of weights with the names of the files next to them that say what they compute, with a space between two. */
+export const describedByKey = 'videomae.described_by'
+
 /** Digits in the place of a checksum while it is taken. */
 export const noChecksum = '0'.repeat(64)
 

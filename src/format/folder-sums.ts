@@ -5,7 +5,7 @@
 import { readdir, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
-import { checksumKey } from './checksum.ts'
+import { checksumKey, describedByKey } from './checksum.ts'
 import { fileDigest } from './file-digest.ts'
 import { nullIfMissing } from './missing.ts'
 import { largestTextBytes, readRegularText } from './regular-file.ts'
@@ -25,6 +25,14 @@ export const describingFiles: readonly string[] = [
 
 /** Far above what a folder of weights has next to them. */
 const mostFiles = 100
+
+/**
+ * Metadata of weights that belong to files of their folder: one of them that is removed together with its checksum is noticed, and so is
+ * the removal of all checksums.
+ */
+export const describedBy = (names: readonly string[]): Readonly<Record<string, string>> => ({
+  [describedByKey]: [...names, sumsFile].join(' '),
+})
 
 /** A comment for `sha256sum`. The same descriptions with other weights would name other classes. */
 const tensorsLine = (name: string, checksum: string): string => `# tensors of ${name}: ${checksum}`
@@ -55,12 +63,17 @@ async function tensorsChecksum(file: string): Promise<string | null> {
 /**
  * Compares the files of a folder with their checksums. A folder of another program, or of an earlier version, has none.
  *
+ * @param metadata of the weights in the folder: what `describedBy` put there must be in the folder and have a checksum
  * @throws VideoMaeError `CHECKPOINT_INVALID` naming the file that has changed, is missing or has no checksum
  */
-export async function requireUnchanged(folder: string): Promise<void> {
+export async function requireUnchanged(folder: string, metadata: Readonly<Record<string, string>>): Promise<void> {
   const sums = path.join(folder, sumsFile)
   const text = await readRegularText(sums).catch(nullIfMissing)
-  if (text === null) return
+  const described = (metadata[describedByKey] ?? '').split(' ').filter(Boolean)
+  if (text === null) {
+    if (described.includes(sumsFile)) throw invalid(`${sums}, which the weights name`, 'there is none')
+    return
+  }
   const lines = text.split('\n')
   // An empty file is what a full disk leaves of one.
   if (lines.pop() !== '' || lines.length === 0 || lines.length > mostFiles)
@@ -84,7 +97,8 @@ export async function requireUnchanged(folder: string): Promise<void> {
   }
   // A line that is gone would leave its file unchecked.
   const unlisted = (await readdir(folder)).find((name) => describingFiles.includes(name) && !seen.has(name))
-  if (unlisted !== undefined) throw invalid(`a checksum of ${unlisted} in ${sums}`, 'there is none')
+  const missing = unlisted ?? described.find((name) => name !== sumsFile && !seen.has(name))
+  if (missing !== undefined) throw invalid(`a checksum of ${missing} in ${sums}`, 'there is none')
 }
 
 async function requireTensors(file: string, name: string, line: string): Promise<void> {
@@ -99,6 +113,6 @@ function invalid(expected: string, received = 'it has others'): VideoMaeError {
   return new VideoMaeError(`Expected ${expected}, but ${received}.`, {
     code: 'CHECKPOINT_INVALID',
     exit: 'data',
-    hint: `Take the file from a copy. If you changed or added it on purpose, remove ${sumsFile} from its folder.`,
+    hint: `Take the whole folder from a copy. If you changed or added a file on purpose, put the line that \`sha256sum FILE\` prints into ${sumsFile}.`,
   })
 }

@@ -1,3 +1,4 @@
+import { firstRepeated } from '../core/first-repeated.ts'
 /** Names for the classes of a head that was published with numbers only: `classes.txt` next to its weights. */
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
@@ -34,7 +35,7 @@ export async function classNames(
   const own = named?.every((name, i) => name === placeholder(i)) === true ? null : named
   if (found === null) return named ?? Array.from({ length: classes }, (_, c) => String(c))
   if (found.length !== classes) throw invalid(file, `${classes} names, one for each output`, `${found.length}`)
-  const twice = found.find((name, i) => found.indexOf(name) !== i)
+  const twice = firstRepeated(found)
   if (twice !== undefined) throw invalid(file, 'names that differ', `${quoted(twice)} twice`)
   const other = own?.findIndex((name, i) => name.normalize('NFC') !== found[i]) ?? -1
   if (other >= 0)

@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto'
 import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { folderForTests } from '../../test/support/folder-for-tests.ts'
+import { withoutChecksums } from '../../test/support/without-checksums.ts'
 import { sumsFile } from '../format/folder-sums.ts'
 import { resolveConfiguration } from '../model/configuration.ts'
 import { initialize } from '../model/initialize.ts'
@@ -81,9 +83,13 @@ describe('a file beside the weights', () => {
     await expect(openClassifier(location)).rejects.toMatchObject({
       ...{ code: 'CHECKPOINT_INVALID', exit: 'data' },
       message: expect.stringContaining(`Expected ${file} as it was written, with SHA-256 `),
-      hint: expect.stringContaining(`remove ${sumsFile}`),
+      hint: expect.stringContaining(`into ${sumsFile}`),
     })
-    rmSync(path.join(location, sumsFile))
+    // What `sha256sum FILE` prints, by somebody who changed the file on purpose.
+    const sums = path.join(location, sumsFile)
+    const line = `${createHash('sha256').update(readFileSync(file)).digest('hex')}  ${name}`
+    const lines = readFileSync(sums, 'utf8').split('\n')
+    writeFileSync(sums, lines.map((each) => (each.endsWith(`  ${name}`) ? line : each)).join('\n'))
     await openClassifier(location)
   })
 
@@ -92,6 +98,20 @@ describe('a file beside the weights', () => {
     rmSync(path.join(location, name))
     await expect(openClassifier(location)).rejects.toMatchObject({ code: expect.any(String), exit: 'data' })
   })
+
+  test.each(others)(
+    'is refused when it is missing, also together with its checksum or all of them: %s',
+    async (name) => {
+      await save()
+      const sums = path.join(location, sumsFile)
+      rmSync(path.join(location, name))
+      const lines = readFileSync(sums, 'utf8').split('\n')
+      writeFileSync(sums, lines.filter((line) => !line.endsWith(`  ${name}`)).join('\n'))
+      await expect(openClassifier(location)).rejects.toMatchObject({ code: 'CHECKPOINT_INVALID', exit: 'data' })
+      rmSync(sums)
+      await expect(openClassifier(location)).rejects.toMatchObject({ code: 'CHECKPOINT_INVALID', exit: 'data' })
+    },
+  )
 
   test.each(['model.safetensors', 'head.safetensors'])('is refused with the %s of another one', async (name) => {
     await save()
@@ -140,7 +160,7 @@ test.each([
   const sampling = { kind: 'dense', stride: 2, fps: null } as const
   await saveClassifier(location, { ...shape, state: initialize(classifierShapes(shape), 0), sampling })
   const file = path.join(location, name)
-  rmSync(path.join(location, sumsFile))
+  withoutChecksums(location)
   writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), ...change }))
   await expect(openClassifier(location)).rejects.toMatchObject({
     code: 'CHECKPOINT_INVALID',
@@ -159,7 +179,7 @@ test.each([
   mkdirSync(location, { recursive: true })
   await saveClassifier(location, { ...shape, state, sampling: { kind: 'dense', stride: 2, fps: null } })
   const file = path.join(location, 'classifier.json')
-  rmSync(path.join(location, sumsFile))
+  withoutChecksums(location)
   writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), ...change }))
   await expect(openClassifier(location)).rejects.toMatchObject({
     code: 'CHECKPOINT_INVALID',
@@ -180,7 +200,7 @@ describe('classes', () => {
     const linear = { ...shape, head: { kind: 'linear' } } as const
     const state = initialize(classifierShapes(linear), 0)
     await saveClassifier(location, { ...linear, state, sampling: { kind: 'dense', stride: 2, fps: null } })
-    rmSync(path.join(location, sumsFile))
+    withoutChecksums(location)
   })
 
   test('without names are called by their numbers, as lists of published code do', async () => {

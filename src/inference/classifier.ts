@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
 import { withChecksum } from '../format/checksum.ts'
 import { requireFiniteTensor } from '../format/finite.ts'
-import { writeSums } from '../format/folder-sums.ts'
+import { describedBy, writeSums } from '../format/folder-sums.ts'
 import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../format/safetensors.ts'
 import { Graph } from '../graph/graph.ts'
 import { softmax } from '../graph/operations/losses.ts'
@@ -21,6 +21,9 @@ import { parameterShapes, shapesOf } from '../model/parameters.ts'
 import { readoutSchema, readoutWidth, readTokens } from '../model/readout.ts'
 import { modelFiles, saveCheckpointDirectory, weightsFile } from '../model/save-checkpoint.ts'
 import { defaultTiming } from '../train/clip-timing.ts'
+import { validationFile } from '../train/file-names.ts'
+import { readHistory } from '../train/history.ts'
+import { validationLineSchema } from '../train/history-lines.ts'
 import { readJsonBesideWeights } from '../train/json-file.ts'
 import { bestFolder, folderOf, type OpenedCheckpoint, openCheckpoint } from '../train/open-checkpoint.ts'
 import { headFile } from '../train/weights-digest.ts'
@@ -126,6 +129,8 @@ export async function saveClassifier(
 ): Promise<void> {
   const { configuration, head, labels, sampling } = classifier
   const state = classifier.state
+  const described = [...modelFiles, ...(head.kind === 'linear' ? [] : [files.description]), files.sampling]
+  const ofWeights = { ...describedBy(described), ...metadata }
   if (head.kind === 'linear') {
     await saveCheckpointDirectory(directory, {
       configuration,
@@ -133,10 +138,10 @@ export async function saveClassifier(
       state,
       classes: labels.length,
       labels,
-      metadata,
+      metadata: ofWeights,
     })
   } else {
-    await saveCheckpointDirectory(directory, { configuration, kind: 'encoder', state, metadata })
+    await saveCheckpointDirectory(directory, { configuration, kind: 'encoder', state, metadata: ofWeights })
     const tensors = new Map<string, SafetensorsTensor>()
     for (const [name, shape] of classifierShapes(classifier)) {
       if (!name.startsWith('encoder.')) tensors.set(name, { shape, data: state.get(name)! })
@@ -150,9 +155,8 @@ export async function saveClassifier(
     })
   }
   await writeJson(path.join(directory, files.sampling), sampling)
-  const ofHead = head.kind === 'linear' ? [] : [files.description]
   const weights = head.kind === 'linear' ? [weightsFile] : [weightsFile, files.head]
-  await writeSums(directory, [...modelFiles, ...ofHead, files.sampling], weights)
+  await writeSums(directory, described, weights)
 }
 
 async function writeJson(file: string, value: unknown): Promise<void> {
@@ -173,7 +177,8 @@ export interface LoadedClassifier extends Classifier {
  */
 export async function openClassifier(where: string): Promise<LoadedClassifier> {
   const best = path.join(where, bestFolder)
-  const directory = existsSync(path.join(best, 'config.json')) ? best : where
+  const directory = existsSync(best) ? best : where
+  if (directory === where) await requireNoneChosen(where)
   if (existsSync(path.join(directory, files.description))) return openWithHead(directory)
   const opened = await openCheckpoint(directory)
   if (opened.kind !== 'classify' || opened.classes === null) {
@@ -188,6 +193,25 @@ export async function openClassifier(where: string): Promise<LoadedClassifier> {
   const labels = await classNames(from, opened.labels, opened.classes)
   const sampling = await readSampling(from, opened.clip)
   return { configuration, head: { kind: 'linear' }, state, labels, sampling, path: from, warnings }
+}
+
+/**
+ * A run whose classifier was chosen on validation videos has it in `best/`: its newest checkpoint is another one.
+ *
+ * @throws VideoMaeError `CHECKPOINT_INVALID`
+ */
+async function requireNoneChosen(run: string): Promise<void> {
+  const passes = await readHistory(path.join(run, validationFile), validationLineSchema)
+  // Weights that were lost when a run was resumed cannot be chosen.
+  if (passes.every(({ lost }) => lost === true)) return
+  throw new VideoMaeError(
+    `Expected the chosen classifier of the run ${run} in ${path.join(run, bestFolder)}, but there is none.`,
+    {
+      code: 'CHECKPOINT_INVALID',
+      exit: 'data',
+      hint: 'Restore the folder from a copy, or name the checkpoint (step-...) that you want to use.',
+    },
+  )
 }
 
 function unsupportedClassifier(where: string, problem: string): VideoMaeError {

@@ -5,6 +5,7 @@ import {
   open as openFile,
   readdir,
   readFile,
+  rename,
   rm,
   truncate,
   writeFile,
@@ -107,7 +108,8 @@ test('lines whose data is gone or does not follow are not believed', async () =>
   await truncate(data, 2 * width * 4)
   const cut = await open()
   expect([0, 2, 4].map((n) => cut.has(`d${n}`))).toEqual([true, true, false])
-  const line = (n: number, offset: number) => `${JSON.stringify({ digest: `d${n}`, views: [view], offset, crc: 0 })}\n`
+  const line = (n: number, offset: number) =>
+    `${JSON.stringify({ digest: `d${n}`, views: [view], offset, checksum: 0 })}\n`
   await writeFile(path.join(root, 'key', 'mixed.jsonl'), line(6, 0) + line(8, 0)) // two writers of one file
   await writeFile(path.join(root, 'key', 'mixed.f32'), new Uint8Array(2 * width * 4))
   const mixed = await open()
@@ -124,18 +126,38 @@ test('a byte that has changed since is noticed', async () => {
   await expect(store.read('d1')).rejects.toMatchObject({ code: 'FEATURES_DAMAGED', exit: 'data' })
 })
 
+test('rows under the digest, the views or the key of others are noticed', async () => {
+  const store = await open()
+  for (const n of [0, 2]) await put(store, n)
+  const [index] = await filesOf('.jsonl')
+  const written = await readFile(index, 'utf8')
+  const damaged = { code: 'FEATURES_DAMAGED', exit: 'data' }
+  await writeFile(index, written.replace('d0', 'dx').replace('d2', 'd0').replace('dx', 'd2'))
+  for (const digest of ['d0', 'd2']) await expect((await open()).read(digest)).rejects.toMatchObject(damaged)
+  await writeFile(index, written.replace('"lastFrame":15', '"lastFrame":16'))
+  await expect((await open()).read('d0')).rejects.toMatchObject(damaged)
+  await writeFile(index, written)
+  await expectWhole([0, 2])
+  await rename(path.join(root, 'key'), path.join(root, 'other-key'))
+  const moved = await FeatureStore.open(root, 'other-key', { of: 'a test' }, width)
+  await expect(moved.read('d0')).rejects.toMatchObject(damaged)
+})
+
 test.each([
   ['no JSON', '{"digest":'],
   ['another JSON', '[]'],
   ['no checksum, as older versions wrote it', JSON.stringify({ digest: 'd0', views: [view], offset: 0 })],
-  ['an unknown key', JSON.stringify({ digest: 'd0', views: [view], offset: 0, crc: 0, scale: 2 })],
-  ['an unknown key of a view', JSON.stringify({ digest: 'd0', views: [{ ...view, flip: true }], offset: 0, crc: 0 })],
-  ['views that are none', JSON.stringify({ digest: 'd0', views: 3, offset: 0, crc: 1 })],
-  ['an offset before the file', JSON.stringify({ digest: 'd0', views: [view], offset: -12, crc: 1 })],
-  ['rows beyond the file', JSON.stringify({ digest: 'd0', views: Array(1000).fill(view), offset: 0, crc: 1 })],
+  ['an unknown key', JSON.stringify({ digest: 'd0', views: [view], offset: 0, checksum: 0, scale: 2 })],
+  [
+    'an unknown key of a view',
+    JSON.stringify({ digest: 'd0', views: [{ ...view, flip: true }], offset: 0, checksum: 0 }),
+  ],
+  ['views that are none', JSON.stringify({ digest: 'd0', views: 3, offset: 0, checksum: 1 })],
+  ['an offset before the file', JSON.stringify({ digest: 'd0', views: [view], offset: -12, checksum: 1 })],
+  ['rows beyond the file', JSON.stringify({ digest: 'd0', views: Array(1000).fill(view), offset: 0, checksum: 1 })],
   [
     'a frame that is no number',
-    JSON.stringify({ digest: 'd0', views: [{ ...view, firstFrame: 'x' }], offset: 0, crc: 1 }),
+    JSON.stringify({ digest: 'd0', views: [{ ...view, firstFrame: 'x' }], offset: 0, checksum: 1 }),
   ],
 ])('an index line is not believed: %s', async (_what, line) => {
   await open()

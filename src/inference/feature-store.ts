@@ -32,7 +32,7 @@ export interface StoredFeatures {
 interface StoredAt {
   readonly file: string
   readonly offset: number
-  readonly crc: number
+  readonly checksum: number
   readonly entry: StoredFeatures
 }
 
@@ -54,10 +54,22 @@ const lineSchema = z.strictObject({
     }),
   ),
   offset: count,
-  /** CRC-32C of the rows. */
-  crc: count,
+  /** CRC-32C of what `checksumOf` says: rows under another digest are the features of another video. */
+  checksum: count,
 })
 type Line = z.output<typeof lineSchema>
+
+/** Of the rows, the video that they are of, their views, and the key of the store. */
+function checksumOf(store: string, { digest, views }: StoredFeatures, rows: Float32Array): number {
+  const seen = views.map(({ clip, crop, startSeconds, firstFrame, lastFrame }) => [
+    ...[clip, crop, startSeconds, firstFrame, lastFrame],
+  ])
+  const about = new TextEncoder().encode(JSON.stringify([store, digest, seen]))
+  const all = new Uint8Array(about.length + rows.byteLength)
+  all.set(about)
+  all.set(bytesOf(rows), about.length)
+  return crc32c(all)
+}
 
 /**
  * Features by content: a folder with a data file and an index for every process that has put something in, both only ever
@@ -68,7 +80,7 @@ type Line = z.output<typeof lineSchema>
  *     <key>/<name>.f32            rows of float32, little-endian
  *     <key>/<name>.jsonl          digest, views, offset and checksum of every video, in the order of the data
  *
- * Lines without a checksum, of older versions, do not count: those features are computed again.
+ * Lines without a checksum, or with that of older versions, do not count: those features are computed again.
  */
 export class FeatureStore {
   readonly folder: string
@@ -104,8 +116,12 @@ export class FeatureStore {
     for (const file of (await readdir(folder)).filter((name) => name.endsWith('.jsonl')).sort()) {
       const data = path.join(folder, `${file.slice(0, -'.jsonl'.length)}.f32`)
       const size = (await stat(data).catch(() => null))?.size ?? 0
-      for (const { offset, crc, ...entry } of readIndex(await readRegularText(path.join(folder, file)), size, width))
-        stored.set(entry.digest, { file: data, offset, crc, entry })
+      for (const { offset, checksum, ...entry } of readIndex(
+        await readRegularText(path.join(folder, file)),
+        size,
+        width,
+      ))
+        stored.set(entry.digest, { file: data, offset, checksum, entry })
     }
     return new FeatureStore(folder, width, stored)
   }
@@ -129,14 +145,14 @@ export class FeatureStore {
    * @throws VideoMaeError `FEATURES_DAMAGED` where they are not what was stored, `FEATURES_MISSING`
    */
   async read(digest: string): Promise<Float32Array> {
-    const { file, offset, crc, entry } = this.find(digest)
+    const { file, offset, checksum, entry } = this.find(digest)
     const rows = new Float32Array(entry.views.length * this.width)
     const handle = await openRegularFile(file)
     let problem: string
     try {
       const whole = (await readFully(handle, bytesOf(rows), offset)) === rows.byteLength
-      if (whole && crc32c(bytesOf(rows)) === crc) return rows
-      problem = whole ? 'whose bytes have changed since' : 'which ended early'
+      if (whole && checksumOf(this.id, entry, rows) === checksum) return rows
+      problem = whole ? 'which have changed since, or are of another video' : 'which ended early'
     } finally {
       await handle.close()
     }
@@ -154,11 +170,12 @@ export class FeatureStore {
     this.own = null
     const { data, index, end: offset } = own
     await namingFile(data, () => appendFile(data, bytesOf(rows)))
-    const line: Line = { digest: entry.digest, views: [...entry.views], offset, crc: crc32c(bytesOf(rows)) }
+    const checksum = checksumOf(this.id, entry, rows)
+    const line: Line = { digest: entry.digest, views: [...entry.views], offset, checksum }
     await namingFile(index, () => appendFile(index, `${JSON.stringify(line)}\n`))
     own.end += rows.byteLength
     this.own = own
-    this.stored.set(entry.digest, { file: data, offset, crc: line.crc, entry })
+    this.stored.set(entry.digest, { file: data, offset, checksum, entry })
   }
 
   private begin() {

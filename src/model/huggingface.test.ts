@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { shakenState, tinyConfiguration } from '../../test/support/tiny-model.ts'
-import { sumsFile } from '../format/folder-sums.ts'
+import { withoutChecksums } from '../../test/support/without-checksums.ts'
 import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../format/safetensors.ts'
 import { openClassifier } from '../inference/classifier.ts'
 import type { ModelConfiguration } from './configuration.ts'
@@ -30,7 +30,7 @@ async function save(name: string, configuration: ModelConfiguration, kind: Model
     labels: classes === 3 ? labels : null,
     state,
   })
-  await rm(join(directory, sumsFile)) // Another program might have written what tests make of it.
+  withoutChecksums(directory)
   return { directory, state }
 }
 

@@ -73,7 +73,7 @@ export async function loadCheckpointDirectory(path: string, options: LoadOptions
   try {
     await file.requireIntact()
     const directory = (await isDirectory(path)) ? path : dirname(path)
-    await requireUnchanged(directory)
+    await requireUnchanged(directory, file.metadata)
     return await loadFrom(path, file, await readDescriptions(directory), options)
   } finally {
     await file.close()

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder.ts'
 import { withChecksum } from '../format/checksum.ts'
-import { writeSums } from '../format/folder-sums.ts'
+import { describedBy, writeSums } from '../format/folder-sums.ts'
 import { type SafetensorsTensor, writeSafetensors } from '../format/safetensors.ts'
 import { elementCount } from '../graph/program.ts'
 import type { ModelConfiguration } from './configuration.ts'
@@ -74,7 +74,12 @@ export async function saveCheckpointDirectory(directory: string, model: SavedMod
   await writeJson(join(directory, 'config.json'), writeHuggingFaceConfiguration(configuration, kind, labels))
   await writeJson(join(directory, 'preprocessor_config.json'), writeHuggingFacePreprocessor(configuration))
   // transformers refuses files whose metadata does not name a framework.
-  await writeSafetensors(join(directory, weightsFile), tensors, { format: 'pt', ...withChecksum, ...metadata })
+  await writeSafetensors(join(directory, weightsFile), tensors, {
+    format: 'pt',
+    ...withChecksum,
+    ...describedBy(modelFiles),
+    ...metadata,
+  })
   await writeSums(directory, modelFiles, [weightsFile])
 }
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { shakenState, tinyConfiguration } from '../../test/support/tiny-model.ts'
-import { sumsFile } from '../format/folder-sums.ts'
+import { withoutChecksums } from '../../test/support/without-checksums.ts'
 import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../format/safetensors.ts'
 import { loadCheckpointDirectory } from './load-checkpoint.ts'
 import { fileShape } from './names.ts'
@@ -28,7 +28,7 @@ async function huggingFace(kind: ModelKind, change: (tensors: Tensors) => void) 
   const classes = kind === 'classify' ? 3 : null
   const state = shakenState(parameterShapes(configuration, kind, classes))
   await saveCheckpointDirectory(directory, { configuration, kind, classes, labels: null, state })
-  await rm(join(directory, sumsFile)) // of another program
+  withoutChecksums(directory)
   const file = await readSafetensors(directory)
   const tensors: Tensors = new Map()
   for (const name of file.names) tensors.set(name, { shape: file.info(name).shape, data: await file.readFloat32(name) })

@@ -7,9 +7,9 @@ import { hubHint } from '../format/foreign-weights.ts'
 import { type MaskKind, maskKinds } from '../mask/mask.ts'
 import { type LoadedCheckpoint, type LoadOptions, loadCheckpointDirectory } from '../model/load-checkpoint.ts'
 import { findCheckpoint } from './checkpoint.ts'
-import { type ClipTiming, rateSchema, storedTiming, strideSchema } from './clip-timing.ts'
+import { type ClipTiming, defaultTiming, rateSchema, storedTiming, strideSchema } from './clip-timing.ts'
 import { readJsonBesideWeights } from './json-file.ts'
-import { RunDirectory } from './run-directory.ts'
+import { checkpointPattern, RunDirectory } from './run-directory.ts'
 import { changedSince } from './state-digest.ts'
 
 /** A model with its weights, where they came from, and how its clips were sampled. */
@@ -51,8 +51,9 @@ export async function openCheckpoint(where: string, options: LoadOptions = {}): 
   if (chosen === where && kind.isDirectory()) await requireSaved(where)
   const loaded = await loadCheckpointDirectory(chosen, options)
   const older = damaged.map((problem) => `a newer checkpoint is damaged, so ${chosen} is used: ${problem}`)
-  const warnings = [...older, ...loaded.warnings]
-  return { ...loaded, warnings, path: chosen, ...(await trainedWith(folderOf(chosen))) }
+  const trained = await trainedWith(folderOf(chosen))
+  const warnings = [...older, ...loaded.warnings, ...unknownSampling(chosen, trained.clip)]
+  return { ...loaded, warnings, path: chosen, ...trained }
 }
 
 /**
@@ -83,7 +84,7 @@ async function requireSaved(folder: string): Promise<void> {
 }
 
 function isHeadRun(folder: string): boolean {
-  return existsSync(path.join(folder, bestFolder, 'config.json')) && existsSync(path.join(folder, 'split.csv'))
+  return existsSync(path.join(folder, bestFolder)) && existsSync(path.join(folder, 'split.csv'))
 }
 
 /** Of what training wrote down. A key that is absent is not known; one that is there must be right. */
@@ -109,6 +110,16 @@ export const folderOf = (location: string): string =>
  */
 export function recordFolders(location: string): string[] {
   return path.basename(path.resolve(location)) === emaFolder ? [location, path.join(location, '..')] : [location]
+}
+
+/** A checkpoint of a run has its state next to the weights: without it, the clips of the training are not known. */
+function unknownSampling(location: string, clip: OpenedCheckpoint['clip']): string[] {
+  const folder = path.resolve(folderOf(location))
+  const step = path.basename(folder) === emaFolder ? path.dirname(folder) : folder
+  if (clip !== null || !checkpointPattern.test(path.basename(step)) || existsSync(path.join(folder, 'clip.json'))) return []
+  return [
+    `${step} has no ${stateFile} that says how clips were sampled in training: published settings are used (stride ${defaultTiming.stride})`,
+  ]
 }
 
 const stateFile = 'trainer-state.json'

@@ -31,7 +31,8 @@ const formOf = new Map<string, z.ZodType>([
   [validationFile, validationLineSchema],
 ])
 
-const checkpointPattern = /^step-(\d{8,})$/
+/** Names of the folders of checkpoints in a run. */
+export const checkpointPattern = /^step-(\d{8,})$/
 
 /** The folder of one run. */
 export class RunDirectory {

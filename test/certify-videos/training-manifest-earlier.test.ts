@@ -7,8 +7,8 @@ import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { checkCertificationPlan, planCertification } from '../../src/certify/videos/plan.ts'
 import { trainingManifestOf } from '../../src/certify/videos/training-manifest.ts'
-import { sumsFile } from '../../src/format/folder-sums.ts'
 import { weightsDigest } from '../../src/train/weights-digest.ts'
+import { withoutChecksums } from '../support/without-checksums.ts'
 import { digestOf, finetuneOn, known, manifestFolder, pretrainOn, videosIn, withoutManifests } from './manifest-runs.ts'
 
 const { inFolder: location, dataset, options, listOf, fill, remove } = manifestFolder()
@@ -74,7 +74,7 @@ describe('a run of an earlier program', () => {
     // Weights that were trained on the videos that are to be protected, in the place of those of the run.
     const others = location('run', 'step-00000004', 'model.safetensors')
     cpSync(others, path.join(step, 'model.safetensors'))
-    rmSync(path.join(step, sumsFile)) // Earlier programs wrote none.
+    withoutChecksums(step)
     const refused = async (checkpoint: string) => {
       const outcome = await trainingManifestOf(checkpoint)
       expect(outcome).toMatchObject({ known: false, atLeast: { samples: { size: 6 } } })

@@ -17,12 +17,12 @@ import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { checkCertificationPlan, planCertification } from '../../src/certify/videos/plan.ts'
 import { manifestOfData, trainingManifestOf } from '../../src/certify/videos/training-manifest.ts'
-import { sumsFile } from '../../src/format/folder-sums.ts'
 import { fileState } from '../../src/format/regular-file.ts'
 import { TrainingRecord } from '../../src/train/training-manifest.ts'
 import type { TrainingManifestContent } from '../../src/train/training-manifest-schema.ts'
 import { trainingUse } from '../../src/train/training-use.ts'
 import { probeDecoders } from '../../src/video/decoder.ts'
+import { withoutChecksums } from '../support/without-checksums.ts'
 import { digestOf, finetuneOn, known, manifestFolder, pretrainOn, videosIn, withoutManifests } from './manifest-runs.ts'
 
 const { inFolder: location, dataset, options, listOf, fill, remove } = manifestFolder()
@@ -49,9 +49,8 @@ describe('a manifest', () => {
     bytes[bytes.length - 1] ^= 1 // the sign of the last value, or its exponent
     // Without its checksums: by them the file would be refused as damaged where it is opened as a model.
     bytes.write('videomae.edited', bytes.indexOf('videomae.sha256'))
-    bytes.write('videomae.header_edited', bytes.indexOf('videomae.header_sha256'))
     writeFileSync(file, bytes)
-    rmSync(path.join(edited, sumsFile))
+    withoutChecksums(edited)
     for (const from of [foreign, edited])
       for (const answer of await Promise.allSettled(asked(from)))
         expect(answer).toMatchObject({

@@ -10,13 +10,13 @@ import { exportEncoder } from '../../src/export/encoder.ts'
 import { modelName } from '../../src/export/model-name.ts'
 import type { OnnxSidecar } from '../../src/export/sidecar.ts'
 import { sidecarClip } from '../../src/export/sidecar-clip.ts'
-import { sumsFile } from '../../src/format/folder-sums.ts'
 import { readModel } from '../../src/format/onnx.ts'
 import { classifierShapes, openClassifier, saveClassifier } from '../../src/inference/classifier.ts'
 import { resolveConfiguration } from '../../src/model/configuration.ts'
 import { initialize } from '../../src/model/initialize.ts'
 import { parameterShapes } from '../../src/model/parameters.ts'
 import { saveCheckpointDirectory } from '../../src/model/save-checkpoint.ts'
+import { withoutChecksums } from '../support/without-checksums.ts'
 
 const configuration = {
   ...resolveConfiguration({ imageSize: 8, frames: 4, patch: 4, encoder: { width: 12, depth: 1, heads: 2 } }),
@@ -156,7 +156,7 @@ test('says how clips are cut, where anything does', async () => {
   const location = at('runs', 'second', 'best')
   const written = await readFile(at('runs', 'second', 'best', 'clip.json'), 'utf8')
   expect(cut(await metadataOf(location))).toEqual(['1', undefined, '{"kind":"dense","stride":1,"fps":null}'])
-  await rm(path.join(location, sumsFile)) // changed on purpose
+  withoutChecksums(location)
   await writeFile(path.join(location, 'clip.json'), '{"kind":"dense","stride":1,"fps":8}')
   expect(cut(await metadataOf(location))).toEqual(['1', '8', '{"kind":"dense","stride":1,"fps":8}'])
   await writeFile(path.join(location, 'clip.json'), '{"kind":"segments","stride":1,"fps":null}')

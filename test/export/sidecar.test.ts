@@ -16,7 +16,6 @@ import { RandomStream } from '../../src/core/random.ts'
 import { type ClassifierExportOptions, exportClassifier } from '../../src/export/classifier.ts'
 import { exportEncoder } from '../../src/export/encoder.ts'
 import type { OnnxSidecar } from '../../src/export/sidecar.ts'
-import { sumsFile } from '../../src/format/folder-sums.ts'
 import { type Classifier, classifierShapes, saveClassifier } from '../../src/inference/classifier.ts'
 import { readEncoder } from '../../src/inference/encoder-source.ts'
 import { computeFeatures } from '../../src/inference/features.ts'
@@ -30,6 +29,7 @@ import { createDecoder } from '../../src/video/decoder.ts'
 import { decoding } from '../support/decoding.ts'
 import { folderForTests } from '../support/folder-for-tests.ts'
 import { randomClips, shakenState, tinyConfiguration } from '../support/tiny-model.ts'
+import { withoutChecksums } from '../support/without-checksums.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
@@ -122,7 +122,7 @@ describe('an encoder', () => {
     await saveCheckpointDirectory(inFolder('encoder'), { configuration, kind: 'encoder', state })
     const options = { out: inFolder('encoder.onnx'), clips: randomClips(configuration, 1) }
     expect((await exportEncoder(inFolder('encoder'), options)).sidecar.clip?.sampling).toBeNull()
-    rmSync(inFolder('encoder', sumsFile)) // A sampling that is added on purpose.
+    withoutChecksums(inFolder('encoder'))
     writeFileSync(inFolder('encoder', 'clip.json'), '{"kind":"dense","stride":4,"fps":null}')
     const { sidecar, files, warnings } = await exportEncoder(inFolder('encoder'), options)
     expect(warnings).toEqual([])
