@@ -3,7 +3,7 @@
  * Oracle: what `predict`, `features` and the certificate say of the same video.
  */
 import { createHash } from 'node:crypto'
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import * as ort from 'onnxruntime-node'
 import { beforeAll, describe, expect, test, vi } from 'vitest'

@@ -2,7 +2,7 @@
  * Heads on another readout than the mean, from training to export. Oracle: the float64 reference engine on the program that the
  * definition of the head says.
  */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { RandomStream } from '../../src/core/random.ts'
