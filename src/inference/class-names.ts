@@ -1,7 +1,7 @@
-import { firstRepeated } from '../core/first-repeated.ts'
 /** Names for the classes of a head that was published with numbers only: `classes.txt` next to its weights. */
 import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
+import { firstRepeated } from '../core/first-repeated.ts'
 import { lineEnd } from '../format/csv.ts'
 import { nullIfMissing } from '../format/missing.ts'
 import { readRegularFile } from '../format/regular-file.ts'

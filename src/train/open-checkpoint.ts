@@ -116,7 +116,8 @@ export function recordFolders(location: string): string[] {
 function unknownSampling(location: string, clip: OpenedCheckpoint['clip']): string[] {
   const folder = path.resolve(folderOf(location))
   const step = path.basename(folder) === emaFolder ? path.dirname(folder) : folder
-  if (clip !== null || !checkpointPattern.test(path.basename(step)) || existsSync(path.join(folder, 'clip.json'))) return []
+  if (clip !== null || !checkpointPattern.test(path.basename(step)) || existsSync(path.join(folder, 'clip.json')))
+    return []
   return [
     `${step} has no ${stateFile} that says how clips were sampled in training: published settings are used (stride ${defaultTiming.stride})`,
   ]
