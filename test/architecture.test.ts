@@ -143,7 +143,7 @@ test('files are read by format/regular-file.ts: anything else would wait for a p
     'certify/videos/audit/attacked-data.ts', // videos that were read as regular files before
     'cli/create-program.ts', // package.json
     'cli/doctor.ts', // /proc
-    'cli/interrupt.ts', // /proc
+    'cli/hangup.ts', // /proc
     'cli/stop-file.ts', // made by this program, in a folder of its own
     'core/available-memory.ts', // /proc and /sys
     'core/package-version.ts', // package.json

@@ -1,4 +1,5 @@
 import { isCleaner } from '../core/clean-at-end.ts'
+import { exitCodes, VideoMaeError } from '../core/errors.ts'
 import { hangupIsIgnored } from './hangup.ts'
 
 /**
@@ -11,10 +12,15 @@ export function handleEarlySignals(): void {
       const others = process.listeners(name).filter((other) => other !== listener)
       if (others.some((other) => !isCleaner(other as NodeJS.SignalsListener))) return
       if (name === 'SIGHUP' && hangupIsIgnored()) return
-      const error = { code: 'INTERRUPTED', message: `Stopped by ${name}.`, hint: 'Run the same command again.' }
-      if (process.argv.includes('--json')) process.stdout.write(`${JSON.stringify({ error })}\n`)
-      else process.stderr.write(`videomae: ${error.message} [${error.code}]\n  ${error.hint}\n`)
-      process.exit(130)
+      const { message, code, hint } = new VideoMaeError(`Stopped by ${name}.`, {
+        code: 'INTERRUPTED',
+        exit: 'interrupted',
+        hint: 'Run the same command again.',
+      })
+      if (process.argv.includes('--json'))
+        process.stdout.write(`${JSON.stringify({ error: { code, message, hint } })}\n`)
+      else process.stderr.write(`videomae: ${message} [${code}]\n  ${hint}\n`)
+      process.exit(exitCodes.interrupted)
     }
     process.on(name, listener)
   }
