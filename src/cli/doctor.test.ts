@@ -2,7 +2,7 @@ import { afterEach, expect, test, vi } from 'vitest'
 import { exitCodes } from '../core/errors.ts'
 import { referenceEngine } from '../engine/reference/index.ts'
 import { fastest } from '../train/measure-engines.ts'
-import { measurements, printFindings } from './doctor.ts'
+import { fastestFinding, printFindings, stepFinding } from './doctor.ts'
 
 const finding = (part: string, ok: boolean, optional: boolean) => ({ part, ok, optional, detail: `about ${part}` })
 const present = finding('node', true, false)
@@ -50,12 +50,13 @@ test('measured steps end with what to use', () => {
     ...{ engine: { ...referenceEngine, name }, precision: 'bfloat16' as const, milliseconds },
     failure: milliseconds === null ? 'no memory' : null,
   })
-  const findings = measurements([time('native', 50), time('webgpu', null), time('cuda', 4)], 4, fastest)
+  const times = [time('native', 50), time('webgpu', null), time('cuda', 4)]
+  const findings = [...times.map((each) => stepFinding(each, 4)), fastestFinding(fastest(times))]
   expect(findings.map(({ part, ok, detail }) => [part, ok, detail])).toEqual([
     ['step native bfloat16', true, '50 ms for 4 clips, 80.0 clips/s'],
     ['step webgpu bfloat16', false, 'failed: no memory'],
     ['step cuda bfloat16', true, '4 ms for 4 clips, 1000.0 clips/s'],
     ['fastest', true, 'cuda in bfloat16: --engine cuda --set engine.precision=bfloat16'],
   ])
-  expect(measurements([time('webgpu', null)], 4, fastest).at(-1)).toMatchObject({ part: 'fastest', ok: false })
+  expect(fastestFinding(fastest([time('webgpu', null)]))).toMatchObject({ part: 'fastest', ok: false })
 })

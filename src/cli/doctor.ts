@@ -30,31 +30,47 @@ export async function doctorCommand(options: DoctorCommandOptions): Promise<void
     await mpi(),
     await nccl(),
   ]
-  printFindings([...found, ...(options.measure === true ? await measured() : [])], options)
+  if (options.measure !== true) return printFindings(found, options)
+  const candidates = await candidatesOf(found)
+  if (options.json === true) return printFindings([...found, ...(await measured(candidates))], options)
+  // What is there comes at once: the steps may take minutes.
+  const width = widthOf([...found.map(({ part }) => part), ...candidates.map(stepName)])
+  printLines(found, width)
+  await measured(candidates, (finding) => printLines([finding], width))
+  const error = missingError(found)
+  if (error !== null) throw error
 }
 
 /** With `--json` one document holds the findings and, where a needed part is missing, the error. */
 export function printFindings(findings: readonly Finding[], { json = false }: CommonOptions): void {
-  const broken = findings.filter(({ ok, optional }) => !ok && !optional)
-  const error =
-    broken.length === 0
-      ? null
-      : new VideoMaeError(`Needed but not usable: ${broken.map(({ part }) => part).join(', ')}.`, {
-          code: 'DOCTOR_FAILED',
-          exit: 'environment',
-          hint: 'Each missing part has instructions for installing it.',
-        })
+  const error = missingError(findings)
   if (json) {
     process.stdout.write(`${JSON.stringify({ findings, ...(error === null ? {} : errorDocument(error)) }, null, 2)}\n`)
     if (error !== null) process.exitCode = exitCodes[error.exit]
     return
   }
-  const width = Math.max(...findings.map(({ part }) => part.length))
+  printLines(findings, widthOf(findings.map(({ part }) => part)))
+  if (error !== null) throw error
+}
+
+const widthOf = (parts: readonly string[]): number => Math.max(...parts.map((part) => part.length))
+
+function printLines(findings: readonly Finding[], width: number): void {
   for (const { part, ok, optional, detail } of findings) {
     const mark = ok ? 'ok     ' : optional ? 'absent ' : 'MISSING'
     process.stdout.write(`${mark}  ${part.padEnd(width)}  ${detail}\n`)
   }
-  if (error !== null) throw error
+}
+
+/** The error with which the command ends where a needed part is missing. */
+function missingError(findings: readonly Finding[]): VideoMaeError | null {
+  const broken = findings.filter(({ ok, optional }) => !ok && !optional)
+  if (broken.length === 0) return null
+  return new VideoMaeError(`Needed but not usable: ${broken.map(({ part }) => part).join(', ')}.`, {
+    code: 'DOCTOR_FAILED',
+    exit: 'environment',
+    hint: 'Each missing part has instructions for installing it.',
+  })
 }
 
 function machine(): Finding[] {
@@ -115,44 +131,61 @@ function automaticEngineOf(runs: (name: string) => boolean): Pick<Finding, 'ok' 
   }
 }
 
-/** A small step on every engine that runs here, except the reference, which is for checks only. */
-async function measured(): Promise<Finding[]> {
-  const { fastest, measureEngines, smallStep } = await import('../train/measure-engines.ts')
+/** The engines that run here, in each of their precisions. The reference is for checks only. */
+async function candidatesOf(found: readonly Finding[]): Promise<EngineCandidate[]> {
+  const names = engineNames.filter((name) => found.some(({ part, ok }) => ok && part === `engine ${name}`))
   const candidates: EngineCandidate[] = []
-  for (const name of engineNames.filter((each) => each !== 'reference')) {
+  for (const name of names.filter((each) => each !== 'reference')) {
     const engine = await engineNamed(name)
-    if (!(await engine.probe()).available) continue
     for (const precision of precisionsOf(name)) candidates.push({ engine, precision })
   }
-  const step = smallStep()
+  return candidates
+}
+
+const stepName = ({ engine, precision }: EngineCandidate): string => `step ${engine.name} ${precision}`
+
+/** A small step on every candidate. `onFinding` is told of each when it is there. */
+async function measured(
+  candidates: readonly EngineCandidate[],
+  onFinding: (finding: Finding) => void = () => {},
+): Promise<Finding[]> {
+  const { fastest, smallStep } = await import('../train/measure-engines.ts')
+  const { measureApart } = await import('../train/measure-apart.ts')
+  const { clips } = smallStep()
   const interrupt = interruptSignal('Run the same command again.')
   try {
-    const times = await measureEngines(candidates, step, { signal: interrupt.signal })
-    return measurements(times, step.clips, fastest)
+    const times: EngineTime[] = []
+    for (const [i, candidate] of candidates.entries()) {
+      process.stderr.write(`timing ${stepName(candidate)} (${i + 1} of ${candidates.length})\n`)
+      const time = await measureApart(candidate, interrupt.signal)
+      times.push(time)
+      onFinding(stepFinding(time, clips))
+    }
+    const best = fastestFinding(fastest(times))
+    onFinding(best)
+    return [...times.map((time) => stepFinding(time, clips)), best]
   } finally {
     interrupt.dispose()
   }
 }
 
-/** What was measured, and what to use. */
-export function measurements(
-  times: readonly EngineTime[],
-  clips: number,
-  fastest: (times: readonly EngineTime[]) => EngineTime | null,
-): Finding[] {
-  const findings = times.map(({ engine, precision, milliseconds, failure }): Finding => {
-    const detail =
-      milliseconds === null
-        ? `failed: ${failure}`
-        : `${milliseconds.toFixed(0)} ms for ${clips} clips, ${((1000 * clips) / milliseconds).toFixed(1)} clips/s`
-    return { part: `step ${engine.name} ${precision}`, ok: milliseconds !== null, optional: true, detail }
-  })
-  const best = fastest(times)
+/** One step that was measured. */
+export function stepFinding(time: EngineTime, clips: number): Finding {
+  const { milliseconds, failure } = time
+  const detail =
+    milliseconds === null
+      ? `failed: ${failure}`
+      : `${milliseconds.toFixed(0)} ms for ${clips} clips, ${((1000 * clips) / milliseconds).toFixed(1)} clips/s`
+  return { part: stepName(time), ok: milliseconds !== null, optional: true, detail }
+}
+
+/** What to use; null where no engine has finished a step. */
+export function fastestFinding(best: EngineTime | null): Finding {
   const detail =
     best === null
       ? 'no engine finished a step'
       : `${best.engine.name} in ${best.precision}: --engine ${best.engine.name} --set engine.precision=${best.precision}`
-  return [...findings, { part: 'fastest', ok: best !== null, optional: true, detail }]
+  return { part: 'fastest', ok: best !== null, optional: true, detail }
 }
 
 /** Execution providers that the build of ONNX Runtime has: those that open here, and those whose libraries or device are missing. */

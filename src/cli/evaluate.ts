@@ -25,7 +25,7 @@ async function evaluateOn(ranks: Ranks, data: readonly string[], options: Evalua
   const first = ranks.rank === 0
   const part = rankPart(ranks)
   const quiet = options.quiet === true || !first
-  refuseIgnoredThreads(engine, threads)
+  await refuseIgnoredThreads({ engine, threads, from })
   const { split = 'test' } = options
   if (options.report === true && out === undefined)
     throw unusedArgument('--report', 'without --out, the folder of the page', true)

@@ -20,7 +20,7 @@ async function featuresOn(ranks: Ranks, data: readonly string[], options: Featur
   const { json = false, quiet = false, from, engine, shard, workers, threads, ...given } = options
   const first = ranks.rank === 0
   const part = rankPart(ranks)
-  refuseIgnoredThreads(engine, threads)
+  await refuseIgnoredThreads({ engine, threads, from })
   const hint = 'Run the same command again: it continues where it stopped.'
   const interrupt = interruptSignal(hint, ranks.size > 1 ? ranks.rank : null)
   const display = new ProgressDisplay({ stream: process.stderr, quiet: quiet || !first })

@@ -18,7 +18,7 @@ import { crossValidateCommand, refuseWithFolds } from './cross-validate.ts'
 import { pageHint } from './page.ts'
 import { onRanks } from './ranks.ts'
 import { chooseConfiguration, chosenByFirst, requireData } from './run-configuration.ts'
-import { dryRunSummary, oneOrSeveral, overridesOf, trainWithProgress } from './training.ts'
+import { dryRunSummary, oneOrSeveral, overridesOf, trainWithProgress, withSelectedEngine } from './training.ts'
 
 /** `videomae finetune`, on all ranks that a launcher has started. Progress goes to stderr, the result to stdout. */
 export function finetuneCommand(data: readonly string[], options: FinetuneCommandOptions): Promise<void> {
@@ -52,7 +52,7 @@ async function finetuneOn(ranks: Ranks, data: readonly string[], options: Finetu
   const out = options.out ?? (await ranks.agree(folderOf))
   const choose = async () => {
     const chosen = await chooseConfiguration({ out, ...choice })
-    refuseUnusedOverrides(overrides, unusedInFinetuning(chosen.configuration))
+    refuseUnusedOverrides(overrides, unusedInFinetuning(await withSelectedEngine(chosen.configuration, overrides)))
     return chosen
   }
   const { configuration, own, notes } = await chosenByFirst(ranks, choose, {
@@ -74,7 +74,7 @@ async function finetuneOn(ranks: Ranks, data: readonly string[], options: Finetu
       options,
       (shown, display) => {
         const onDigests = display.counter('files read')
-        return checkFinetuning(configuration, { out, force, onDigests, ...shown })
+        return checkFinetuning(configuration, { out, force, ranks, onDigests, ...shown })
       },
       dryRunSummary,
     )

@@ -8,6 +8,7 @@ import { findMpiPrograms, type MpiProgram, mpiProgramOf } from '../distributed/f
 import { libraryVariable } from '../distributed/launched.ts'
 import { findNccl } from '../engine/cuda/driver/find.ts'
 import type { LaunchCommandOptions } from './commands/launch.ts'
+import { refuseEngineWithoutRanks } from './launch-engine.ts'
 import { localRanks, type Running, startProcesses } from './launch-processes.ts'
 import { rankCommands } from './one-process.ts'
 import { codeOfRank, launchProcessVariable, stopFileVariable } from './stop-file.ts'
@@ -20,7 +21,7 @@ const endLimit = 5000
  *
  * The first Ctrl-C, SIGTERM or SIGHUP lets the ranks save; launchers would kill them. The second one ends all at once.
  *
- * @throws VideoMaeError `INVALID_ARGUMENT`, `LAUNCHER_MISSING`, `RANK_DIED`
+ * @throws VideoMaeError `INVALID_ARGUMENT`, `PROGRAM_UNSUPPORTED`, `LAUNCHER_MISSING`, `RANK_DIED`
  */
 export async function launchCommand(
   args: readonly string[],
@@ -52,6 +53,7 @@ export async function launchCommand(
         hint: `Unset ${libraryVariable}, or start the command without launch.`,
       },
     )
+  await refuseEngineWithoutRanks(args, ranks)
   const program = await launcherFor(mpirun)
   for (let left = restarts; ; left--) {
     // What was saved before the first start is used only where the user says so.

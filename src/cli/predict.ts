@@ -36,7 +36,7 @@ async function predictArriving(
   { json = false, engine, windows, csv, from, watch: _, ...given }: PredictWith,
 ): Promise<void> {
   requireOneProcess('predict --watch')
-  refuseIgnoredThreads(engine, given.threads)
+  await refuseIgnoredThreads({ engine, threads: given.threads, from })
   if (csv === '-') throw unusedArgument('--csv -', 'with --watch, which prints each video as it arrives', csv)
   if (csv !== undefined) await requireOwnTable(csv, predictionCsvStart, 'the table of earlier predictions')
   const interrupt = interruptSignal('Run the command again.')
@@ -69,7 +69,7 @@ async function predictArriving(
 
 async function predictOn(ranks: Ranks, videos: readonly string[], options: PredictWith): Promise<void> {
   const { json = false, engine, windows, csv, ...given } = options
-  refuseIgnoredThreads(engine, given.threads)
+  await refuseIgnoredThreads({ engine, threads: given.threads, from: given.from })
   const table = csv === undefined || csv === '-' ? null : csv
   if (csv === '-' && json) throw unusedArgument('--csv -', 'with --json, which prints its own document', csv)
   // Before videos are read.

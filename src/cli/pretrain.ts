@@ -14,7 +14,7 @@ import type { PretrainCommandOptions } from './commands/pretrain.ts'
 import { pageHint } from './page.ts'
 import { onRanks } from './ranks.ts'
 import { chooseConfiguration, chosenByFirst, requireData } from './run-configuration.ts'
-import { dryRunSummary, oneOrSeveral, overridesOf, trainWithProgress } from './training.ts'
+import { dryRunSummary, oneOrSeveral, overridesOf, trainWithProgress, withSelectedEngine } from './training.ts'
 
 /** What is trained where neither a recipe nor a run to resume is named. */
 const defaultRecipe = 'laptop-pretrain'
@@ -45,7 +45,7 @@ async function pretrainOn(ranks: Ranks, data: readonly string[], options: Pretra
       load: loadRunConfiguration,
       plain: plainConfiguration,
     })
-    refuseUnusedOverrides(overrides, unusedInPretraining(chosen.configuration))
+    refuseUnusedOverrides(overrides, unusedInPretraining(await withSelectedEngine(chosen.configuration, overrides)))
     return chosen
   }
   const { configuration, own, notes } = await chosenByFirst(ranks, choose, {
@@ -63,7 +63,7 @@ async function pretrainOn(ranks: Ranks, data: readonly string[], options: Pretra
   if (options.dryRun === true) {
     if (ranks.rank > 0) return
     const check = (shown: Parameters<Parameters<typeof trainWithProgress>[1]>[0]) =>
-      checkPretraining(configuration, { out, force, ...shown, onStart: withAdvice(configuration, shown) })
+      checkPretraining(configuration, { out, force, ranks, ...shown, onStart: withAdvice(configuration, shown) })
     return trainWithProgress(options, check, dryRunSummary)
   }
   await trainWithProgress(

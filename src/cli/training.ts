@@ -1,5 +1,6 @@
 import { unusedArgument } from '../core/errors.ts'
 import type { Ranks } from '../distributed/ranks.ts'
+import { selectedEngine } from '../engine/automatic.ts'
 import type { LiveControls } from '../report/live/document.ts'
 import type { LivePage } from '../report/live/server.ts'
 import type { Override } from '../train/configuration-file.ts'
@@ -64,6 +65,18 @@ export function overridesOf(options: TrainingCommandOptions, own: readonly Plain
         : [{ path: key.split('.'), value, origin: value === true ? origin : `${origin} ${String(value)}` }],
     ),
   ]
+}
+
+/**
+ * The configuration with the name of the engine that will be used, where options of the engine are given: which of them have an
+ * effect depends on it.
+ */
+export async function withSelectedEngine<
+  T extends { readonly engine: { readonly name: string | null; readonly device: string | null } },
+>(configuration: T, overrides: readonly Override[]): Promise<T> {
+  const { engine } = configuration
+  if (!overrides.some(({ path: [section, key] }) => section === 'engine' && key !== 'name')) return configuration
+  return { ...configuration, engine: { ...engine, name: await selectedEngine(engine.name, { device: engine.device }) } }
 }
 
 /** What a dry run has found. */

@@ -90,11 +90,16 @@ export function unusedArgument(name: string, where: string, received: unknown, h
   })
 }
 
+/** A value with its type; what is missing in a word. */
+function describe(received: unknown): string {
+  if (received === undefined) return 'nothing'
+  if (Array.isArray(received) && received.length === 0) return 'an empty list'
+  return `${typeof received === 'string' ? JSON.stringify(received) : String(received)} (${typeof received})`
+}
+
 /** An `invalid argument` error in one shape everywhere: expected, name, received. */
 export function invalidArgument(name: string, expected: string, received: unknown, hint?: string): VideoMaeError {
-  const shown = typeof received === 'string' ? JSON.stringify(received) : String(received)
-  const found = Array.isArray(received) && received.length === 0 ? 'an empty list' : `${shown} (${typeof received})`
-  return new VideoMaeError(`Expected ${expected} for ${name} but received ${found}.`, {
+  return new VideoMaeError(`Expected ${expected} for ${name} but received ${describe(received)}.`, {
     code: 'INVALID_ARGUMENT',
     exit: 'usage',
     hint,

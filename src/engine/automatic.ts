@@ -77,6 +77,23 @@ export async function automaticEngine(report: (line: string) => void, options: A
   })
 }
 
+/**
+ * The name of the engine that a session would get, without making it ready; null where none runs here.
+ *
+ * @param name what was asked for; null where nothing was
+ * @throws VideoMaeError `ENGINE_UNKNOWN` for the variable; `INTERRUPTED`
+ */
+export async function selectedEngine(name: string | null, options: AutomaticOptions = {}): Promise<string | null> {
+  if (name !== null && name !== automatic) return name
+  const variable = namedByVariable(options.variables)
+  if (variable !== null) return variable
+  for (const candidate of automaticCandidates(options)) {
+    const engine = await (options.engine ?? engineNamed)(candidate)
+    if ((await engine.probe()).available) return candidate
+  }
+  return null
+}
+
 /** Whether the driver of an NVIDIA GPU is here, and what the engine `cuda` needs besides is not. */
 async function hasDriverAlone(): Promise<boolean> {
   const { findLibraries } = await import('./cuda/index.ts')

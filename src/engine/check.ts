@@ -1,8 +1,18 @@
 /** What every engine checks before it computes: programs that fit together, inputs, state values and indices. */
+import { requireCount } from '../core/counts.ts'
 import { VideoMaeError } from '../core/errors.ts'
 import { type PatchAttributes, patchGrid } from '../graph/operations/patches.ts'
 import { elementCount, formatSpec, type Program, sameShape, type TensorId, type TensorSpec } from '../graph/program.ts'
 import type { InputValue, RunInputs } from './engine.ts'
+
+/**
+ * Refuses a number of threads that is none, also in engines that have no use for it.
+ *
+ * @throws VideoMaeError `INVALID_ARGUMENT`
+ */
+export function requireThreads(threads: number | undefined): void {
+  if (threads !== undefined) requireCount('threads', threads)
+}
 
 /** Shapes of all states of a session, by name. */
 export type StateShapes = ReadonlyMap<string, readonly number[]>

@@ -85,7 +85,7 @@ export interface Availability {
   readonly detail: string
 }
 
-/** Runs programs: `onnx`, `native`, `cuda` or `reference`. See docs/engines.md. */
+/** Runs programs: `native`, `onnx`, `cuda`, `webgpu`, `tfjs` or `reference`. See docs/engines.md. */
 export interface Engine {
   /** As in the option `engine.name`. */
   readonly name: string
@@ -98,7 +98,7 @@ export interface Engine {
   variant?(): string | null
   /**
    * Refuses options that no session can have on this machine, before anything is opened; `open` refuses them too. Absent where every
-   * option is right. Rejects with `INVALID_ARGUMENT`, `ENGINE_UNAVAILABLE`.
+   * option is right. Rejects with `INVALID_ARGUMENT`, `ENGINE_UNAVAILABLE`, `PROGRAM_UNSUPPORTED` (ranks).
    */
   requireOptions?(options: EngineOptions): Promise<void>
   /**

@@ -10,6 +10,9 @@ const ignored: ReadonlyMap<string, readonly IgnoredOption[]> = new Map([
   ['tfjs', ['threads']],
 ])
 
+/** Whether ranks can train together on an engine: it sums gradients over them. */
+export const sumsOverRanks = (engine: string): boolean => engine !== 'webgpu'
+
 /** @param engine its name; null where the machine decides */
 export function ignoresOption(engine: string | null, option: string): boolean {
   return ignored.get(engine ?? '')?.some((name) => name === option) === true

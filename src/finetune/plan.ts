@@ -18,7 +18,7 @@ import { layerWiseScale, parameterCount } from '../model/parameters.ts'
 import { readoutChoices } from '../model/readout.ts'
 import { automaticReadout } from '../model/readout-name.ts'
 import { withEma } from '../model/training-programs.ts'
-import { chooseEngine } from '../train/engine-choice.ts'
+import { chooseEngine, continuesRun } from '../train/engine-choice.ts'
 import {
   type MemoryNeed,
   memoryNeed,
@@ -74,7 +74,7 @@ type Looked = Pick<PreparedFinetuning, 'split' | 'source'> & {
 export async function planFull(
   configuration: FinetuneConfiguration,
   { dataset, split, source }: Looked,
-  options: { readonly out: string; readonly engine?: Engine; readonly ranks?: Ranks },
+  options: { readonly out: string; readonly engine?: Engine; readonly ranks?: Ranks; readonly resume?: boolean },
 ) {
   const { ranks = Ranks.alone() } = options
   const { data, optimizer, regularization, evaluation, batch } = configuration
@@ -105,7 +105,8 @@ export async function planFull(
     return { training, others: [optimizer.ema === null ? evaluating : withEma(evaluating, training.trained)] }
   }
   const built = build(share.clipsPerRun)
-  const engine = await chooseEngine(options.engine ?? configuration.engine.name, configuration.engine)
+  const wanted = { ...configuration.engine, ranks: ranks.communicator.attachment }
+  const engine = await chooseEngine(options.engine ?? configuration.engine.name, wanted, continuesRun(options))
   const resources = rankResources(configuration, ranks)
   const question = { engine: engine.name, options: configuration.engine, workers: resources.data.workers }
   const part = ranks.size === 1 ? {} : { available: Math.floor(availableMemory() / ranks.onThisHost) }
@@ -201,7 +202,7 @@ const copiesOfRows = { linear: 1, ridge: 3, attentive: 0 }
 export async function planHead(
   configuration: FinetuneConfiguration,
   { dataset, split, source }: Looked,
-  { out }: { readonly out: string },
+  options: { readonly out: string; readonly resume?: boolean },
 ): Promise<Announced> {
   const { data, probe, evaluation } = configuration
   const mode = configuration.mode === 'full' ? 'linear' : configuration.mode
@@ -221,7 +222,7 @@ export async function planHead(
     together,
   )
   const { shape } = planFeatureProgram(source, kind, usualBatch.features, widest)
-  const engine = await chooseEngine(configuration.engine.name, configuration.engine)
+  const engine = await chooseEngine(configuration.engine.name, configuration.engine, continuesRun(options))
   const workers = data.workers ?? availableParallelism()
   const weights = bytesOfWeights(source)
   const { precision } = configuration.engine
@@ -253,7 +254,7 @@ export async function planHead(
   const memory: MemoryNeed = ofHead.total > ofFeatures.total ? ofHead : ofFeatures
   const steps = mode === 'ridge' ? 0 : Math.floor(rows / batch) * epochs
   const start: RunStart = {
-    ...about(configuration, split.train.length, classes, engine, out),
+    ...about(configuration, split.train.length, classes, engine, options.out),
     ...{ steps, clips: steps * batch, clipsPerRun: batch, runsPerStep: 1, memory },
     head: { mode, features: compared + learning + tested },
     model: describeModel(source.configuration),

@@ -10,6 +10,7 @@ import { readVideos, type VideoListing } from '../video/source.ts'
 import type { UnreadableVideo, VideoEntry } from '../video/types.ts'
 import { openClassifier } from './classifier.ts'
 import { usualTop, usualViews } from './defaults.ts'
+import { isExported } from './exported-name.ts'
 import { openOnnxClassifier } from './onnx-classifier.ts'
 import { type ClassifierEngineOptions, type ClipClassifier, openClipClassifier } from './predict-videos.ts'
 import { predictOnRanks, type RankPredictionOptions, requireSameWork } from './rank-predictions.ts'
@@ -55,11 +56,6 @@ async function openClips(from: string, options: ClassifierEngineOptions): Promis
     return openOnnxClassifier(from, { batch: options.batch, threads: options.threads, given: options.given })
   }
   return openClipClassifier(await openClassifier(from), options)
-}
-
-/** Whether the name is that of an exported classifier, which ONNX Runtime runs on the CPU whatever the engines are. */
-function isExported(from: string): boolean {
-  return path.extname(from).toLowerCase() === '.onnx'
 }
 
 function refuseEngineOptions(from: string, { engine, device, precision, recompute }: ClassifierEngineOptions): void {

@@ -1,10 +1,12 @@
+import { existsSync } from 'node:fs'
+import path from 'node:path'
 import { VideoMaeError } from '../core/errors.ts'
 import { automatic, automaticEngine, engineVariable, namedByVariable } from '../engine/automatic.ts'
 import { type Engine, type EngineOptions, engineNamed } from '../engine/index.ts'
 
 /** What a session will be opened with, as far as it is known; null where the engine decides. */
 export type WantedOptions = {
-  readonly [K in 'device' | 'precision' | 'recompute']?: EngineOptions[K] | null
+  readonly [K in 'device' | 'precision' | 'recompute' | 'ranks']?: EngineOptions[K] | null
 }
 
 /**
@@ -40,17 +42,45 @@ function sayOnce(line: string): void {
  * It is made ready: kernels are compiled where they have to be.
  *
  * @param wanted what the session will be opened with: options that the engine cannot have are refused here
+ * @param continues whether it is for a run that is resumed, which cannot change its engine
  * @throws VideoMaeError `ENGINE_UNKNOWN`, `ENGINE_UNAVAILABLE`, `INVALID_ARGUMENT`, `KERNEL_COMPILATION_FAILED`, `INTERRUPTED`
  */
-export async function chooseEngine(name: string | Engine | null, wanted: WantedOptions = {}): Promise<Engine> {
-  const engine = await engineFor(name, wanted.device)
-  const { device, precision, recompute } = wanted
-  await engine.requireOptions?.({
-    device: device ?? undefined,
-    precision: precision ?? undefined,
-    recompute: recompute ?? undefined,
-  })
+export async function chooseEngine(
+  name: string | Engine | null,
+  wanted: WantedOptions = {},
+  continues = false,
+): Promise<Engine> {
+  const { device, precision, recompute, ranks } = wanted
+  const engine = await withHintOf(continues, () => engineFor(name, device))
+  // A resumed run may name another device: the hint about the device is right for it, too.
+  const aboutDevice = (device ?? null) !== null && (precision ?? 'float32') === 'float32'
+  await withHintOf(continues && !aboutDevice, async () =>
+    engine.requireOptions?.({
+      device: device ?? undefined,
+      precision: precision ?? undefined,
+      recompute: recompute ?? undefined,
+      ranks: ranks ?? undefined,
+    }),
+  )
   return engine
+}
+
+/** Whether a run continues one that has written its configuration: it has an engine already. */
+export function continuesRun({ resume, out }: { readonly resume?: boolean; readonly out: string }): boolean {
+  return resume === true && existsSync(path.join(out, 'config.json'))
+}
+
+/** What `work` returns. For a run that is resumed, an engine that is missing gets a hint that such a run can follow. */
+export async function withHintOf<T>(continues: boolean, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!continues || !(error instanceof VideoMaeError) || error.code !== 'ENGINE_UNAVAILABLE') throw error
+    const { message, code, exit } = error
+    const hint =
+      'A run that is resumed keeps its engine and its precision. Resume it on a machine that has them, or start a new run from its weights (model.from). `videomae doctor` shows what is missing.'
+    throw new VideoMaeError(message, { code, exit, hint, cause: error })
+  }
 }
 
 async function engineFor(name: string | Engine | null, device?: string | null): Promise<Engine> {

@@ -1,5 +1,6 @@
 import { VideoMaeError } from '../core/errors.ts'
-import type { EngineSession, RunInputs, RunOutputs } from '../engine/engine.ts'
+import type { EngineSession, Precision, RunInputs, RunOutputs } from '../engine/engine.ts'
+import { nonFiniteHint } from './non-finite-hint.ts'
 
 /** What one run of the engine is fed, and where it came from. */
 export interface TrainingBatch {
@@ -61,6 +62,8 @@ export interface StepAgreement {
 
 export interface TrainingOptions {
   readonly session: EngineSession
+  /** That the session computes in; absent: float32. */
+  readonly precision?: Precision
   readonly programs: StepPrograms
   /** Optimizer steps of the whole training, and how many of them are done already. */
   readonly steps: number
@@ -191,7 +194,7 @@ async function runStep(
     if (outputs === null) return null
     batch.release?.()
     const value = outputs.loss[0]
-    if (ranks === undefined && !Number.isFinite(value)) throw nonFinite('loss', value, step, [batch])
+    if (ranks === undefined && !Number.isFinite(value)) throw nonFinite('loss', value, step, [batch], options)
     loss += value / runs
     if (programs.kind === 'whole') gradientNorm = outputs.gradientNorm[0]
   }
@@ -219,15 +222,15 @@ async function runStep(
 
 /** The error of a step that is not finite, with the files of all ranks. */
 async function notFiniteOnRanks(
-  { ranks }: Pick<TrainingOptions, 'ranks'>,
+  { ranks, precision }: Pick<TrainingOptions, 'ranks' | 'precision'>,
   what: string,
   value: number,
   step: number,
   batches: readonly TrainingBatch[],
 ): Promise<VideoMaeError> {
-  if (ranks === undefined) return nonFinite(what, value, step, batches)
+  if (ranks === undefined) return nonFinite(what, value, step, batches, { precision })
   const files = await ranks.collect(batches.flatMap((batch) => batch.files))
-  return ranks.commonly(nonFinite(what, value, step, [{ files }]))
+  return ranks.commonly(nonFinite(what, value, step, [{ files }], { precision }))
 }
 
 /** Hands out batches and always has the next one on its way, up to the number that will be needed. */
@@ -290,6 +293,7 @@ function nonFinite(
   value: number,
   step: number,
   batches: readonly Pick<TrainingBatch, 'files'>[],
+  { precision }: Pick<TrainingOptions, 'precision'>,
 ): VideoMaeError {
   const files = [...new Set(batches.flatMap((batch) => batch.files))]
   const shown = files.slice(0, 20).map((file) => `  ${file}`)
@@ -299,7 +303,10 @@ function nonFinite(
     {
       code: 'NON_FINITE',
       exit: 'nonFinite',
-      hint: 'The last checkpoint is untouched. Start a new run from it (model.from) with a lower optimizer.baseLearningRate or with optimizer.clipNorm.',
+      hint: nonFiniteHint(
+        'The last checkpoint is untouched. Start a new run from it (model.from) with a lower optimizer.baseLearningRate or with optimizer.clipNorm.',
+        precision,
+      ),
     },
   )
 }

@@ -11,7 +11,7 @@ import { readVideos } from '../video/source.ts'
 import type { RunConfiguration, RunInput } from './configuration.ts'
 import { runConfiguration } from './configuration-file.ts'
 import { DecodedFiles } from './decoded-files.ts'
-import { chooseEngine } from './engine-choice.ts'
+import { chooseEngine, continuesRun } from './engine-choice.ts'
 import { memoryNeed, requireMemory, trainingAdvice } from './memory-need.ts'
 import { openCheckpoint } from './open-checkpoint.ts'
 import { type OpenedVideos, openSome } from './open-some.ts'
@@ -106,7 +106,8 @@ async function begin(input: RunInput, options: PretrainOptions, ranks: Ranks) {
   const { samplesPerClip } = configuration.data
   const share = rankBatches(run, { samplesPerClip, ranks: ranks.size })
   const training = buildPretraining(run, share.clipsPerRun, ranks.size)
-  const engine = await chooseEngine(configuration.engine.name, configuration.engine)
+  const wanted = { ...configuration.engine, ranks: ranks.communicator.attachment }
+  const engine = await chooseEngine(configuration.engine.name, wanted, continuesRun(options))
   const { data, clip, log } = configuration
   const signs = probeCount(log.signs, {
     videos: entries.length,
@@ -155,7 +156,7 @@ async function begin(input: RunInput, options: PretrainOptions, ranks: Ranks) {
  * @throws VideoMaeError as `pretrain`, and as `openSome`
  */
 export async function checkPretraining(input: RunInput, options: PretrainOptions): Promise<OpenedVideos> {
-  const { configuration, entries, run } = await begin(input, options, Ranks.alone())
+  const { configuration, entries, run } = await begin(input, options, options.ranks ?? Ranks.alone())
   const { data, clip } = configuration
   return openSome({
     entries,

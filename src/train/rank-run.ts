@@ -129,6 +129,7 @@ export async function trainBeside(job: TrainingJob, options: RunOptions, ranks: 
     await runTraining({
       session,
       programs: opened.programs,
+      precision: opened.precision,
       steps: job.steps,
       done: progress.done,
       nextBatch: next,

@@ -1,5 +1,6 @@
 /** What a run writes into its folder while it trains: lines of metrics, TensorBoard events, unreadable videos and checkpoints. */
 import { VideoMaeError } from '../core/errors.ts'
+import type { Precision } from '../engine/engine.ts'
 import { firstNonFinite } from '../format/finite.ts'
 import type { SafetensorsTensor } from '../format/safetensors.ts'
 import { openTensorboard, type TensorboardWriter } from '../format/tensorboard.ts'
@@ -9,6 +10,7 @@ import type { BadFile } from '../video/epoch-order.ts'
 import { type FoundCheckpoint, saveCheckpoint, type TrainerState } from './checkpoint.ts'
 import type { StepRecord } from './loop.ts'
 import { Metrics, type MetricsLine } from './metrics.ts'
+import { nonFiniteHint } from './non-finite-hint.ts'
 import type { RunDirectory } from './run-directory.ts'
 import type { OpenedTraining, TrainingJob, TrainingRunResult } from './training-job.ts'
 
@@ -129,14 +131,14 @@ async function lineOf(
 
 /** What a checkpoint needs of the engine: weights, and moments and averages by the names of their state. */
 async function readTrainedState(
-  { session, training }: OpenedTraining,
+  { session, training, precision }: OpenedTraining,
   step: number,
   averaged: boolean,
 ): Promise<{ weights: ModelState; optimizer: Map<string, SafetensorsTensor>; averages: ModelState | null }> {
   const kinds = [stateNames.firstMoment, stateNames.secondMoment, ...(averaged ? [stateNames.ema] : [])]
   const owners = new Map(kinds.flatMap((nameOf) => training.trained.map((parameter) => [nameOf(parameter), parameter])))
   const state = await session.readState([...training.parameters.keys(), ...owners.keys()])
-  for (const [name, values] of state) requireFiniteState(step, name, values)
+  for (const [name, values] of state) requireFiniteState(step, name, values, precision)
   const optimizer = new Map<string, SafetensorsTensor>()
   for (const [name, parameter] of owners) {
     optimizer.set(name, { shape: training.parameters.get(parameter)!, data: state.get(name)! })
@@ -149,7 +151,7 @@ async function readTrainedState(
 }
 
 /** An update can leave the range of floats although its loss and its gradient were finite. Nobody could use such a checkpoint. */
-function requireFiniteState(step: number, name: string, values: Float32Array): void {
+function requireFiniteState(step: number, name: string, values: Float32Array, precision: Precision | undefined): void {
   const index = firstNonFinite(values)
   if (index < 0) return
   throw new VideoMaeError(
@@ -157,7 +159,10 @@ function requireFiniteState(step: number, name: string, values: Float32Array): v
     {
       code: 'NON_FINITE',
       exit: 'nonFinite',
-      hint: 'Start again, or from an earlier checkpoint (model.from), with a lower optimizer.baseLearningRate.',
+      hint: nonFiniteHint(
+        'Start again, or from an earlier checkpoint (model.from), with a lower optimizer.baseLearningRate.',
+        precision,
+      ),
     },
   )
 }

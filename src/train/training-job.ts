@@ -1,5 +1,5 @@
 import type { Ranks } from '../distributed/ranks.ts'
-import type { EngineSession, RunInputs } from '../engine/engine.ts'
+import type { EngineSession, Precision, RunInputs } from '../engine/engine.ts'
 import type { ModelState } from '../model/model-state.ts'
 import type { TrainingPrograms } from '../model/training-programs.ts'
 import type { BadFile } from '../video/epoch-order.ts'
@@ -44,6 +44,8 @@ export interface OpenedTraining {
   readonly training: TrainingPrograms
   readonly programs: StepPrograms
   readonly accumulateInputs: RunInputs
+  /** That the session computes in; absent: float32. */
+  readonly precision?: Precision
 }
 
 export interface TrainingData {

@@ -96,6 +96,7 @@ async function trainLocked(
     await runTraining({
       session,
       programs: opened.programs,
+      precision: opened.precision,
       steps,
       done,
       nextBatch: next,

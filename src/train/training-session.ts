@@ -4,7 +4,7 @@ import type { Engine, EngineOptions } from '../engine/engine.ts'
 import type { Program } from '../graph/program.ts'
 import type { TrainingPrograms } from '../model/training-programs.ts'
 import type { RunConfiguration } from './configuration.ts'
-import { chooseEngine } from './engine-choice.ts'
+import { chooseEngine, withHintOf } from './engine-choice.ts'
 import { type OpenedTraining, stepPrograms } from './training-run.ts'
 
 /** The section `engine` of a configuration as an engine takes it. */
@@ -40,10 +40,13 @@ export async function openTrainingSession(
   ranks: Attachment = { transport: 'self' },
 ): Promise<OpenedTraining> {
   const free = wanted.name === null || wanted.name === automatic
-  const engine = await chooseEngine(free ? usedBefore : wanted.name, wanted)
+  const continues = usedBefore !== null
+  const engine = await chooseEngine(free ? usedBefore : wanted.name, { ...wanted, ranks }, continues)
+  const options = { ...engineOptions(wanted), ranks }
   return {
-    session: await engine.open([...training.programs, ...others], { ...engineOptions(wanted), ranks }),
+    session: await withHintOf(continues, () => engine.open([...training.programs, ...others], options)),
     training,
+    precision: wanted.precision,
     programs: stepPrograms(training, runsPerStep),
     accumulateInputs: runsPerStep > 1 ? { gradientWeight: Float32Array.of(1 / runsPerStep) } : {},
   }

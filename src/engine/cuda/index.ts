@@ -3,6 +3,7 @@ import { invalidArgument } from '../../core/errors.ts'
 import type { Attachment } from '../../distributed/communicator.ts'
 import { type DeviceReducer, openDeviceReducer } from '../../distributed/nccl/device-reducer.ts'
 import type { Program } from '../../graph/program.ts'
+import { requireThreads } from '../check.ts'
 import type { Engine, EngineOptions } from '../engine.ts'
 import { requirePrecision } from '../precision.ts'
 import { threadedEngine } from '../worker/index.ts'
@@ -41,7 +42,8 @@ export function openCudaSession(programs: readonly Program[], options: EngineOpt
 }
 
 /** The precision, and the number of the GPU where the device names one. */
-function requireCudaOptions({ device = 'cuda', precision }: EngineOptions) {
+function requireCudaOptions({ device = 'cuda', precision, threads }: EngineOptions) {
+  requireThreads(threads)
   const match = /^cuda(?::(\d+))?$/.exec(device)
   if (match === null) throw invalidArgument('device', '`cuda` or `cuda:<number>`', device)
   return { precision: requirePrecision('cuda', precision), gpu: match.at(1) }

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
-import { requireCount } from '../../core/counts.ts'
 import { compiledEntry } from '../../core/entry.ts'
 import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
 import type { Program } from '../../graph/program.ts'
+import { requireThreads } from '../check.ts'
 import type { Availability, Engine, EngineOptions } from '../engine.ts'
 import { requirePrecision } from '../precision.ts'
 import { threadedEngine } from '../worker/index.ts'
@@ -73,7 +73,6 @@ export async function openNativeSession(
   options: NativeOptions = {},
 ): Promise<NativeSession> {
   const { threads = availableParallelism(), recompute = 'none', ranks } = options
-  requireCount('threads', threads)
   const precision = requireNativeOptions(options)
   const apart = process.env.VIDEOMAE_NATIVE_SANITIZE === '1'
   const library = options.library ?? (await obtainLibrary(() => undefined))
@@ -87,7 +86,8 @@ export async function openNativeSession(
 }
 
 /** The precision. */
-function requireNativeOptions({ device = 'cpu', precision }: EngineOptions) {
+function requireNativeOptions({ device = 'cpu', precision, threads }: EngineOptions) {
+  requireThreads(threads)
   if (device !== 'cpu') throw invalidArgument('device', 'cpu', device)
   return requirePrecision('native', precision)
 }

@@ -1,10 +1,11 @@
 import { availableParallelism } from 'node:os'
-import { requireCount } from '../../core/counts.ts'
 import { compiledEntry } from '../../core/entry.ts'
 import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
+import { requireThreads } from '../check.ts'
 import type { Engine, EngineOptions } from '../engine.ts'
 import { requirePrecision } from '../precision.ts'
 import { threadedEngine } from '../worker/host.ts'
+import { requireProvider } from './providers.ts'
 import { loadRuntime } from './runtime.ts'
 import { OnnxSession } from './session.ts'
 
@@ -24,7 +25,8 @@ export const inThreadOnnxEngine: Engine = {
     }
   },
 
-  async requireOptions({ device = 'cpu', precision, recompute = 'none' }) {
+  async requireOptions({ device = 'cpu', precision, recompute = 'none', threads }) {
+    requireThreads(threads)
     requirePrecision('onnx', precision)
     if (recompute !== 'none') {
       const why =
@@ -41,19 +43,26 @@ export const inThreadOnnxEngine: Engine = {
 
   async open(programs, options: EngineOptions = {}) {
     const { threads = availableParallelism() } = options
-    requireCount('threads', threads)
     await inThreadOnnxEngine.requireOptions?.(options)
     const runtime = await loadRuntime()
     return OnnxSession.open(runtime, programs, threads, options)
   },
 }
 
-/**
- * ONNX Runtime on the CPU, or any other execution provider of the installed build (`device`), in a worker thread.
- * Results do not depend on anything but the program, its inputs and the number of threads.
- */
-export const onnxEngine: Engine = threadedEngine({
+const threaded: Engine = threadedEngine({
   engine: inThreadOnnxEngine,
   module: () => compiledEntry(import.meta.url, './index'),
   exportName: 'inThreadOnnxEngine',
 })
+
+/**
+ * ONNX Runtime on the CPU, or any other execution provider of the installed build (`device`), in a worker thread.
+ * Results do not depend on anything but the program, its inputs and the number of threads.
+ */
+export const onnxEngine: Engine = {
+  ...threaded,
+  async requireOptions(options) {
+    await inThreadOnnxEngine.requireOptions?.(options)
+    await requireProvider(options.device ?? 'cpu')
+  },
+}

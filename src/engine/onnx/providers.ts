@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { compiledEntry } from '../../core/entry.ts'
+import { VideoMaeError } from '../../core/errors.ts'
 import { loadRuntime } from './runtime.ts'
 import { withoutShaderCaches } from './shader-caches.ts'
 
@@ -22,6 +23,31 @@ const timeoutMilliseconds = 60_000
 export async function checkProviders(names?: readonly string[]): Promise<ProviderCheck[]> {
   const providers = names ?? (await loadRuntime()).providers
   return Promise.all(providers.map(async (name) => ({ name, usable: await opens(name) })))
+}
+
+/** Providers that this process has tried. */
+const tried = new Map<string, Promise<boolean>>()
+
+/**
+ * Refuses a provider whose libraries or device are missing. The first question about one starts a process.
+ *
+ * @param cause why a session did not open, where that is known
+ * @throws VideoMaeError `ENGINE_UNAVAILABLE`, `BUILD_MISSING`
+ */
+export async function requireProvider(name: string, cause?: unknown): Promise<void> {
+  if (name === 'cpu') return
+  const usable = tried.get(name) ?? opens(name)
+  tried.set(name, usable)
+  if (await usable) return
+  throw new VideoMaeError(
+    `Expected ONNX Runtime to run on ${name}, but it cannot: the libraries or the device are missing.`,
+    {
+      code: 'ENGINE_UNAVAILABLE',
+      exit: 'environment',
+      hint: 'Name another engine.device, or none to run on the CPU. `videomae doctor` lists the execution providers that run here.',
+      cause,
+    },
+  )
 }
 
 function opens(provider: string): Promise<boolean> {

@@ -15,6 +15,7 @@ import type { EngineOptions, EngineSession, InputValue, MemoryUse, RunInputs, Ru
 import { ExclusiveUse } from '../exclusive.ts'
 import { refusingOutputs, runInPlace } from './in-place.ts'
 import { lower, outputName, stateInput } from './lowering/lower-program.ts'
+import { requireProvider } from './providers.ts'
 import { type InferenceSession, type OnnxRuntime, sessionOptions, type Tensor } from './runtime.ts'
 import { allocateBuffers, type SharedBuffers } from './update/memory.ts'
 import { ProgramUpdates } from './update/optimizer.ts'
@@ -63,7 +64,7 @@ export class OnnxSession implements EngineSession {
     this.pool = pool
   }
 
-  /** @throws VideoMaeError `PROGRAM_UNSUPPORTED`, `NAME_TAKEN`, `SHAPE_MISMATCH`, `INDEX_RANGE`, `OUT_OF_MEMORY` */
+  /** @throws VideoMaeError `PROGRAM_UNSUPPORTED`, `ENGINE_UNAVAILABLE`, `NAME_TAKEN`, `SHAPE_MISMATCH`, `INDEX_RANGE`, `OUT_OF_MEMORY` */
   static async open(
     runtime: OnnxRuntime,
     programs: readonly Program[],
@@ -176,6 +177,7 @@ async function compile(
   try {
     session = await runtime.create(encodeModel(gradients.size > 0 ? refusingOutputs(model) : model), options)
   } catch (cause) {
+    await requireProvider(String(options.executionProviders?.[0] ?? 'cpu'), cause)
     throw new VideoMaeError(
       `ONNX Runtime refused the program ${program.name}: ${cause instanceof Error ? cause.message : cause}`,
       { code: 'PROGRAM_UNSUPPORTED', cause },

@@ -1,4 +1,5 @@
 import { VideoMaeError } from '../../core/errors.ts'
+import { requireThreads } from '../check.ts'
 import type { Engine } from '../engine.ts'
 import { unknownOperations } from './evaluate.ts'
 import { ReferenceSession } from './session.ts'
@@ -15,7 +16,12 @@ export const referenceEngine: Engine = {
     return { available: true, detail: `float64 in JavaScript (Node ${process.versions.node})` }
   },
 
-  async open(programs, { ranks } = {}) {
+  async requireOptions({ threads }) {
+    requireThreads(threads)
+  },
+
+  async open(programs, { ranks, threads } = {}) {
+    requireThreads(threads)
     for (const program of programs) {
       const unknown = unknownOperations(program)
       if (unknown.length > 0) {

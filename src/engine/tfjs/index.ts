@@ -1,5 +1,6 @@
 import { compiledEntry } from '../../core/entry.ts'
 import { invalidArgument, VideoMaeError } from '../../core/errors.ts'
+import { requireThreads } from '../check.ts'
 import type { Engine, EngineOptions } from '../engine.ts'
 import { requirePrecision } from '../precision.ts'
 import { threadedEngine } from '../worker/index.ts'
@@ -28,7 +29,8 @@ export const inThreadTfjsEngine: Engine = {
       .join(', ')
   },
 
-  async requireOptions({ device, precision, recompute = 'none' }) {
+  async requireOptions({ device, precision, recompute = 'none', threads }) {
+    requireThreads(threads)
     requirePrecision('tfjs', precision)
     if (recompute !== 'none') {
       throw invalidArgument('recompute', 'none', recompute, 'Use fewer clips per run (batch.perRun) to save memory.')

@@ -1,5 +1,7 @@
 import { compiledEntry } from '../../core/entry.ts'
 import { invalidArgument } from '../../core/errors.ts'
+import { reductionUnsupported } from '../../distributed/reducer.ts'
+import { requireThreads } from '../check.ts'
 import type { Engine, EngineOptions } from '../engine.ts'
 import { loadRuntime } from '../onnx/runtime.ts'
 import { requirePrecision } from '../precision.ts'
@@ -15,7 +17,9 @@ export const inThreadWebgpuEngine: Engine = {
 
   probe: () => probeAdapter(),
 
-  async requireOptions({ device = 'webgpu', precision, recompute = 'none' }) {
+  async requireOptions({ device = 'webgpu', precision, recompute = 'none', threads, ranks }) {
+    requireThreads(threads)
+    if (ranks !== undefined && ranks.transport !== 'self' && ranks.size > 1) throw reductionUnsupported('webgpu')
     if (device !== 'webgpu') throw invalidArgument('device', 'webgpu', device, 'The system chooses the adapter.')
     requirePrecision('webgpu', precision)
     if (recompute !== 'none') {

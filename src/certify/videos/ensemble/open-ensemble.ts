@@ -200,7 +200,7 @@ function named(
 function ruleOf({ rules }: EnsembleDescription, asked: Rule | undefined): Rule {
   if (asked === undefined && rules.length === 1) return rules[0]
   if (asked !== undefined && rules.includes(asked)) return asked
-  const hint = 'Each rule is a separate predictor: a radius belongs to the prediction of its rule.'
+  const hint = `Name one with --rule, for example --rule ${rules[0]}. Each rule is a separate predictor: a radius belongs to the prediction of its rule.`
   throw invalidArgument('rule', `one of ${rules.join(', ')}, the certified rules of the ensemble`, asked, hint)
 }
 
