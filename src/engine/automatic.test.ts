@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { automaticCandidates, automaticEngine, namedByVariable } from './automatic.ts'
+import { automaticCandidates, automaticEngine, namedByVariable, selectedEngine } from './automatic.ts'
 import type { Engine } from './engine.ts'
 
 /** Engines of which these run. */
@@ -45,4 +45,14 @@ test('a variable names what auto stands for', () => {
   expect(namedByVariable({ VIDEOMAE_ENGINE: 'native' })).toBe('native')
   expect(namedByVariable({ VIDEOMAE_ENGINE: 'cpu' })).toBeNull()
   expect(automaticCandidates({ variables: { VIDEOMAE_ENGINE: 'cpu' } })[0]).toBe('native')
+})
+
+test('the name of the engine that is used is known before the engine is ready', async () => {
+  const selected = (name: string | null, variables = {}, ...running: readonly string[]) =>
+    selectedEngine(name, { variables, engine: machine(...running) })
+  expect(await selected('tfjs', { VIDEOMAE_ENGINE: 'onnx' }, 'cuda')).toBe('tfjs')
+  expect(await selected('auto', { VIDEOMAE_ENGINE: 'webgpu' }, 'cuda')).toBe('webgpu')
+  expect(await selected(null, {}, 'cuda', 'native')).toBe('cuda')
+  expect(await selected(null, { VIDEOMAE_ENGINE: 'cpu' }, 'cuda', 'native')).toBe('native')
+  expect(await selected(null, {}, 'webgpu')).toBeNull()
 })

@@ -1,7 +1,11 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
 import { afterEach, expect, test, vi } from 'vitest'
-import { engineNamed } from '../engine/index.ts'
+import { VideoMaeError } from '../core/errors.ts'
+import { type Engine, engineNamed, engineNames } from '../engine/index.ts'
 import { processorLevels } from '../engine/native/build/levels.ts'
-import { chooseEngine, engineRecord } from './engine-choice.ts'
+import { chooseEngine, continuesRun, engineRecord } from './engine-choice.ts'
 
 const levels = processorLevels()
 afterEach(() => vi.unstubAllEnvs())
@@ -54,4 +58,58 @@ test('a variable that names no engine is named in the error', async () => {
     code: 'ENGINE_UNKNOWN',
     message: expect.stringMatching(/VIDEOMAE_ENGINE to be one of auto, cpu, .*"cpuu"/),
   })
+})
+
+test.for(engineNames)('%s refuses a number of threads that is none', async (name) => {
+  const engine = await engineNamed(name)
+  await expect(engine.requireOptions?.({ threads: 0 })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  await expect(engine.requireOptions?.({ threads: 2 })).resolves.toBeUndefined()
+})
+
+test('webgpu refuses several ranks', async () => {
+  const ranks = { transport: 'mpi', library: '', size: 2 } as const
+  const engine = await engineNamed('webgpu')
+  await expect(engine.requireOptions?.({ ranks })).rejects.toMatchObject({ code: 'PROGRAM_UNSUPPORTED' })
+  await expect(engine.requireOptions?.({ ranks: { ...ranks, size: 1 } })).resolves.toBeUndefined()
+})
+
+/** An engine that refuses a device or a precision that this machine lacks. */
+const refusing: Engine = {
+  name: 'refusing',
+  probe: async () => ({ available: true, detail: '' }),
+  open: () => Promise.reject(new Error('not opened here')),
+  async requireOptions({ device, precision }) {
+    if (device === undefined && precision !== 'float16') return
+    throw new VideoMaeError('Not here.', { code: 'ENGINE_UNAVAILABLE', exit: 'environment', hint: 'Choose another.' })
+  },
+}
+
+test('a run that is resumed is not told to change its engine or its precision', async () => {
+  const hintOf = (engine: Engine | string, wanted: Parameters<typeof chooseEngine>[1], continues: boolean) =>
+    chooseEngine(engine, wanted, continues).then(
+      () => null,
+      ({ code, exit, hint }) => ({ code, exit, hint }),
+    )
+  const environment = { code: 'ENGINE_UNAVAILABLE', exit: 'environment' }
+  const keeps = { ...environment, hint: expect.stringMatching(/keeps its engine and its precision.*model\.from/) }
+  expect(await hintOf(refusing, { precision: 'float16' }, true)).toEqual(keeps)
+  expect(await hintOf(refusing, { precision: 'float16' }, false)).toEqual({ ...environment, hint: 'Choose another.' })
+  // The device may change.
+  expect(await hintOf(refusing, { device: 'here' }, true)).toEqual({ ...environment, hint: 'Choose another.' })
+  const levels = vi.stubEnv('VIDEOMAE_NATIVE_LEVEL', 'none')
+  expect(await hintOf('native', {}, true)).toEqual(keeps)
+  expect(await hintOf('native', {}, false)).toMatchObject({ hint: expect.stringContaining('Leave the engine out') })
+  levels.unstubAllEnvs()
+})
+
+test('a run continues where its folder has a configuration', () => {
+  const out = mkdtempSync(path.join(os.tmpdir(), 'videomae-continues-'))
+  try {
+    expect(continuesRun({ resume: true, out })).toBe(false)
+    writeFileSync(path.join(out, 'config.json'), '{}')
+    expect(continuesRun({ resume: true, out })).toBe(true)
+    expect(continuesRun({ out })).toBe(false)
+  } finally {
+    rmSync(out, { recursive: true })
+  }
 })

@@ -170,6 +170,20 @@ describe('training loop', () => {
     expect(saves).toEqual([])
   })
 
+  test.each([
+    ['float16', true],
+    ['bfloat16', false],
+    [undefined, false],
+  ] as const)(
+    'in %s the hint about a number that is not finite names the limit of float16: %s',
+    async (precision, named) => {
+      const { training } = setup({ precision }, () => Number.NaN)
+      const { hint } = (await runTraining(training).catch((error: { hint: string }) => error)) as { hint: string }
+      expect(hint).toContain('optimizer.clipNorm')
+      expect(hint.includes('65504') && hint.includes('engine.precision=float32')).toBe(named)
+    },
+  )
+
   test('does not apply a step of which one run is not finite', async () => {
     const programs = { kind: 'accumulated', accumulate: 'accumulate', apply: 'apply', runs: 2 } as const
     const { training, runs } = setup({ programs }, (value) => (value === 4 ? Number.POSITIVE_INFINITY : value))

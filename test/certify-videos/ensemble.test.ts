@@ -200,7 +200,11 @@ describe('what is not what was certified', () => {
     expect(openCertifiedEnsemble(where, { threads: 1, workers: 1, ...options })).rejects
 
   test('is refused by name: rule, encoder, decoder, views', async () => {
-    await refused(file, {}).toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('dpa, roe') })
+    await refused(file, {}).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringMatching(/dpa, roe.*received nothing/),
+      hint: expect.stringContaining('--rule dpa'),
+    })
     await refused(file, { rule: 'fa' }).toMatchObject({ code: 'INVALID_ARGUMENT' })
     const [mismatch, rule] = [{ code: 'ENSEMBLE_MISMATCH' }, 'dpa'] as const
     const named = (what: string) => ({ ...mismatch, message: expect.stringContaining(what) })
