@@ -34,7 +34,7 @@ import {
   ruleNamed,
   whiteBoxRule,
 } from './rules/list.ts'
-import { summarizeRadii } from './rules/metrics.ts'
+import { bestConstantAnswer, summarizeRadii } from './rules/metrics.ts'
 import { plurality } from './rules/plurality.ts'
 import type { InputCertificate } from './rules/rule.ts'
 import { summarizeTargets, targetsNamed } from './rules/targeted-summary.ts'
@@ -88,6 +88,7 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
     const about = { test, trained, ensemble, facts, warnings, targets, kept, bucketManifest: manifest.digest }
     for (const counted of found.rules) runs.push(await runOf(about, found, counted, options))
   }
+  const constant = bestConstantAnswer(test.labels)
   const certificate: CertificateFile = {
     schema: 'videomae.certificate/1',
     threat,
@@ -95,6 +96,7 @@ export async function certify<Set extends SampleSet, Inputs extends TestInputs>(
     learner: learners.description,
     classNames: set.classNames,
     mostFrequentClass: mostFrequent(set, test),
+    baseline: { name: set.classNames[constant.class], accuracy: constant.accuracy },
     trainingRows: Math.max(...manifests.map(({ rows }) => rows)),
     trainingVideos: Math.max(...manifests.map(({ videos }) => videos)),
     runs,
@@ -253,7 +255,7 @@ function targetsOf(
   return targetsNamed(targetClasses, set.classNames)
 }
 
-/** What always answering the most frequent class of the training set gets right: the accuracy to beat. */
+/** What always answering the most frequent class of the training set gets right. */
 function mostFrequent(set: SampleSet, test: TestInputs): CertificateFile['mostFrequentClass'] {
   const counts = new Int32Array(set.classNames.length)
   for (const label of set.labels) counts[label]++

@@ -3,6 +3,7 @@ import path from 'node:path'
 import { type CertifiedVotes, type CertifyVotesOptions, certifyVotes, namesInFile } from '../certify/certify-votes.ts'
 import type { ImportedBallots, ImportedCertificate } from '../certify/import-votes.ts'
 import type { CollectiveRow } from '../certify/rules/collective.ts'
+import { bestConstantAnswer, type RobustnessSummary, tabledRadii } from '../certify/rules/metrics.ts'
 import { checkClasses } from '../certify/rules/plurality.ts'
 import { checkRequirements, noTrueClasses, parseRequirements, type Requirement } from '../certify/rules/requirement.ts'
 import { declaredClasses } from '../certify/videos/class-list.ts'
@@ -92,7 +93,7 @@ function tell(
   for (const result of results) {
     const { targeted = [], collective: bounds = [] } = result.certificate
     const lines = [
-      textOf(result.certificate),
+      textOf(result.certificate, shownNames),
       ...targeted.map((target) => targetText(target, shownNames)),
       ...bounds.map(collectiveText),
     ]
@@ -136,8 +137,21 @@ function collectiveText({ budget, changedAtMost, certifiedAccuracy }: Collective
   return `all inputs together: ${budget} poisoned ${budget === 1 ? 'sample' : 'samples'} can change at most ${changedAtMost} right predictions, ${share} % stay right`
 }
 
+/** Certified accuracy at some radii. */
+function certifiedText({ certifiedAccuracy }: RobustnessSummary): string {
+  const radii = tabledRadii(certifiedAccuracy.length - 1).filter((r) => r > 0)
+  return `, right and certified for ${radii.map((r) => `r >= ${r}: ${(100 * (certifiedAccuracy[r] ?? 0)).toFixed(1)} %`).join(', ')}`
+}
+
+/** The accuracy to beat. */
+function baselineText({ inputs }: Pick<ImportedCertificate, 'inputs'>, shownNames: readonly string[]): string {
+  const known = inputs.flatMap(({ label }) => label ?? [])
+  const { class: most, accuracy } = bestConstantAnswer(known)
+  return `; always answering ${shownNames[most] ?? `class ${most}`} is right for ${(100 * accuracy).toFixed(1)} %`
+}
+
 /** What is printed of one rule. */
-function textOf(certificate: ImportedCertificate): string {
+function textOf(certificate: ImportedCertificate, shownNames: readonly string[]): string {
   const { rule, summary, exactRadii, learners } = certificate
   const radii = certificate.inputs.map(({ radius }) => radius).sort((a, b) => a - b)
   const inputs = radii.length
@@ -145,7 +159,7 @@ function textOf(certificate: ImportedCertificate): string {
   const scored =
     summary === null
       ? `median radius of all predictions ${radii[Math.floor((radii.length - 1) / 2)]}; no true classes, so no accuracy`
-      : `right ${(100 * summary.cleanAccuracy).toFixed(1)} %${unknown > 0 ? ` of ${summary.inputs} with a known class` : ''}, median radius ${summary.medianRadius ?? 'none (below 50%)'}, mean radius ${summary.averageCertifiedRadius.toFixed(1)}`
+      : `right ${(100 * summary.cleanAccuracy).toFixed(1)} %${unknown > 0 ? ` of ${summary.inputs} with a known class` : ''}, median radius ${summary.medianRadius ?? 'none (below 50%)'}, mean radius ${summary.averageCertifiedRadius.toFixed(1)}${certifiedText(summary)}${baselineText(certificate, shownNames)}`
   const exact =
     exactRadii === null
       ? ''

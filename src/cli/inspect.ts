@@ -5,6 +5,7 @@ import { fewVideosNote } from '../train/few-videos.ts'
 import { type InspectedVideo, type InspectReport, inspectVideos } from '../video/inspect.ts'
 import { type PreparingAdvice, preparingAdvice } from '../video/preparing.ts'
 import { readingLines } from '../video/reading.ts'
+import { splitUse } from '../video/split-notes.ts'
 import type { InspectCommandOptions } from './commands/inspect.ts'
 import { interruptSignal } from './interrupt.ts'
 
@@ -31,12 +32,14 @@ async function inspectUntil(
   if (live) process.stderr.write('\r\u001b[K')
   const labels = new Set(report.videos.flatMap(({ entry: { label } }) => label ?? []))
   for (const note of likenessNotes([...labels].sort())) process.stderr.write(`warning: ${printable(note)}\n`)
+  const split = splitUse(report.videos.map(({ entry }) => entry))
+  for (const warning of split.warnings) process.stderr.write(`warning: ${printable(warning)}\n`)
   const usable = report.videos.flatMap(({ entry, info }) => (info === undefined ? [] : [{ entry, info }]))
   const preparing = options.decoder === 'ffmpeg' ? null : await preparingAdvice(usable, { timeoutSeconds, signal })
   process.stdout.write(
     json
       ? `${JSON.stringify({ ...report, preparing })}\n`
-      : `${table(report)}${adviceText(preparing, sources)}${pretrainingText(report)}`,
+      : `${table(report)}${split.lines.map((line) => `${printable(line)}\n`).join('')}${adviceText(preparing, sources)}${pretrainingText(report)}`,
   )
 }
 

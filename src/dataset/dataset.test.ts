@@ -61,6 +61,15 @@ describe('splits of the data', () => {
     expect(notes).toEqual([expect.stringMatching(/the split of .* is not used/)])
   })
 
+  test('leave out rows that are in no part by their word, and say so', async () => {
+    const { videos, leftOut, notes } = await open('path,label,split', rows(['train', 'train', 'test', ' Unlisted']))
+    expect(videos.map(({ id }) => id)).toEqual(['v0.mp4', 'v1.mp4', 'v2.mp4'])
+    expect(leftOut).toEqual([{ id: 'v3.mp4', code: 'other part', reason: 'its split is Unlisted, which is no part' }])
+    expect(notes).toEqual([expect.stringMatching(/^1 video of .* left out, with the split Unlisted$/)])
+    const ignored = await open('path,label,split', rows(['train', 'train', 'test', 'unused']), { ignoreSplit: true })
+    expect(ignored.videos.length).toBe(4)
+  })
+
   test.each(['val', 'valid', 'validation', 'validate', 'dev', 'Val '])('%s is validation', async (word) => {
     const { videos, classes } = await open('path,label,split', rows(['train', 'train', word, 'test']))
     expect(splitDataset(videos, classes, { seed: 0 }).validation.map(({ id }) => id)).toEqual(['v2.mp4'])

@@ -5,7 +5,7 @@ import type { SourceReading } from '../video/reading.ts'
 import { readVideos } from '../video/source.ts'
 import type { VideoEntry } from '../video/types.ts'
 import { copiesOf } from './copies.ts'
-import { partNames, partOf } from './split-part.ts'
+import { isInNoPart, partNames, partOf, splitHint } from './split-part.ts'
 import type { LeftOut } from './split-record.ts'
 import { unusedFolds } from './unused-folds.ts'
 
@@ -74,13 +74,19 @@ export async function openDataset(
   options: DatasetOptions = {},
 ): Promise<LabeledDataset> {
   const { classes: given, digests: wanted = true, ignoreSplit = false, signal } = options
-  const { entries: found, sources } = readVideos(source, { labelFromFolder: true })
+  const { entries: listed, sources } = readVideos(source, { labelFromFolder: true })
+  const unlisted = ignoreSplit ? [] : listed.filter(isInNoPart)
+  const found = unlisted.length === 0 ? listed : listed.filter((entry) => !isInNoPart(entry))
   const named = typeof source === 'string' ? source : source.join(', ')
   requireLabels(named, found)
   const notes: string[] = []
   const hasSplit = found.some(({ split }) => split !== undefined)
   const folds = options.folds === true ? null : unusedFolds(sources)
   if (folds !== null) notes.push(folds)
+  if (unlisted.length > 0)
+    notes.push(
+      `${unlisted.length} ${unlisted.length === 1 ? 'video' : 'videos'} of ${named} left out, with the split ${[...new Set(unlisted.map(({ split }) => split?.trim()))].join(', ')}`,
+    )
   if (hasSplit && ignoreSplit) notes.push(`the split of ${named} is not used`)
   else if (hasSplit) requireParts(named, found)
   const entries = ignoreSplit ? found.map(({ split: _, ...entry }) => entry) : found
@@ -123,10 +129,14 @@ export async function openDataset(
     classes,
     duplicates: copiesOf(videos).map((group) => group.map(({ id }) => id)),
     unreadable,
-    leftOut: leftOutOf(sources),
+    leftOut: [...leftOutOf(sources), ...unlisted.map(inNoPart)],
     sources,
     notes,
   }
+}
+
+function inNoPart({ id, split = '' }: VideoEntry): LeftOut {
+  return { id, code: 'other part', reason: `its split is ${split.trim()}, which is no part` }
 }
 
 /** Rows and files that a source does not give a video for. */
@@ -213,7 +223,7 @@ function requireParts(source: string, entries: readonly VideoEntry[]): void {
     {
       code: 'SPLIT_INVALID',
       exit: 'data',
-      hint: 'Correct or remove these rows. Or ignore the column (finetune: --set data.official=false; evaluate: --split all).',
+      hint: splitHint,
     },
   )
 }

@@ -10,7 +10,7 @@ import type { SplitName } from './split-part.ts'
  * - `unusable`: a broken link, a name that is not UTF-8, a folder or device in the place of a file
  * - `repeated`: the list names the same part of the same file on an earlier line
  * - `unreadable`: the file cannot be read or decoded
- * - `other part`: the list puts it in a part that the command does not use
+ * - `other part`: the list puts it in a part that the command does not use, or in none (`unused`)
  * - `shots`: more training videos of its class than requested
  */
 export type LeftOutCode = 'unusable' | 'repeated' | 'unreadable' | 'other part' | 'shots'

@@ -2,7 +2,7 @@ import { requireCount } from '../core/counts.ts'
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
 import type { LabeledVideo } from './dataset.ts'
-import { partOf, type SplitName, splitNames } from './split-part.ts'
+import { partOf, type SplitName, splitHint, splitNames } from './split-part.ts'
 import type { LeftOut } from './split-record.ts'
 
 export type Split = Readonly<Record<SplitName, readonly LabeledVideo[]>>
@@ -286,7 +286,7 @@ function requirePart(video: LabeledVideo): SplitName {
     {
       code: 'SPLIT_INVALID',
       exit: 'data',
-      hint: 'Correct or remove these rows. Or ignore the column (finetune: --set data.official=false; evaluate: --split all).',
+      hint: splitHint,
     },
   )
 }

@@ -9,7 +9,7 @@ export function byHand({ repository, revision }: HubReference, { endpoint }: Pic
   const other = revision === 'main' ? '' : ` --revision ${revision}`
   return (
     `On a machine with a connection, run \`hf download ${repository}${other} --local-dir ${folder}\`, or save config.json, preprocessor_config.json and ` +
-    `model.safetensors from ${endpoint}/${repository}/tree/${revision} in a folder ${folder}. Copy the folder to this machine and name it instead of the weights.`
+    `model.safetensors from ${endpoint}/${repository}/tree/${revision} in a folder ${folder}. Copy the folder to this machine and name it instead of the weights. Without any weights, \`--from pixels --readout motion\` of \`features\`, \`lethal-dose\` and \`certify\` reads raw colors.`
   )
 }
 

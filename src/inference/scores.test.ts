@@ -1,15 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { RandomStream } from '../core/random.ts'
+import { wilsonInterval } from '../core/wilson-interval.ts'
 import type { LoadedVideo } from '../video/load-clips.ts'
 import { type ClipClassifier, predictFrom } from './predict-videos.ts'
-import {
-  accuracyBeside,
-  calibrationError,
-  effectiveTrials,
-  majorityWarning,
-  scorePredictions,
-  wilsonInterval,
-} from './scores.ts'
+import { accuracyBeside, calibrationError, effectiveTrials, majorityWarning, scorePredictions } from './scores.ts'
 
 const rows = (...values: number[][]) => values.map((row) => Float64Array.from(row))
 

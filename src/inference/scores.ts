@@ -1,5 +1,6 @@
 import { invalidArgument } from '../core/errors.ts'
 import { percent } from '../core/percent.ts'
+import { wilsonInterval } from '../core/wilson-interval.ts'
 import type { LabeledVideo } from '../dataset/dataset.ts'
 import { bundleNumbers } from '../dataset/split.ts'
 import { balancedAccuracy } from './balanced-interval.ts'
@@ -100,23 +101,6 @@ export function scorePredictions(
     perClass: labels.map((label, c) => classScores(label, c, confusion)),
     confusion,
   }
-}
-
-/** Two-sided 95 % quantile of the normal distribution. */
-const z = 1.959963984540054
-
-/**
- * The score interval of a share (Wilson 1927, equation for p').
- *
- * @param value share of successes, 0 to 1; with groups it need not be a multiple of 1 / trials
- * @param trials independent ones, at least 1; an effective number need not be whole
- */
-export function wilsonInterval(value: number, trials: number): Estimate {
-  const center = (value + (z * z) / (2 * trials)) / (1 + (z * z) / trials)
-  const half =
-    (z / (1 + (z * z) / trials)) * Math.sqrt((value * (1 - value)) / trials + (z * z) / (4 * trials * trials))
-  // At the ends the formula gives the share itself, but for rounding.
-  return { value, low: Math.min(value, Math.max(0, center - half)), high: Math.max(value, Math.min(1, center + half)) }
 }
 
 /**

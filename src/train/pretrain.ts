@@ -8,6 +8,7 @@ import { parameterCount } from '../model/parameters.ts'
 import type { IdleProcesses } from '../video/idle-processes.ts'
 import { readingLines, type SourceReading } from '../video/reading.ts'
 import { readVideos } from '../video/source.ts'
+import { pretrainSplitNote } from '../video/split-notes.ts'
 import type { RunConfiguration, RunInput } from './configuration.ts'
 import { runConfiguration } from './configuration-file.ts'
 import { DecodedFiles } from './decoded-files.ts'
@@ -88,6 +89,8 @@ async function begin(input: RunInput, options: PretrainOptions, ranks: Ranks) {
   const resources = rankResources(configuration, ranks)
   const { entries, sources, source, run } = await plan(configuration)
   for (const line of sources.flatMap(readingLines)) options.onNote?.(line)
+  const parts = pretrainSplitNote(entries)
+  if (parts !== null) options.onNote?.(`note: ${parts}`)
   const [plain, defaults] = [configuration, runConfiguration({})].map(plainConfiguration)
   const unused = unusedNote(plain, defaults, unusedInPretraining(configuration))
   if (unused !== null) options.onNote?.(unused)

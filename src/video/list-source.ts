@@ -347,7 +347,7 @@ function requireSome(file: string, entries: readonly VideoEntry[], unusable: rea
         ? 'Quote fields with straight double quotes ("): replace or remove other quotes.'
         : framesAfterPath.test(probe[0].path)
           ? 'Lines with a start and a number of frames (path start frames label) are not supported: give parts in seconds, as a CSV file with the columns path,label,start,end.'
-          : 'Relative paths start from the folder of the list; name another folder with --base (inspect) or `base`, or write absolute paths.',
+          : 'Relative paths start from the folder of the list: put the list there, or write absolute paths. Only `inspect` and `prepare` take another folder (--base).',
     },
   )
 }

@@ -53,6 +53,7 @@ describe('an inserted row decides about itself only', () => {
     ['another split', 'test'],
     ['a split that is none', 'tarin'],
     ['validation', 'validation'],
+    ['no part', 'unlisted'],
   ])('%s among rows without one', async (_, split) => {
     const rows = clips.map((name, i) => `${name},${labels[i]},`)
     const before = await plan(list('plain.csv', 'path,label,split', rows))

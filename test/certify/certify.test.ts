@@ -78,11 +78,15 @@ describe('certify', () => {
         JSON.parse(JSON.stringify(certificate)),
       )
       expect(certificateTable(certificate)).toContain('| DPA K=10 |')
-      // The median of a run is in the table in both conventions, next to each other.
-      const [run] = certificate.runs
-      expect(certificateTable(certificate)).toContain(
-        `| ${run.summary.medianRadius} | ${(run.summary.medianRadius ?? 0) + 1} |`,
-      )
+      // Certified accuracies are in the table, next to the median.
+      const [{ summary }] = certificate.runs
+      const [head, , first] = certificateTable(certificate).split('\n')
+      const cells = (line: string) => line.split('|').map((cell) => cell.trim())
+      const cellOf = (title: string) => cells(first)[cells(head).indexOf(title)]
+      expect(cellOf('median r')).toBe(String(summary.medianRadius ?? 'none (below 50%)'))
+      expect(cellOf('ensemble right')).toBe(`${(100 * summary.cleanAccuracy).toFixed(1)}%`)
+      expect(cellOf('right and r >= 1')).toBe(`${(100 * (summary.certifiedAccuracy[1] ?? 0)).toFixed(1)}%`)
+      expect(cells(head).length).toBe(cells(first).length)
     } finally {
       await rm(folder, { recursive: true })
     }

@@ -55,6 +55,26 @@ test('more partitions than videos, empty learners and learners of one class are 
       `warning: DPA K=50, DPA+ROE K=50: ${warning}`,
     ])
   expect(certificate.mostFrequentClass.accuracy).toBeGreaterThan(0)
+  // The accuracy to beat is that of the class that most inputs have, whatever the training set has most of.
+  const counts = new Map<number, number>()
+  for (const label of inputs.labels) counts.set(label, (counts.get(label) ?? 0) + 1)
+  expect(certificate.baseline?.accuracy).toBe(Math.max(...counts.values()) / inputs.rows)
+  const plainRun = certificate.runs[0]
+  const weak = {
+    ...plainRun,
+    summary: { ...plainRun.summary, cleanAccuracy: 0.25 },
+    inputs: (plainRun.inputs ?? []).map((input) => ({ ...input, prediction: 0 })),
+  }
+  const told = certificateRemarks({ ...certificate, baseline: { name: 'most', accuracy: 0.5 }, runs: [weak] }).join(
+    '\n',
+  )
+  expect(told).toContain('always answering most, the most frequent class of the tested inputs, is right for 50.0%')
+  expect(told).toContain('warning: DPA K=4: not better than always answering most')
+  expect(told).toContain(`warning: DPA K=4: it predicts ${certificate.classNames[0]} for every input`)
+  // A certificate of an earlier version does not state it: it follows from the inputs.
+  const { baseline: stated, ...earlier } = certificate
+  expect(certificateRemarks(earlier)[0]).toBe(certificateRemarks(certificate)[0])
+  expect(certificateRemarks(certificate)[0]).toContain(`always answering ${stated?.name}`)
   expect(certificate.runs[1]).toMatchObject({ rule: 'fa_exact', exactRadii: 12 })
   expect(certificate.runs[1].inputs?.every(({ exact }) => exact === true)).toBe(true)
   const files = await writeCertificate(folder, certificate, manifests)

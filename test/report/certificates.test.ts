@@ -61,14 +61,14 @@ describe('pages', () => {
 
   test('show the shares of the certificate', async () => {
     const { text } = checkPage(await pageOf(certificates.empty, 'shares.html'))
-    const { runs, mostFrequentClass } = JSON.parse(readFileSync(certificates.empty, 'utf8')) as CertificateFile
+    const { runs, baseline } = JSON.parse(readFileSync(certificates.empty, 'utf8')) as CertificateFile
     const shown = (share: number) => `${(100 * share).toFixed(1)} %`
     for (const { summary, baseAccuracy } of runs)
       for (const share of [
         summary.certifiedAccuracy[1] ?? 0,
         summary.cleanAccuracy,
         baseAccuracy,
-        mostFrequentClass.accuracy,
+        baseline?.accuracy ?? 0,
       ])
         if (share > 0 && share < 1) expect(text).toContain(shown(share))
   })
@@ -120,12 +120,14 @@ describe('pages', () => {
       classNames: string[]
       threat: CertificateFile['threat']
       mostFrequentClass: { name: string }
+      baseline: { name: string }
       runs: { warnings: string[]; inputs: { id: string }[]; ballots: unknown; learnersFile: unknown }[]
     }
     for (const [i, name] of hostileNames.entries()) {
       const hostile = structuredClone(certificate)
       hostile.classNames = hostile.classNames.map((_, c) => `${name}${c}`)
       hostile.mostFrequentClass.name = `${name}0`
+      hostile.baseline.name = `${name}0`
       hostile.threat = { ...hostile.threat, unit: name, claim: name, conditions: [name], notCovered: [name] }
       for (const run of hostile.runs) {
         run.warnings = [name]

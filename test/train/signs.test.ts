@@ -53,7 +53,8 @@ test('are measured at the start, at checkpoints and at the end, also by a run th
   }
   expect(lines[2]).not.toEqual({ ...lines[0], step: 4 })
   expect(signs).toEqual(lines[2])
-  expect(notes.filter((note) => note.startsWith('signs of learning after step')).length).toBe(3)
+  expect(notes.filter((note) => note.startsWith('signs of learning after step')).length).toBe(2)
+  expect(notes.filter((note) => note.startsWith('signs of learning before training')).length).toBe(1)
 
   // The signal comes before the look of step 2, which is then left out: the run makes up for it.
   const controller = new AbortController()

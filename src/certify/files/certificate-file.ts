@@ -10,7 +10,7 @@ import type { EnsembleFacts } from '../ensemble/ensemble-facts.ts'
 import type { LearnerDescription } from '../ensemble/learners.ts'
 import type { Periods } from '../ensemble/periods.ts'
 import { type RunRule, ruleNamed } from '../rules/list.ts'
-import type { RobustnessSummary } from '../rules/metrics.ts'
+import { bestConstantAnswer, constantAnswerWarning, type RobustnessSummary, tabledRadii } from '../rules/metrics.ts'
 import type { InputCertificate } from '../rules/rule.ts'
 import type { TargetedSummary } from '../rules/targeted-summary.ts'
 import type { ThreatStatement } from '../threat/threat.ts'
@@ -31,6 +31,8 @@ export interface CertificateFile {
   readonly classNames: readonly string[]
   /** The most frequent class of the training set, and what always answering it gets right. */
   readonly mostFrequentClass: { readonly name: string; readonly accuracy: number }
+  /** The most frequent class of the inputs, and what always answering it gets right: the accuracy to beat. */
+  readonly baseline?: { readonly name: string; readonly accuracy: number }
   /** In a bucket of the run that reads most: what is in no period is not counted. */
   readonly trainingRows: number
   /** Videos in a bucket of the run that reads most. */
@@ -170,30 +172,51 @@ export function certificateChart(certificate: CertificateFile, options: Partial<
 }
 
 /**
- * One line a run, as a Markdown table. Both medians are there.
+ * One line a run, as a Markdown table: certified accuracy at some radii up to the largest, median and mean radius.
  *
  * @throws VideoMaeError `INVALID_ARGUMENT` for an unknown rule
  */
 export function certificateTable(certificate: CertificateFile): string {
-  const rows = certificate.runs.flatMap((run) =>
-    summariesOf(run).map(([name, summary]) =>
-      [
-        name,
-        `${(100 * run.baseAccuracy).toFixed(1)}%`,
-        `${(100 * summary.cleanAccuracy).toFixed(1)}%`,
-        summary.medianRadius ?? 'none (below 50%)',
-        summary.medianAsPrintedByReferenceScripts,
-        summary.averageCertifiedRadius.toFixed(1),
-        run.abstentions,
-      ].join(' | '),
-    ),
-  )
-  return [
-    '| run | single base classifiers right | ensemble right | median radius | the same as the code of DPA counts it (one more) | mean radius | abstentions |',
-    '|---|---|---|---|---|---|---|',
-    ...rows.map((row) => `| ${row} |`),
-    '',
-  ].join('\n')
+  const shown = certificate.runs.flatMap((run) => summariesOf(run).map(([name, summary]) => ({ run, name, summary })))
+  const largest = shown.reduce((most, { summary }) => Math.max(most, summary.certifiedAccuracy.length - 1), 0)
+  const radii = tabledRadii(largest).filter((r) => r > 0)
+  const share = (value: number): string => `${(100 * value).toFixed(1)}%`
+  const rows = shown.map(({ run, name, summary }) => [
+    name,
+    share(run.baseAccuracy),
+    share(summary.cleanAccuracy),
+    ...radii.map((r) => share(summary.certifiedAccuracy[r] ?? 0)),
+    summary.medianRadius ?? 'none (below 50%)',
+    summary.averageCertifiedRadius.toFixed(1),
+    run.abstentions,
+  ])
+  const head = [
+    ...['run', 'one base classifier right', 'ensemble right'],
+    ...radii.map((r) => `right and r >= ${r}`),
+    ...['median r', 'mean r', 'abstentions'],
+  ]
+  const line = (cells: readonly (string | number)[]): string => `| ${cells.join(' | ')} |`
+  return [line(head), `|${'---|'.repeat(head.length)}`, ...rows.map(line), ''].join('\n')
+}
+
+/**
+ * The best constant answer to the inputs. A certificate of an earlier version lacks it: then it follows from the inputs. Null where that
+ * version did not list them.
+ */
+export function baselineOf({
+  baseline,
+  classNames,
+  runs,
+}: {
+  readonly baseline?: CertificateFile['baseline']
+  readonly classNames: readonly string[]
+  readonly runs: readonly { readonly inputs: readonly { readonly label: number }[] | null }[]
+}): { readonly name: string; readonly accuracy: number } | null {
+  if (baseline !== undefined) return baseline
+  const inputs = runs.find(({ inputs }) => inputs !== null && inputs.length > 0)?.inputs ?? null
+  if (inputs === null) return null
+  const most = bestConstantAnswer(inputs.map(({ label }) => label))
+  return { name: classNames[most.class] ?? `class ${most.class}`, accuracy: most.accuracy }
 }
 
 /**
@@ -202,11 +225,17 @@ export function certificateTable(certificate: CertificateFile): string {
  * @throws VideoMaeError `INVALID_ARGUMENT` for an unknown rule
  */
 export function certificateRemarks(certificate: CertificateFile): readonly string[] {
-  const { name, accuracy } = certificate.mostFrequentClass
+  const baseline = baselineOf(certificate)
+  const { classNames, runs } = certificate
   return [
-    `always ${name}, the most frequent class: ${(100 * accuracy).toFixed(1)}% right`,
-    ...warningsOf(certificate.runs),
-    ...certificate.runs.flatMap((run) => [
+    ...(baseline === null
+      ? []
+      : [
+          `baseline: always answering ${baseline.name}, the most frequent class of the tested inputs, is right for ${(100 * baseline.accuracy).toFixed(1)}%`,
+        ]),
+    ...warningsOf(runs.map((run) => ({ run, warnings: accuracyWarnings(run, baseline, (c) => classNames[c]) }))),
+    ...warningsOf(runs.map((run) => ({ run, warnings: run.warnings }))),
+    ...runs.flatMap((run) => [
       ...(run.exactRadii === null || run.exactRadii === run.summary.inputs
         ? []
         : [`${runName(run)}: ${run.exactRadii} of ${run.summary.inputs} radii are exact, the others are lower bounds`]),
@@ -214,11 +243,34 @@ export function certificateRemarks(certificate: CertificateFile): readonly strin
   ]
 }
 
+/** That an ensemble is not better than a constant answer, or is one. */
+export function accuracyWarnings(
+  {
+    summary,
+    inputs,
+  }: {
+    readonly summary: RobustnessSummary | null
+    readonly inputs: readonly { readonly prediction: number }[] | null
+  },
+  baseline: CertificateFile['baseline'] | null,
+  nameOf: (index: number) => string,
+): string[] {
+  const weak =
+    baseline == null || summary === null ? null : constantAnswerWarning(summary.cleanAccuracy, baseline, summary.inputs)
+  const constant =
+    inputs !== null && inputs.length > 1 && inputs.every(({ prediction }) => prediction === inputs[0].prediction)
+      ? `it predicts ${nameOf(inputs[0].prediction)} for every input`
+      : null
+  return [weak, constant].filter((text) => text !== null)
+}
+
 /** Each warning once, with the names of the runs that it is about: rules that count the votes of the same learners have the same ones. */
-function warningsOf(runs: readonly CertificateRun[]): string[] {
+function warningsOf(
+  of: readonly { readonly run: CertificateRunKey; readonly warnings: readonly string[] }[],
+): string[] {
   const names = new Map<string, string[]>()
-  for (const run of runs)
-    for (const warning of run.warnings) names.set(warning, [...(names.get(warning) ?? []), runName(run)])
+  for (const { run, warnings } of of)
+    for (const warning of warnings) names.set(warning, [...(names.get(warning) ?? []), runName(run)])
   return [...names].map(([warning, about]) => `warning: ${about.join(', ')}: ${warning}`)
 }
 

@@ -1,5 +1,7 @@
 /** Figures of a whole test set from its radii. */
 import { invalidArgument } from '../../core/errors.ts'
+import { percent } from '../../core/percent.ts'
+import { wilsonInterval } from '../../core/wilson-interval.ts'
 
 /** Accuracies, certified accuracies and radii over a test set. */
 export interface RobustnessSummary {
@@ -72,4 +74,52 @@ export function summarizeCounts(counts: ReadonlyMap<number, number>): Robustness
     medianAsPrintedByReferenceScripts: halves,
     averageCertifiedRadius: sum / inputs,
   }
+}
+
+/** Radii whose certified accuracy a table shows: 0, 1 and round ones, at most six, up to the largest there is. */
+export function tabledRadii(largest: number): number[] {
+  const round = [2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000].filter((r) => r <= largest)
+  const first = [0, 1].filter((r) => r <= Math.max(1, largest))
+  return [...first, ...(round.length <= 4 ? round : round.slice(-4))]
+}
+
+/** What is right without looking at an input: always answering the class that most inputs have. */
+export interface ConstantAnswer {
+  /** Index of the class; of classes with equally many inputs the first. */
+  readonly class: number
+  /** Share of inputs that have it. */
+  readonly accuracy: number
+}
+
+/**
+ * The best constant answer to inputs with these true classes.
+ *
+ * @param labels class of each input, at least one
+ */
+export function bestConstantAnswer(labels: readonly number[] | Int32Array): ConstantAnswer {
+  const counts = new Map<number, number>()
+  for (const label of labels) counts.set(label, (counts.get(label) ?? 0) + 1)
+  let [most, count] = [0, 0]
+  for (const [label, own] of counts) if (own > count || (own === count && label < most)) [most, count] = [label, own]
+  return { class: most, accuracy: count / labels.length }
+}
+
+/**
+ * Says so where an accuracy is not better than a constant answer, or is not shown to be: its 95 % interval reaches down to that
+ * answer's accuracy. Null where it is better.
+ *
+ * @param constant name and accuracy of the constant answer
+ * @param inputs how many the accuracy is of
+ */
+export function constantAnswerWarning(
+  accuracy: number,
+  constant: { readonly name: string; readonly accuracy: number },
+  inputs: number,
+): string | null {
+  const { low, high } = wilsonInterval(accuracy, inputs)
+  if (low > constant.accuracy) return null
+  const than = `always answering ${constant.name}, which is right for ${percent(constant.accuracy)}`
+  if (accuracy <= constant.accuracy)
+    return `not better than ${than}: right for ${percent(accuracy)}, even without poison`
+  return `not shown to be better than ${than}: right for ${percent(accuracy)} (95 %: ${(100 * low).toFixed(1)} to ${percent(high)}) without poison`
 }

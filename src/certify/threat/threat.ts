@@ -69,9 +69,12 @@ export interface ThreatStatement {
   }
 }
 
+/** What a claim does not cover where the base classifiers share a trained encoder. */
+export const encoderNotCovered = 'poisoning of the data the encoder was trained on, or of its weights'
+
 const notCovered: readonly string[] = [
   'the test input itself (evasion, triggers in it): the promise is about the prediction on exactly this input',
-  'poisoning of the data the encoder was trained on, or of its weights',
+  encoderNotCovered,
   'the code, the machine and the files after training',
   'options tuned on the data that is being protected',
   'whether there is an answer: poison may make training end with an error, never with another answer',
@@ -121,7 +124,7 @@ export function threatStatement(
     throw refuse(
       threat,
       'labels of the protected set took part in making or choosing the encoder (to train it, to choose a checkpoint, to draw a split), or it is not known whose labels did, so one flipped label may change every base classifier.',
-      'nothing. Train the encoder without these labels (its checkpoint chosen without them too), or on other videos.',
+      'nothing with this encoder. Name the encoder that it was fine-tuned from, train one without these labels (its checkpoint chosen without them too) or on other videos, or use no encoder (--from pixels --readout motion).',
     )
   }
   if (threat === 'source' && by !== 'source') {
@@ -150,7 +153,7 @@ export function threatStatement(
       throw refuse(
         threat,
         `${where}, so one inserted or deleted video may change the encoder and with it every base classifier.`,
-        `label_flip (the videos trusted, their labels not). For videos: an encoder pretrained elsewhere, plain pixels without an encoder, or one encoder for each group of partitions with rule ${rulesOfLayout('groups')}.`,
+        `label_flip (--threat label_flip: the videos trusted, their labels not). For videos: an encoder pretrained elsewhere, plain pixels without an encoder (--from pixels --readout motion), or one encoder for each group of partitions with rule ${rulesOfLayout('groups')} (--rule ${rulesOfLayout('groups')} --groups G --group-recipe NAME).`,
       )
     }
     const other = rules.find((rule) => !needsGroups(rule))

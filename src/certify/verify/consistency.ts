@@ -28,10 +28,15 @@ function compareEncoder({ threat: { encoder } }: ReadCertificate, differences: D
  * The claim for any classes rests on the two names that stand for all others and on an order of names that is fixed. A class that is
  * declared has another name.
  */
-function compareClasses({ classNames, mostFrequentClass, data }: ReadCertificate, differences: Differences): void {
+function compareClasses(
+  { classNames, mostFrequentClass, baseline, data }: ReadCertificate,
+  differences: Differences,
+): void {
   compareNames(classNames, differences)
   if (!classNames.includes(mostFrequentClass.name))
     differences.compare('mostFrequentClass.name', mostFrequentClass.name, 'one of classNames')
+  if (baseline !== undefined && !classNames.includes(baseline.name))
+    differences.compare('baseline.name', baseline.name, 'one of classNames')
   if (data === undefined) return
   const open = data.classes === 'any'
   if (open) differences.compare('data.classesFrom', data.classesFrom, 'labels')

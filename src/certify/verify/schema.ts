@@ -202,6 +202,7 @@ export const certificateSchema = z.strictObject({
   learner: z.looseObject({ kind: z.string() }),
   classNames: z.array(z.string()).min(2),
   mostFrequentClass: z.strictObject({ name: z.string(), accuracy: share }),
+  baseline: z.strictObject({ name: z.string(), accuracy: share }).optional(),
   trainingRows: count,
   trainingVideos: count,
   runs: z.array(placedRun).min(1).max(10_000),

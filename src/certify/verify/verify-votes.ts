@@ -7,7 +7,7 @@ import { runName } from '../files/certificate-file.ts'
 import { importedConditions, inPresentWords } from '../import-votes.ts'
 import { ruleOptions } from '../rules/certify-ballots.ts'
 import { ballotRule, exactRadii, looksIntoHeads, needsPeriods } from '../rules/list.ts'
-import { type RobustnessSummary, summarizeRadii } from '../rules/metrics.ts'
+import { bestConstantAnswer, type RobustnessSummary, summarizeRadii } from '../rules/metrics.ts'
 import type { InputCertificate } from '../rules/rule.ts'
 import { summarizeTargets } from '../rules/targeted-summary.ts'
 import { compareAttestation } from './attestation.ts'
@@ -337,7 +337,7 @@ class Verifier {
   }
 
   /** All runs are about the same inputs, and what the most frequent class gets right follows from their labels. */
-  private sameInputs({ runs, mostFrequentClass, classNames }: ReadCertificate): void {
+  private sameInputs({ runs, mostFrequentClass, baseline, classNames }: ReadCertificate): void {
     const listed = runs.flatMap((run, r) => (run.inputs === null ? [] : [{ r, run: runName(run), inputs: run.inputs }]))
     const [first, ...others] = listed
     if (first === undefined) return
@@ -355,6 +355,10 @@ class Verifier {
     const most = classNames.indexOf(mostFrequentClass.name)
     const right = first.inputs.reduce((sum, { label }) => sum + (label === most ? 1 : 0), 0)
     this.differences.compare('mostFrequentClass.accuracy', mostFrequentClass.accuracy, right / first.inputs.length)
+    if (baseline === undefined) return
+    const constant = bestConstantAnswer(first.inputs.map(({ label }) => label))
+    this.differences.compare('baseline.name', baseline.name, classNames[constant.class])
+    this.differences.compare('baseline.accuracy', baseline.accuracy, constant.accuracy)
   }
 }
 

@@ -6,7 +6,7 @@
 import path from 'node:path'
 import { invalidArgument, VideoMaeError, type VideoMaeErrorOptions } from '../../core/errors.ts'
 import { contentDigest, type LabeledVideo, leftOutOf } from '../../dataset/dataset.ts'
-import { partOf, type SplitName } from '../../dataset/split-part.ts'
+import { isInNoPart, partOf, type SplitName } from '../../dataset/split-part.ts'
 import { type DigestedFile, digestFile } from '../../format/file-digest.ts'
 import type { SourceReading } from '../../video/reading.ts'
 import { readVideos } from '../../video/source.ts'
@@ -171,6 +171,7 @@ function judgeOf({ folder, split, only, classes }: Judging): (entry: VideoEntry)
       reason,
     })
     if (part.kind === 'unclear') return out('unknown split', part.reason)
+    if (part.kind === 'unused') return out('other part', part.reason, null)
     const told: SplitSide | null = part.kind === 'none' ? null : part.name === 'test' ? 'test' : 'training'
     if (part.kind === 'told' && part.name === 'validation')
       return out('other part', 'its split is validation, which is for choosing', null)
@@ -190,6 +191,7 @@ type Part =
   | { readonly kind: 'none' }
   | { readonly kind: 'told'; readonly name: SplitName }
   | { readonly kind: 'unclear'; readonly reason: string }
+  | { readonly kind: 'unused'; readonly reason: string }
 
 function wordsOfRow(entry: VideoEntry, split: SplitRule): { readonly label: string | undefined; readonly part: Part } {
   const { label } = entry
@@ -197,6 +199,8 @@ function wordsOfRow(entry: VideoEntry, split: SplitRule): { readonly label: stri
     return { label, part: { kind: 'none' } }
   const name = partOf(entry)
   if (name !== undefined) return { label, part: { kind: 'told', name } }
+  if (isInNoPart(entry))
+    return { label, part: { kind: 'unused', reason: `its split is ${entry.split.trim()}, which is no part` } }
   const reason = `its split ${JSON.stringify(entry.split)} is not train, validation or test`
   return { label, part: { kind: 'unclear', reason } }
 }

@@ -93,11 +93,11 @@ export class RunSigns {
   }
 }
 
-/** `signs after step 500: arrow of time 0.56, direction of flow 0.71 (chance 0.50), effective rank 31.2 of 128` */
+/** `signs of learning after step 500: arrow of time 0.56, direction of flow 0.71 (chance 0.50), effective rank 31.2 of at most 127` */
 function describeSigns({ step, arrowOfTime, flowDirection, effectiveRank, videos }: SignsLine, width: number): string {
   return (
-    `signs of learning after step ${step}: arrow of time ${arrowOfTime.toFixed(2)}, direction of flow ${flowDirection.toFixed(2)} ` +
-    `(chance 0.50), effective rank ${effectiveRank.toFixed(1)} of ${Math.min(width, videos - 1)}`
+    `signs of learning ${step === 0 ? 'before training' : `after step ${step}`}: arrow of time ${arrowOfTime.toFixed(2)}, direction of flow ${flowDirection.toFixed(2)} ` +
+    `(chance 0.50), effective rank ${effectiveRank.toFixed(1)} of at most ${Math.min(width, videos - 1)}${step === 0 ? '; compare later values with these' : ''}`
   )
 }
 

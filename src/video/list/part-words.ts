@@ -17,3 +17,12 @@ export function partOfWord(word: string): (typeof partWords)[keyof typeof partWo
   const key = word.trim().toLowerCase()
   return Object.hasOwn(partWords, key) ? partWords[key as keyof typeof partWords] : undefined
 }
+
+/** Words for rows that are in no part. They differ enough from those of parts that no misspelt part is one of them. */
+export const unusedWords = ['unused', 'unlisted', 'excluded', 'ignored', 'none'] as const
+
+/** Whether a list says of a row that it is in no part. */
+export function isUnusedWord(word: string): boolean {
+  const key = word.trim().toLowerCase()
+  return unusedWords.some((unused) => unused === key)
+}

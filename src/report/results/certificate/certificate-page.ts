@@ -1,14 +1,16 @@
 /** The page of a certificate: claim and conditions first, then numbers. */
+import { accuracyWarnings } from '../../../certify/files/certificate-file.ts'
+import { encoderNotCovered } from '../../../certify/threat/threat.ts'
 import { code, isolated, type Part } from '../../page/html.ts'
 import type { Block, Page, Section } from '../../page/model.ts'
 import { counted, countText, percentText } from '../../page/numbers.ts'
 import { accuracyFigures, certifiedAt, certifiedWithin, radiusFigure, runTable } from './certified-accuracy.ts'
 import { dataSection } from './data.ts'
 import type { CertificateFacts, CertifiedRun } from './facts.ts'
-import { classBlocks, mostRuns, weakestBlocks } from './inputs.ts'
+import { classBlocks, className, mostRuns, weakestBlocks } from './inputs.ts'
 import { targetBlocks } from './targets.ts'
 import { verifySection } from './verification.ts'
-import { encoderSentence, threatSentence, unitWord } from './words.ts'
+import { encoderSentence, methodSentences, threatSentence, unitWord } from './words.ts'
 
 export function certificatePage(facts: CertificateFacts): Page {
   return {
@@ -61,7 +63,9 @@ function resultSentence(facts: CertificateFacts): Part[] {
       `Of ${counted(summary.inputs, 'input')}, ${countText(right)} (${percentText(summary.cleanAccuracy)}) ${right === 1 ? 'is' : 'are'} predicted right, and ${countText(kept)} (${percentText(certifiedAt(summary, 1))}) stay right whatever one ${one} of poison does. `,
       median === null
         ? 'Fewer than half are right, so there is no median radius.'
-        : `At least half of all inputs are right and tolerate ${counted(median, one, many)}.`,
+        : median === 0
+          ? `At least half are predicted right, but fewer than half stay right whatever one ${one} does: the median radius is 0.`
+          : `At least half of all inputs are right and tolerate ${counted(median, one, many)}.`,
     ],
   ]
 }
@@ -84,13 +88,20 @@ function claimSection(facts: CertificateFacts): Section {
     { kind: 'list', items: conditions.map(isolated) },
   )
   if (threat !== null)
-    blocks.push({ kind: 'text', text: 'It does not cover:' }, { kind: 'list', items: threat.notCovered.map(isolated) })
+    blocks.push({ kind: 'text', text: 'It does not cover:' }, { kind: 'list', items: limitsOf(threat).map(isolated) })
   return { heading: 'Claim and conditions', blocks }
 }
 
+/** Without a trained encoder, there is no data that one was trained on. */
+function limitsOf({ notCovered, encoder }: NonNullable<CertificateFacts['threat']>): readonly string[] {
+  return encoder.trust === 'fixed' ? notCovered.filter((limit) => limit !== encoderNotCovered) : notCovered
+}
+
 function resultSection(facts: CertificateFacts): Section {
-  const { runs, mostFrequentClass } = facts
-  const blocks: Block[] = []
+  const { runs, baseline } = facts
+  const blocks: Block[] = [
+    { kind: 'text', text: methodSentences({ ...facts, learner: facts.training?.learner ?? null }) },
+  ]
   const [first] = runs
   if (runs.length === 1 && first.summary !== null) {
     const { summary } = first
@@ -113,13 +124,13 @@ function resultSection(facts: CertificateFacts): Section {
           value: summary.medianRadius ?? 'none',
           note: summary.medianRadius === null ? 'fewer than half are right' : many,
         },
-        ...(mostFrequentClass === null
+        ...(baseline === null
           ? []
           : [
               {
                 label: 'baseline, not certified',
-                value: percentText(mostFrequentClass.accuracy),
-                note: ['always ', isolated(mostFrequentClass.name)],
+                value: percentText(baseline.accuracy),
+                note: ['always ', isolated(baseline.name), ', the most frequent class'],
               },
             ]),
       ],
@@ -135,29 +146,16 @@ function resultSection(facts: CertificateFacts): Section {
 /** `82.5 % (68.0 to 91.3 %)` without the value. */
 const within = (text: string): string => /\((.*)\)/.exec(text)?.[1] ?? text
 
-function remarks({ runs, mostFrequentClass }: CertificateFacts): Block[] {
+function remarks(facts: CertificateFacts): Block[] {
+  const { runs, baseline } = facts
   const warnings = new Map<string, string[]>()
-  for (const { name, warnings: own } of runs)
-    for (const text of own) warnings.set(text, [...(warnings.get(text) ?? []), name])
+  for (const run of runs)
+    for (const text of [...accuracyWarnings(run, baseline, (index) => className(facts, index)), ...run.warnings])
+      warnings.set(text, [...(warnings.get(text) ?? []), run.name])
   const inexact = runs.filter(
     ({ exactRadii, inputs }) => exactRadii !== null && inputs !== null && exactRadii < inputs.length,
   )
-  const unbeaten = runs.filter(
-    ({ summary }) =>
-      mostFrequentClass !== null && summary !== null && summary.cleanAccuracy <= mostFrequentClass.accuracy,
-  )
   return [
-    ...unbeaten.slice(0, mostRuns).map(
-      (run): Block => ({
-        kind: 'warning',
-        text: [
-          isolated(run.name),
-          ' is not better than always answering ',
-          isolated(mostFrequentClass?.name ?? ''),
-          ', even without poison.',
-        ],
-      }),
-    ),
     ...[...warnings].map(
       ([text, names]): Block => ({ kind: 'warning', text: [isolated(names.join(', ')), ': ', isolated(text), '.'] }),
     ),

@@ -1,13 +1,13 @@
 /** Certified accuracy over the radius: figures and the table of runs. */
-import type { RobustnessSummary } from '../../../certify/rules/metrics.ts'
-import { wilsonInterval } from '../../../inference/scores.ts'
+import { type RobustnessSummary, tabledRadii } from '../../../certify/rules/metrics.ts'
+import { wilsonInterval } from '../../../core/wilson-interval.ts'
 import { type ChartCurve, type LineChart, mostCurves } from '../../page/chart/line-chart.ts'
 import type { Part } from '../../page/html.ts'
 import { isolated, withBelow } from '../../page/html.ts'
 import type { Block, ChartFigure } from '../../page/model.ts'
 import { bounds, interval, percentText } from '../../page/numbers.ts'
 import type { CertificateFacts, CertifiedInput, CertifiedRun } from './facts.ts'
-import { radiusLabel, tabledRadii, unitWord } from './words.ts'
+import { radiusLabel, unitWord } from './words.ts'
 
 /** Share of inputs that are right and certified for r units. */
 export function certifiedAt({ certifiedAccuracy }: RobustnessSummary, r: number): number {
@@ -55,11 +55,9 @@ function figureOf(facts: CertificateFacts, runs: readonly CertifiedRun[], ensemb
   if (curves.length === 0) return null
   const single = new Set(runs.map(({ baseAccuracy }) => baseAccuracy))
   const [baseAccuracy] = single
-  const { mostFrequentClass } = facts
+  const { baseline } = facts
   const levels = [
-    ...(mostFrequentClass === null
-      ? []
-      : [{ name: `always ${mostFrequentClass.name}`, value: mostFrequentClass.accuracy }]),
+    ...(baseline === null ? [] : [{ name: `always ${baseline.name}`, value: baseline.accuracy }]),
     ...(single.size === 1 && baseAccuracy !== null ? [{ name: 'one base classifier', value: baseAccuracy }] : []),
   ]
   const left = named.length - curves.length
@@ -121,7 +119,7 @@ export function runTable(facts: CertificateFacts): Block[] {
   const largest = Math.max(...named.map(({ summary }) => summary.certifiedAccuracy.length - 1))
   const radii = tabledRadii(largest)
   const shown = named.slice(0, mostRows)
-  const baselines: Part[] = facts.mostFrequentClass === null ? [] : [percentText(facts.mostFrequentClass.accuracy)]
+  const baselines: Part[] = facts.baseline === null ? [] : [percentText(facts.baseline.accuracy)]
   return [
     {
       kind: 'table',
@@ -142,7 +140,7 @@ export function runTable(facts: CertificateFacts): Block[] {
           run.baseAccuracy === null ? '' : percentText(run.baseAccuracy),
         ]),
         ...baselines.map((share) => [
-          ['always ', isolated(facts.mostFrequentClass?.name ?? '')],
+          ['always ', isolated(facts.baseline?.name ?? '')],
           share,
           ...radii.slice(1).map(() => ''),
           ...['', '', ''],

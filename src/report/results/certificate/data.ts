@@ -5,6 +5,7 @@ import { code, digest, isolated, type Part } from '../../page/html.ts'
 import type { Block, Section } from '../../page/model.ts'
 import { counted, countText } from '../../page/numbers.ts'
 import type { CertificateFacts } from './facts.ts'
+import { learnerWord } from './words.ts'
 
 type Data = NonNullable<CertificateFacts['data']>
 
@@ -59,7 +60,7 @@ function dataBlocks({ training, classNames }: CertificateFacts, data: Data): Blo
   const about: Part[] = [
     ['Read from ', code(source), test === null ? '' : [' and ', code(test)], '.'],
     [' Sides: ', isolated(division), '.'],
-    training === null ? '' : [' Base classifier: ', isolated(training.learner), '.'],
+    training === null ? '' : [' Base classifier: ', isolated(learnerWord(training.learner)), '.'],
     trusted === null
       ? ' Features were not scaled with other videos.'
       : [

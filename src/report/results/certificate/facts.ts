@@ -1,8 +1,8 @@
 /** What a page says of a certificate, whoever made it: read from `certificate.json` and the files that come with it. */
 import path from 'node:path'
-import { bucketFileNames, runName } from '../../../certify/files/certificate-file.ts'
+import { baselineOf, bucketFileNames, runName } from '../../../certify/files/certificate-file.ts'
 import { ruleNamed } from '../../../certify/rules/list.ts'
-import type { RobustnessSummary } from '../../../certify/rules/metrics.ts'
+import { bestConstantAnswer, type RobustnessSummary } from '../../../certify/rules/metrics.ts'
 import { bucketCount } from '../../../certify/verify/buckets.ts'
 import { readBuckets, readCertificate } from '../../../certify/verify/read-files.ts'
 import type { ReadCertificate, ReadImportedCertificate, ReadRun } from '../../../certify/verify/schema.ts'
@@ -66,8 +66,8 @@ export interface CertificateFacts {
   /** Whether radii count periods of time. */
   readonly periods: boolean
   readonly classNames: readonly string[] | null
-  /** Always answering the most frequent class of the training set. */
-  readonly mostFrequentClass: ReadCertificate['mostFrequentClass'] | null
+  /** Always answering the most frequent class of the inputs; null where their true classes are not known. */
+  readonly baseline: { readonly name: string; readonly accuracy: number } | null
   readonly training: { readonly rows: number; readonly videos: number; readonly learner: string } | null
   /** Absent where something else than videos was certified. */
   readonly data: ReadCertificate['data']
@@ -89,11 +89,11 @@ export async function certificateFacts(file: string): Promise<CertificateFacts> 
 }
 
 async function ofCertificate(folder: string, certificate: ReadCertificate): Promise<Omit<CertificateFacts, 'source'>> {
-  const { threat, buckets, classNames, mostFrequentClass, trainingRows, trainingVideos, learner, data } = certificate
+  const { threat, buckets, classNames, trainingRows, trainingVideos, learner, data } = certificate
   const { samples, provenance } = certificate
   return {
     ...{ threat, by: buckets.by, conditions: threat.conditions, periods: buckets.by === 'time' },
-    ...{ classNames, mostFrequentClass, data, provenance, votes: null },
+    ...{ classNames, baseline: baselineOf(certificate), data, provenance, votes: null },
     training: { rows: trainingRows, videos: trainingVideos, learner: learner.kind },
     runs: certificate.runs.map((run) => ({
       name: runName(run),
@@ -132,7 +132,14 @@ async function ofImported(
   const { title, layout } = ruleNamed(rule.rule)
   return {
     ...{ threat: null, by: null, conditions, periods: layout === 'periods' },
-    ...{ classNames, mostFrequentClass: null, training: null, data: undefined, provenance: undefined, votes },
+    ...{
+      classNames,
+      baseline: baselineOfVotes(imported),
+      training: null,
+      data: undefined,
+      provenance: undefined,
+      votes,
+    },
     runs: [
       {
         ...{ name: `${title}, ${learners} base classifiers`, ensemble: '', learners, summary, inputs, exactRadii },
@@ -141,6 +148,14 @@ async function ofImported(
     ],
     files: await checked(folder, ballots == null ? [] : [[ballots.file, votesOfAll, ballots.sha256]]),
   }
+}
+
+/** The best constant answer to the inputs that have a true class. */
+function baselineOfVotes({ classNames, inputs }: ReadImportedCertificate): CertificateFacts['baseline'] {
+  const labels = (inputs ?? []).flatMap(({ label }) => label ?? [])
+  if (labels.length === 0) return null
+  const most = bestConstantAnswer(labels)
+  return { name: classNames?.[most.class] ?? `class ${most.class}`, accuracy: most.accuracy }
 }
 
 const votesOfAll = 'votes of every base classifier on every input'

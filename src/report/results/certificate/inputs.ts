@@ -1,9 +1,10 @@
 /** Classes and single inputs of a certificate. */
+import { tabledRadii } from '../../../certify/rules/metrics.ts'
 import { isolated, type Part } from '../../page/html.ts'
 import type { Block } from '../../page/model.ts'
 import { counted, percentText } from '../../page/numbers.ts'
 import type { CertificateFacts, CertifiedInput, CertifiedRun } from './facts.ts'
-import { tabledRadii, unitWord } from './words.ts'
+import { unitWord } from './words.ts'
 
 type Known = CertifiedInput & { readonly label: number }
 

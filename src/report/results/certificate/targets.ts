@@ -1,10 +1,11 @@
 /** What it costs to make one class come out, in a certificate that was asked for it. */
+import { tabledRadii } from '../../../certify/rules/metrics.ts'
 import { isolated } from '../../page/html.ts'
 import type { Block } from '../../page/model.ts'
 import { percentText } from '../../page/numbers.ts'
 import type { CertificateFacts } from './facts.ts'
 import { className } from './inputs.ts'
-import { tabledRadii, unitWord } from './words.ts'
+import { unitWord } from './words.ts'
 
 const mostRows = 100
 

@@ -93,7 +93,16 @@ function fileTable({ source, files, threat }: CertificateFacts): Block {
     ]),
     ...(threat === null
       ? []
-      : [['encoder', 'weights and readout', digest(threat.encoder.digest), 'not published with the certificate']]),
+      : [
+          [
+            threat.encoder.trust === 'fixed' ? 'features' : 'encoder',
+            threat.encoder.trust === 'fixed'
+              ? 'how they are computed, without a trained encoder'
+              : 'weights and readout',
+            digest(threat.encoder.digest),
+            threat.encoder.trust === 'fixed' ? 'follows from the options' : 'not published with the certificate',
+          ],
+        ]),
   ]
   return {
     kind: 'table',

@@ -45,9 +45,28 @@ export function encoderSentence({ trust, overlap }: ReadCertificate['threat']['e
   }[trust]
 }
 
-/** Radii whose certified accuracy a table shows: 0, 1 and round ones, at most six, up to the largest there is. */
-export function tabledRadii(largest: number): number[] {
-  const round = [2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000].filter((r) => r <= largest)
-  const first = [0, 1].filter((r) => r <= Math.max(1, largest))
-  return [...first, ...(round.length <= 4 ? round : round.slice(-4))]
+/** How the predictions are made, for readers who see the terms for the first time. */
+export function methodSentences({ threat, periods, learner }: Words & { readonly learner: string | null }): string {
+  if (threat === null)
+    return 'Several classifiers (base classifiers) vote on each input. A rule counts their votes and says how many units of poison cannot change the result.'
+  const [part, parts] = periods ? ['period', 'periods of time'] : ['partition', 'partitions']
+  return (
+    `The protected videos are divided into K ${parts}, and classifiers (base classifiers${learner !== null && Object.hasOwn(learnerWords, learner) ? `; here ${learnerWords[learner]}` : ''}) are each trained on a part of them. ` +
+    `They vote on each input. Poison in one ${part} changes only the base classifiers that are trained on it, so a clear majority stays. ` +
+    'A predictor is named after the rule that counts the votes and after K: DPA K=9 gives one vote to each of 9 base classifiers; ROE (run-off election) lets all of them choose again between the first two classes.'
+  )
+}
+
+const learnerWords: Readonly<Record<string, string>> = {
+  ridge: 'a linear classifier on fixed features, by ridge regression',
+  linear: 'a linear classifier on fixed features, by logistic regression',
+  nearest_mean: 'the class with the nearest mean of fixed features',
+  attentive: 'an attention layer and a linear classifier on fixed features',
+  full: 'an encoder of which all weights are trained',
+  scratch: 'a network trained from fresh weights',
+}
+
+/** A kind of base classifier, with what it is. */
+export function learnerWord(kind: string): string {
+  return Object.hasOwn(learnerWords, kind) ? `${kind}: ${learnerWords[kind]}` : kind
 }

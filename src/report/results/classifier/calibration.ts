@@ -1,5 +1,5 @@
 /** How far probabilities can be believed. */
-import { wilsonInterval } from '../../../inference/scores.ts'
+import { wilsonInterval } from '../../../core/wilson-interval.ts'
 import type { Block } from '../../page/model.ts'
 import { interval, percentText } from '../../page/numbers.ts'
 import type { PredictionRow } from './facts.ts'

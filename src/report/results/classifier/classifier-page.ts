@@ -1,5 +1,5 @@
 /** The page of a fine-tuned classifier: how well it does on videos that it has not seen, and where it fails. */
-import { wilsonInterval } from '../../../inference/scores.ts'
+import { wilsonInterval } from '../../../core/wilson-interval.ts'
 import type { VideoEntry } from '../../../video/types.ts'
 import { drawIntervals } from '../../page/chart/interval-chart.ts'
 import { isolated, type Part, withBelow } from '../../page/html.ts'

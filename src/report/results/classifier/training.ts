@@ -1,5 +1,5 @@
 /** How the classifier was trained. */
-import { wilsonInterval } from '../../../inference/scores.ts'
+import { wilsonInterval } from '../../../core/wilson-interval.ts'
 import { code, isolated } from '../../page/html.ts'
 import type { Block, ChartFigure, Section } from '../../page/model.ts'
 import { countText, interval, percentText } from '../../page/numbers.ts'
