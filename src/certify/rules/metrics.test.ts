@@ -9,10 +9,10 @@ test('the best constant answer is the most frequent class, of equal ones the fir
 test('an accuracy is compared with a constant answer: worse, not shown to be better, better', () => {
   const constant = { name: 'walk', accuracy: 0.684 }
   expect(constantAnswerWarning(0.526, constant, 38)).toBe(
-    'not better than always answering walk, which is right for 68.4 %: right for 52.6 %, even without poison',
+    'right for 52.6 % without poison (95 %: 37.2 to 67.5 %): not better than always answering walk, which is right for 68.4 %',
   )
   expect(constantAnswerWarning(0.763, constant, 38)).toMatch(
-    /^not shown to be better than always answering walk, .* right for 76\.3 % \(95 %: 6\d\.\d to 8\d\.\d %\) without poison$/,
+    /^right for 76\.3 % without poison \(95 %: 6\d\.\d to 8\d\.\d %\): not shown to be better than always answering walk, /,
   )
   expect(constantAnswerWarning(0.763, constant, 1000)).toBeNull()
 })

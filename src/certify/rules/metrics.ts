@@ -118,8 +118,9 @@ export function constantAnswerWarning(
 ): string | null {
   const { low, high } = wilsonInterval(accuracy, inputs)
   if (low > constant.accuracy) return null
-  const than = `always answering ${constant.name}, which is right for ${percent(constant.accuracy)}`
-  if (accuracy <= constant.accuracy)
-    return `not better than ${than}: right for ${percent(accuracy)}, even without poison`
-  return `not shown to be better than ${than}: right for ${percent(accuracy)} (95 %: ${(100 * low).toFixed(1)} to ${percent(high)}) without poison`
+  const shown = accuracy <= constant.accuracy ? 'not better' : 'not shown to be better'
+  return (
+    `right for ${percent(accuracy)} without poison (95 %: ${(100 * low).toFixed(1)} to ${percent(high)}): ${shown} than always answering ` +
+    `${constant.name}, which is right for ${percent(constant.accuracy)}`
+  )
 }
