@@ -203,7 +203,7 @@ export function certificateTable(certificate: CertificateFile): string {
  * The best constant answer to the inputs. A certificate of an earlier version lacks it: then it follows from the inputs. Null where that
  * version did not list them.
  */
-export function baselineOf({
+export function baselineOfCertificate({
   baseline,
   classNames,
   runs,
@@ -225,7 +225,7 @@ export function baselineOf({
  * @throws VideoMaeError `INVALID_ARGUMENT` for an unknown rule
  */
 export function certificateRemarks(certificate: CertificateFile): readonly string[] {
-  const baseline = baselineOf(certificate)
+  const baseline = baselineOfCertificate(certificate)
   const { classNames, runs } = certificate
   return [
     ...(baseline === null
@@ -235,6 +235,7 @@ export function certificateRemarks(certificate: CertificateFile): readonly strin
         ]),
     ...warningsOf(runs.map((run) => ({ run, warnings: accuracyWarnings(run, baseline, (c) => classNames[c]) }))),
     ...warningsOf(runs.map((run) => ({ run, warnings: run.warnings }))),
+    ...sameResults(runs),
     ...runs.flatMap((run) => [
       ...(run.exactRadii === null || run.exactRadii === run.summary.inputs
         ? []
@@ -262,6 +263,22 @@ export function accuracyWarnings(
       ? `it predicts ${nameOf(inputs[0].prediction)} for every input`
       : null
   return [weak, constant].filter((text) => text !== null)
+}
+
+/** Rules that come to the same for every input, which is usual with two classes. */
+function sameResults(runs: readonly CertificateRun[]): string[] {
+  const groups = new Map<string, string[]>()
+  for (const run of runs) {
+    if (run.inputs === null) continue
+    const key = JSON.stringify([
+      ...[run.partitions, run.spread, run.seeds],
+      run.inputs.map(({ prediction, radius }) => [prediction, radius]),
+    ])
+    groups.set(key, [...(groups.get(key) ?? []), runName(run)])
+  }
+  return [...groups.values()]
+    .filter((names) => names.length > 1)
+    .map((names) => `${names.join(' and ')}: the same prediction and radius for every input`)
 }
 
 /** Each warning once, with the names of the runs that it is about: rules that count the votes of the same learners have the same ones. */

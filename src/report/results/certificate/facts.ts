@@ -1,6 +1,6 @@
 /** What a page says of a certificate, whoever made it: read from `certificate.json` and the files that come with it. */
 import path from 'node:path'
-import { baselineOf, bucketFileNames, runName } from '../../../certify/files/certificate-file.ts'
+import { baselineOfCertificate, bucketFileNames, runName } from '../../../certify/files/certificate-file.ts'
 import { ruleNamed } from '../../../certify/rules/list.ts'
 import { bestConstantAnswer, type RobustnessSummary } from '../../../certify/rules/metrics.ts'
 import { bucketCount } from '../../../certify/verify/buckets.ts'
@@ -93,7 +93,7 @@ async function ofCertificate(folder: string, certificate: ReadCertificate): Prom
   const { samples, provenance } = certificate
   return {
     ...{ threat, by: buckets.by, conditions: threat.conditions, periods: buckets.by === 'time' },
-    ...{ classNames, baseline: baselineOf(certificate), data, provenance, votes: null },
+    ...{ classNames, baseline: baselineOfCertificate(certificate), data, provenance, votes: null },
     training: { rows: trainingRows, videos: trainingVideos, learner: learner.kind },
     runs: certificate.runs.map((run) => ({
       name: runName(run),
