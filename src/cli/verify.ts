@@ -65,8 +65,17 @@ function textOf({ runs, compared, checked, notChecked, differences, differencesF
     ...checked.map((what) => `checked: ${what}`),
     ...notChecked.map((what) => `not checked: ${what}`),
     ...(differencesFound === 0 && claim !== null ? [`claim: ${claim}`] : []),
+    verdictOf(runs, differencesFound),
     '',
   ]
     .map(printable)
     .join('\n')
+}
+
+/** The one line that says how it ended. */
+function verdictOf(runs: VerificationReport['runs'], differencesFound: number): string {
+  if (differencesFound > 0) return 'result: NOT VERIFIED, values differ'
+  return runs.some(({ skipped }) => skipped !== null)
+    ? 'result: NOT VERIFIED in full, some runs could not be recomputed'
+    : 'result: VERIFIED, except for what is named above as not checked'
 }

@@ -95,7 +95,7 @@ export function renderChart(options: ChartOptions): string {
   const bad = all.flat().find((value) => !Number.isFinite(value))
   if (bad !== undefined) throw invalidArgument('curves', 'finite numbers', bad)
   const longest = Math.max(...curves.map((curve) => curve.name.length))
-  const [left, top, right, bottom] = [64, 40, Math.min(width / 3, 44 + longest * 6.4), 52]
+  const [left, top, right, bottom] = [64, 40, Math.min(width / 3, 44 + longest * 8), 52]
   const xs = all.map(([x]) => x)
   const ys = [...all.map(([, y]) => y), ...curves.flatMap((curve) => curve.band?.flat() ?? [])]
   const x = axis(xs, options.xScale ?? 'linear', left, width - right, { whole: options.xTicks === 'whole' })

@@ -14,7 +14,7 @@ import { confusionSvg } from './confusion-picture.ts'
 import { usualViews } from './defaults.ts'
 import type { ClipClassifier } from './predict-videos.ts'
 import { predictOnRanks, type RankPredictionOptions } from './rank-predictions.ts'
-import { largest, majorityWarning, type Scores, scorePredictions } from './scores.ts'
+import { constantWarning, largest, majorityWarning, type Scores, scorePredictions } from './scores.ts'
 import { formatTrainedOn, type TrainedOn, trainedOnOf, useOf, withDigests } from './trained-on.ts'
 
 export interface EvaluatedVideo {
@@ -143,7 +143,9 @@ export function evaluationOf(
   const scores = scoresOf(tested)
   const { warning, ...trainedOn } = trainedOnOf(tested, use, scoresOf)
   const warnings = [
-    ...[majorityWarning('top-1', scores.top1, scores.baseline), warning].filter((text) => text !== null),
+    ...[majorityWarning('top-1', scores.top1, scores.baseline), constantWarning(scores), warning].filter(
+      (text) => text !== null,
+    ),
     ...copyWarnings(
       tested.map(({ video }) => video),
       'intervals count copies as one video',

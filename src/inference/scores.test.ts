@@ -3,7 +3,14 @@ import { RandomStream } from '../core/random.ts'
 import { wilsonInterval } from '../core/wilson-interval.ts'
 import type { LoadedVideo } from '../video/load-clips.ts'
 import { type ClipClassifier, predictFrom } from './predict-videos.ts'
-import { accuracyBeside, calibrationError, effectiveTrials, majorityWarning, scorePredictions } from './scores.ts'
+import {
+  accuracyBeside,
+  calibrationError,
+  constantWarning,
+  effectiveTrials,
+  majorityWarning,
+  scorePredictions,
+} from './scores.ts'
 
 const rows = (...values: number[][]) => values.map((row) => Float64Array.from(row))
 
@@ -24,6 +31,13 @@ describe('scorePredictions', () => {
     expect(scores.perClass[1]).toEqual({ label: 'b', videos: 1, predicted: 2, recall: 1, precision: 0.5 })
     expect(scores.perClass[2]).toEqual({ label: 'c', videos: 1, predicted: 0, recall: 0, precision: null })
     expect(scores.loss).toBeCloseTo(-(Math.log(0.7) + Math.log(0.4) + Math.log(0.8) + Math.log(0.1)) / 4, 12)
+  })
+
+  test('says where all videos are given one class', () => {
+    expect(constantWarning(scores)).toBeNull()
+    const same = scorePredictions(rows([0.1, 0.7, 0.2], [0.3, 0.5, 0.2]), [0, 1], { labels })
+    expect(constantWarning(same)).toBe('the classifier answers b for every video.')
+    expect(constantWarning({ ...same, videos: 1, perClass: [] })).toBeNull()
   })
 
   test('counts top-5 and breaks ties by order', () => {
@@ -161,7 +175,7 @@ describe('baselines', () => {
     expect(wilsonInterval(0.6, 100).high).toBeCloseTo(0.6906, 4)
     expect(majorityWarning('top-1', wilsonInterval(0.6, 10), baseline)).toMatch(/top-1 60\.0 % .*always answering a/)
     expect(majorityWarning('top-1', wilsonInterval(0.6, 100), baseline)).toBeNull()
-    expect(majorityWarning('top-1', wilsonInterval(0.1, 100), baseline)).not.toBeNull()
+    expect(majorityWarning('top-1', wilsonInterval(0.1, 100), baseline)).toMatch(/ is worse than always answering a/)
   })
 })
 

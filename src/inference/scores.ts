@@ -149,9 +149,15 @@ export function accuracyBeside(
 export function majorityWarning(what: string, { value, low, high }: Estimate, { majority }: Baseline): string | null {
   if (low > majority.value) return null
   return (
-    `${what} ${percent(value)} (95 %: ${percent(low)} to ${percent(high)}) is not shown to be better than always answering ` +
+    `${what} ${percent(value)} (95 %: ${percent(low)} to ${percent(high)}) is ${high < majority.value ? 'worse than' : 'not shown to be better than'} always answering ` +
     `${majority.label}, which is right for ${percent(majority.value)}.`
   )
+}
+
+/** Says so where every video was given the same class; else null. */
+export function constantWarning({ videos, perClass }: Pick<Scores, 'videos' | 'perClass'>): string | null {
+  const only = perClass.find(({ predicted }) => predicted === videos)
+  return only === undefined || videos < 2 ? null : `the classifier answers ${only.label} for every video.`
 }
 
 /** How many classes have a higher probability than the true one; equal ones count where they come first. */

@@ -73,6 +73,12 @@ test('more partitions than videos, empty learners and learners of one class are 
     /warning: DPA K=4: right for 25\.0 % .*: not better than always answering most, which is right for 50\.0 %/,
   )
   expect(told).toContain(`warning: DPA K=4: it predicts ${certificate.classNames[0]} for every input`)
+  expect(certificateRemarks({ ...certificate, runs: [plainRun, { ...plainRun, rule: 'roe' }] })).toContain(
+    'DPA K=4 and DPA+ROE K=4: the same prediction and radius for every input',
+  )
+  expect(certificateRemarks({ ...certificate, runs: [plainRun, { ...weak, rule: 'roe' }] }).join()).not.toContain(
+    'the same',
+  )
   // A certificate of an earlier version does not state it: it follows from the inputs.
   const { baseline: stated, ...earlier } = certificate
   expect(certificateRemarks(earlier)[0]).toBe(certificateRemarks(certificate)[0])

@@ -232,6 +232,7 @@ describe('videomae verify ends', () => {
     expect(await verify(certificates.general)).toBe(0)
     expect(printed).toContain('DPA K=7: votes of 40 inputs counted again')
     expect(printed).toContain('not checked: whether the votes are those of base classifiers trained on this data')
+    expect(printed.trimEnd()).toMatch(/result: VERIFIED, except for what is named above as not checked$/)
     expect(await verify(certificates.general, '--json')).toBe(0)
     expect(JSON.parse(printed)).toMatchObject({ verified: true, differencesFound: 0, differences: [] })
   })

@@ -220,11 +220,28 @@ function stateRow({ name, training, validation, written }: RunFacts, now: number
   ]
 }
 
+/** Modes without steps: there is no log interval to wait for. */
+function trainsHead(configuration: unknown): boolean {
+  const mode =
+    typeof configuration === 'object' && configuration !== null && 'mode' in configuration ? configuration.mode : null
+  return mode === 'ridge' || mode === 'linear' || mode === 'attentive'
+}
+
 function notes(facts: readonly RunFacts[]): Block[] {
   return facts.flatMap(({ name, training }): Block[] =>
     training.lines.length > 0
       ? []
-      : [{ kind: 'text', text: [isolated(name), ' has not finished a log interval yet, so it has no figures.'] }],
+      : [
+          {
+            kind: 'text',
+            text: [
+              isolated(name),
+              trainsHead(training.configuration)
+                ? ' trains a head on features that are computed once, so it has no figures. videomae evaluate and videomae report show what it learned.'
+                : ' has not finished a log interval yet, so it has no figures.',
+            ],
+          },
+        ],
   )
 }
 
