@@ -4,7 +4,7 @@
 //   npx tsx scripts/experiments/pictures-dpa.ts --data gtsrb --pictures FOLDER [--out checkpoints/pictures-dpa] [--side 32]
 //     [--features hog-color,...] [--augment none,rotate/shear/shift] [--partitions 50,100] [--finite 50] [--spread 4]
 //     [--lambda 0.1] [--held-out] [--threads 1]
-// --pictures: the folder of the collection, see support/pictures/collections.ts. --finite: at which K Finite Aggregation is computed,
+// --pictures: the folder of the collection, see support/pictures/collections.ts; MNIST is that of the tests. --finite: at which K Finite Aggregation is computed,
 // too (without copies). --held-out: train without every tenth track (GTSRB) or picture (others) of the training set and certify
 // those: settings are chosen so, and the test set is read with the chosen ones only. Killed runs continue: every (features, copies, K)
 // has its own result file. Writes radii-DATA.csv of the folder, in the form of dev/results/.
@@ -16,7 +16,7 @@ import { type CertificateRun, certify, type FeatureSet, headLearners, type Rule 
 import { type AugmentationKind, checkAugmentation } from '../../src/inference/augmentation.ts'
 import { percent as percentOf } from '../support/percent.ts'
 import { writeResults } from '../support/results-file.ts'
-import { fixedProvenance, readMnist } from './support/mnist/images.ts'
+import { fixedProvenance, mnistFolder, readMnist } from './support/mnist/images.ts'
 import { type Collection, readCollection } from './support/pictures/collections.ts'
 import { pictureRows } from './support/pictures/features.ts'
 import { mnistPictures, type Pictures, readPictures } from './support/pictures/pixels.ts'
@@ -37,8 +37,8 @@ const { values } = parseArgs({
     threads: { type: 'string', default: '1' },
   },
 })
-if (values.pictures === undefined) throw new Error('Expected --pictures FOLDER.')
-const { out, data, pictures: folder } = values
+const { out, data } = values
+const folder = folderOf(values.pictures)
 const [spread, lambda, threads] = [values.spread, values.lambda, values.threads].map(Number)
 const side = data === 'mnist' ? 28 : Number(values.side)
 const heldOut = values['held-out']
@@ -50,6 +50,12 @@ type Row = Omit<CertificateRun, 'inputs' | 'offsets'> & {
   readonly features: string
   readonly copies: string
   readonly seconds: number
+}
+
+function folderOf(named: string | undefined): string {
+  if (named !== undefined) return named
+  if (data !== 'mnist') throw new Error('Expected --pictures FOLDER.')
+  return mnistFolder()
 }
 
 const kindsOf = (copies: string): AugmentationKind[] => {
@@ -177,7 +183,7 @@ const published: Readonly<Record<string, readonly { K: number; single: number; e
 // Fixed features and networks from scratch have columns of their own: they are different learners.
 const none = {
   ...{ single: '', ensemble: '', 'median radius': '', 'as printed': '', 'mean radius': '' },
-  ...{ 'network: single': '', 'network: ensemble': '', 'network: median radius': '' },
+  ...(data in published ? { 'network: single': '', 'network: ensemble': '', 'network: median radius': '' } : {}),
 }
 const ruleNames: Partial<Record<Row['rule'], string>> = { dpa: 'DPA', roe: 'DPA+ROE', fa: 'FA', roe_fa: 'FA+ROE' }
 const table = path.join(out, `radii-${data}${heldOut ? '-held-out' : ''}.csv`)
