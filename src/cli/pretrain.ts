@@ -96,7 +96,7 @@ function summary(result: PretrainResult): string {
   const speed = clipsPerSecond === null ? '' : `, ${clipsPerSecond.toFixed(1)} clips/s after the warm-up`
   return (
     `${steps} steps, ${clips} clips of ${videos} videos${unreadable} in ${formatSeconds(seconds)} on ${engine}${speed}\n` +
-    `loss ${loss === null ? 'unknown' : loss.toFixed(4)}${meanLoss === null ? '' : ` (predicting the mean: ${meanLoss.toFixed(4)})`}\n` +
+    `loss ${loss === null ? 'unknown' : loss.toFixed(4)}${meanLoss === null ? '' : ` (predicting the mean: ${meanLoss.toFixed(4)} over the whole run)`}\n` +
     warnings.map((warning) => `warning: ${warning}\n`).join('') +
     `checkpoint  ${checkpoint}\n${pageHint(run)}`
   )

@@ -73,6 +73,26 @@ describe('pages', () => {
         if (share > 0 && share < 1) expect(text).toContain(shown(share))
   })
 
+  test('give no interval for a radius that so few partitions cannot certify', async () => {
+    const certificate = JSON.parse(readFileSync(certificates.general, 'utf8')) as {
+      runs: { partitions: number; summary: { certifiedAccuracy: number[] } }[]
+    }
+    const run = certificate.runs[0]
+    const wide = structuredClone(run)
+    wide.partitions = 50
+    wide.summary.certifiedAccuracy = Array.from({ length: 21 }, (_, r) => 1 - r / 25)
+    const pageWith = async (runs: unknown[], name: string) => {
+      const file = path.join(folder, `${name}.json`)
+      writeFileSync(file, JSON.stringify({ ...certificate, runs }))
+      return checkPage(await pageOf(file, `${name}.html`)).text
+    }
+    const cells = (text: string) => text.split('not possible').length - 1
+    expect(run.partitions).toBe(7)
+    // Of the radii 0, 1, 3, 5, 10 and 20 seven partitions certify none above 3.
+    expect(cells(await pageWith([run, wide], 'impossible'))).toBe(3)
+    expect(cells(await pageWith([wide], 'possible'))).toBe(0)
+  })
+
   test('have what rules certify besides the radius', async () => {
     for (const [name, title, other] of [
       ['groups', 'radius in changed labels', 'earliness'],

@@ -134,7 +134,7 @@ export function runTable(facts: CertificateFacts): Block[] {
       rows: [
         ...shown.map(({ run, name, summary }) => [
           isolated(name),
-          ...radii.map((r) => certifiedCell(summary, r)),
+          ...radii.map((r) => certifiedCell(summary, r, run.possible)),
           summary.medianRadius ?? 'none',
           summary.averageCertifiedRadius.toFixed(1),
           run.baseAccuracy === null ? '' : percentText(run.baseAccuracy),
@@ -147,7 +147,7 @@ export function runTable(facts: CertificateFacts): Block[] {
         ]),
       ],
       note: [
-        'Intervals assume independent inputs; parts of one video are not independent. Median: the largest radius that at least half of all inputs have with a right prediction; none if fewer than half are right. Mean: a wrong prediction counts 0.',
+        'Intervals assume independent inputs; parts of one video are not independent. Median: the largest radius that at least half of all inputs have with a right prediction; none if fewer than half are right. Mean: a wrong prediction counts 0. Not possible: K partitions certify at most K/2 units.',
         named.length > shown.length ? ` ${named.length - shown.length} more in the certificate.` : '',
       ],
     },
@@ -156,7 +156,13 @@ export function runTable(facts: CertificateFacts): Block[] {
 
 const mostRows = 60
 
-function certifiedCell(summary: RobustnessSummary, r: number): { readonly value: Part; readonly shade: number } {
+/** @param possible the largest radius there can be: beyond, the share is 0 whatever the inputs are */
+function certifiedCell(
+  summary: RobustnessSummary,
+  r: number,
+  possible: number | null,
+): { readonly value: Part; readonly shade: number } {
   const share = certifiedAt(summary, r)
+  if (possible !== null && r > possible) return { value: 'not possible', shade: 0 }
   return { value: withBelow(percentText(share), bounds(wilsonInterval(share, summary.inputs))), shade: share * 0.6 }
 }

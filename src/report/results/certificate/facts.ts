@@ -1,7 +1,7 @@
 /** What a page says of a certificate, whoever made it: read from `certificate.json` and the files that come with it. */
 import path from 'node:path'
 import { baselineOfCertificate, bucketFileNames, runName } from '../../../certify/files/certificate-file.ts'
-import { ruleNamed } from '../../../certify/rules/list.ts'
+import { looksIntoHeads, needsGroups, needsPeriods, ruleNamed } from '../../../certify/rules/list.ts'
 import { bestConstantAnswer, type RobustnessSummary } from '../../../certify/rules/metrics.ts'
 import { bucketCount } from '../../../certify/verify/buckets.ts'
 import { readBuckets, readCertificate } from '../../../certify/verify/read-files.ts'
@@ -30,6 +30,8 @@ export interface CertifiedRun {
   /** Runs with the same base classifiers have the same text. */
   readonly ensemble: string
   readonly learners: number
+  /** The largest radius that the rule can give with so many partitions; null where it counts something else. */
+  readonly possible: number | null
   /** Null where no true class is known. */
   readonly summary: RobustnessSummary | null
   /** For rule `temporal`: the same of the earliness. */
@@ -99,6 +101,10 @@ async function ofCertificate(folder: string, certificate: ReadCertificate): Prom
       name: runName(run),
       ensemble: `K=${run.partitions}${run.spread > 1 ? ` d=${run.spread}` : ''}${run.seeds > 1 ? ` D=${run.seeds}` : ''}`,
       learners: run.learners,
+      possible:
+        looksIntoHeads(run.rule) || needsPeriods(run.rule) || needsGroups(run.rule)
+          ? null
+          : Math.floor(run.partitions / 2),
       summary: run.summary,
       earliness: run.earliness ?? null,
       baseAccuracy: run.baseAccuracy,
@@ -142,7 +148,15 @@ async function ofImported(
     },
     runs: [
       {
-        ...{ name: `${title}, ${learners} base classifiers`, ensemble: '', learners, summary, inputs, exactRadii },
+        ...{
+          name: `${title}, ${learners} base classifiers`,
+          ensemble: '',
+          learners,
+          possible: null,
+          summary,
+          inputs,
+          exactRadii,
+        },
         ...{ earliness: null, baseAccuracy: null, collective, targeted, warnings: votes?.notes ?? [] },
       },
     ],
