@@ -3,6 +3,7 @@ import { printable } from '../core/printable.ts'
 import { likenessNotes } from '../dataset/dataset.ts'
 import { fewVideosNote } from '../train/few-videos.ts'
 import { type InspectedVideo, type InspectReport, inspectVideos } from '../video/inspect.ts'
+import { listsBeside } from '../video/lists-beside.ts'
 import { type PreparingAdvice, preparingAdvice } from '../video/preparing.ts'
 import { readingLines } from '../video/reading.ts'
 import { splitUse } from '../video/split-notes.ts'
@@ -33,7 +34,8 @@ async function inspectUntil(
   const labels = new Set(report.videos.flatMap(({ entry: { label } }) => label ?? []))
   for (const note of likenessNotes([...labels].sort())) process.stderr.write(`warning: ${printable(note)}\n`)
   const split = splitUse(report.videos.map(({ entry }) => entry))
-  for (const warning of split.warnings) process.stderr.write(`warning: ${printable(warning)}\n`)
+  for (const warning of [...sources.flatMap(listsBeside), ...split.warnings])
+    process.stderr.write(`warning: ${printable(warning)}\n`)
   const usable = report.videos.flatMap(({ entry, info }) => (info === undefined ? [] : [{ entry, info }]))
   const preparing = options.decoder === 'ffmpeg' ? null : await preparingAdvice(usable, { timeoutSeconds, signal })
   process.stdout.write(

@@ -1,5 +1,3 @@
-import { readdirSync, statSync } from 'node:fs'
-import path from 'node:path'
 import { invalidArgument } from '../core/errors.ts'
 import { copyWarnings } from '../dataset/copies.ts'
 import { type DatasetOptions, type LabeledDataset, type LabeledVideo, openDataset } from '../dataset/dataset.ts'
@@ -13,8 +11,8 @@ import { clipTiming, defaultTiming } from '../train/clip-timing.ts'
 import { modelConfiguration } from '../train/model-section.ts'
 import { checkpointLocation } from '../train/open-checkpoint.ts'
 import { trainingUse } from '../train/training-use.ts'
+import { listsBeside } from '../video/lists-beside.ts'
 import type { ClipReader } from '../video/pool.ts'
-import { listVideos } from '../video/source.ts'
 import { type FinetuneConfiguration, finetuneConfiguration } from './configuration.ts'
 
 /** Everything that is looked up before a fine-tuning run begins. */
@@ -77,28 +75,6 @@ function unusedShares(data: FinetuneConfiguration['data'], videos: readonly Labe
 async function startWarnings({ model: { from } }: FinetuneConfiguration, split: Split): Promise<string[]> {
   if (from === null || from === 'scratch') return []
   return encoderWarnings(from, await trainingUse(await checkpointLocation(from)), split)
-}
-
-/** A folder per class that comes with a list has groups or an official split in it, as a rule, which a folder cannot say. */
-function listsBeside(source: string): string[] {
-  if (!statSync(source).isDirectory()) return []
-  const lists = readdirSync(source).filter((name) => /\.(csv|tsv)$/i.test(name))
-  const [first] = lists.filter((name) => saysMore(path.join(source, name)))
-  if (first === undefined) return []
-  return [
-    `the subfolders of ${source} are read as classes; the list ${first} in it is not used: to use its groups or its split, name ${path.join(source, first)}.`,
-  ]
-}
-
-/** Whether a list has groups, a split or parts of files. One that cannot be read may have. */
-function saysMore(list: string): boolean {
-  try {
-    return listVideos(list).some((video) =>
-      [video.group, video.split, video.start, video.end].some((value) => value !== undefined),
-    )
-  } catch {
-    return true
-  }
 }
 
 /** The encoder that `model` and `clip` describe. */

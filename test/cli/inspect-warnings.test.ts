@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync } from 'node:fs'
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -32,6 +32,13 @@ test('inspect warns of classes that differ in case only', async () => {
       'warning: "Right" and "right" are 2 classes: if they are one class, use one spelling',
     )
     expect(await inspect('different', 'left', 'right')).not.toContain('are 2 classes')
+    // A split that only a list says, and one that commands do not agree on.
+    const list = path.join(folder, 'different', 'labels.csv')
+    writeFileSync(list, 'path,label,split\nleft/a.mp4,left,train\nright/a.mp4,right,tset\n')
+    expect(await inspect('different', 'left', 'right')).toContain('the list labels.csv in it is not used')
+    const told = await inspect('different/labels.csv')
+    expect(told).toContain('warning: 1 video with an unknown split (tset), first right/a.mp4 (line 3)')
+    expect(told).toContain('Did you mean test?')
   } finally {
     await rm(folder, { recursive: true, force: true })
   }

@@ -7,6 +7,7 @@ import { contentsOfVideo, type LabeledVideo } from '../../dataset/dataset.ts'
 import { splitWarnings } from '../../dataset/split.ts'
 import { unusedFolds } from '../../dataset/unused-folds.ts'
 import { checkAugmentation } from '../../inference/augmentation.ts'
+import { listsBeside } from '../../video/lists-beside.ts'
 import { readingLines, type SourceReading } from '../../video/reading.ts'
 import type { BucketKey } from '../ensemble/buckets.ts'
 import type { Periods } from '../ensemble/periods.ts'
@@ -196,6 +197,8 @@ export async function planVideos(options: Omit<CertifyVideosOptions, 'from' | 'c
   // What is left out is said below.
   for (const reading of read.sources)
     for (const line of readingLines({ ...reading, unusable: [], repeated: [] })) onNote(line)
+  // Who names the rule has decided.
+  if (options.split === undefined) for (const beside of listsBeside(data)) onNote(`warning: ${beside}`)
   const folds = unusedFolds(read.sources)
   if (folds !== null) onNote(`note: ${folds}`)
   for (const { id, code, reason } of read.leftOut.slice(0, 10)) onNote(`left out: ${id}: ${reason} [${code}]`)
