@@ -1,7 +1,7 @@
 /**
  * `videomae`: the main jobs of the command line as functions. Nothing here has side effects at import.
  *
- * Entries of their own: `videomae/certify`, `videomae/graph` (graphs and engines), `videomae/model`, `videomae/video`.
+ * Entries of their own: `videomae/certify`, `videomae/graph` (graphs and engines), `videomae/jobs` (other jobs of the command line), `videomae/model`, `videomae/video`.
  */
 import './core/require-node.ts'
 

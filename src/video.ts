@@ -1,6 +1,12 @@
-/** `videomae/video`: lists of videos, decoders, clip sampling and crops, the loader. See docs/video.md. */
+/** `videomae/video`: lists of videos, videos that arrive, preparation, decoders, clip sampling and crops, the loader. See docs/video.md. */
 import './core/require-node.ts'
 
+export type { PreparedSummary, PrepareOptions, PreparePlan } from './prepare/prepare.ts'
+export { planPreparation, prepareVideos } from './prepare/prepare.ts'
+export type { PrepareTrial } from './prepare/trial.ts'
+export { tryPreparation } from './prepare/trial.ts'
+export type { ArrivalOptions } from './video/arriving-videos.ts'
+export { arrivingVideos } from './video/arriving-videos.ts'
 export type { ClipAugmentation, RandAugmentOptions, RandomErasingOptions } from './video/augment/index.ts'
 export type { ClipRequest, ClipResult, ClipView } from './video/clip.ts'
 export { clipBytes, readClip } from './video/clip.ts'

@@ -185,7 +185,7 @@ test('what scripts in plain JavaScript import from dist/ is exported by the same
 /** "src/FILE.ts NAME" -> the public entry of src/ that exports it under the same name. */
 function publicNames(): Map<string, string> {
   const found = new Map<string, string>()
-  for (const entry of ['video', 'model', 'graph', 'certify', 'index']) {
+  for (const entry of ['video', 'model', 'jobs', 'graph', 'certify', 'index']) {
     const text = readFileSync(path.join(source, `${entry}.ts`), 'utf8')
     for (const [, list, from] of text.matchAll(/^export (?:type )?\{([^}]*)\} from '\.\/([^']+)'/gm)) {
       for (const name of list.split(',').flatMap((part) => part.trim().replace(/^type /, '') || [])) {

@@ -4,7 +4,7 @@ import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 
 const root = path.join(import.meta.dirname, '..')
-const entries = ['index', 'certify', 'graph', 'model', 'video']
+const entries = ['index', 'certify', 'graph', 'jobs', 'model', 'video']
 
 /** Names that an entry exports, types included, sorted. */
 function namesOf(entry: string): string[] {

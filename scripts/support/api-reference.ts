@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 
-export const entries = ['index', 'certify', 'graph', 'model', 'video'] as const
+export const entries = ['index', 'certify', 'graph', 'jobs', 'model', 'video'] as const
 export type Entry = (typeof entries)[number]
 
 export interface ApiSymbol {

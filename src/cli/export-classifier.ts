@@ -2,11 +2,11 @@ import { invalidArgument, unusedArgument } from '../core/errors.ts'
 import { percent } from '../core/percent.ts'
 import { printable } from '../core/printable.ts'
 import { type LabeledVideo, openDataset } from '../dataset/dataset.ts'
-import type { SplitName } from '../dataset/split-part.ts'
+import { calibrationVideos } from '../export/calibration-videos.ts'
 import { type ClassifierExport, exportClassifier, exportClassifierDirectory } from '../export/classifier.ts'
 import type { ExportPrecision } from '../export/classifier-precision.ts'
 import { compareExport, type ExportComparison } from '../export/compare.ts'
-import { generatedClips, mostNamedFiles, readableClips } from '../export/readable-clips.ts'
+import { mostNamedFiles, readableClips } from '../export/readable-clips.ts'
 import { requireExportTarget } from '../export/sidecar.ts'
 import { openClassifier } from '../inference/classifier.ts'
 import type { Evaluation, VideoFailure } from '../inference/evaluate.ts'
@@ -48,21 +48,21 @@ export async function exportClassifierCommand(checkpoint: string, options: Expor
   try {
     const { configuration, sampling, labels } = await openClassifier(checkpoint) // its weights are not kept
     const shown = { configuration, sampling }
-    const videosFor = async (use: Use, data: string): Promise<readonly LabeledVideo[]> => {
-      const dataset = await openDataset(data, { classes: labels, digests: false, signal })
-      const { videos, lines } = partOfDataset(dataset, partOf[use])
-      if (!json) for (const line of lines) display.note(`--${use}: ${line}`)
-      return videos
+    const read = <Read extends { readonly lines: readonly string[] }>(use: Use, found: Read): Read => {
+      if (!json) for (const line of found.lines) display.note(`--${use}: ${line}`)
+      return found
     }
-    const tested = evaluate === undefined ? null : await videosFor('evaluate', evaluate)
+    const testedOf = async (data: string): Promise<readonly LabeledVideo[]> => {
+      const dataset = await openDataset(data, { classes: labels, digests: false, signal })
+      return read('evaluate', partOfDataset(dataset, 'test')).videos
+    }
+    const tested = evaluate === undefined ? null : await testedOf(evaluate)
     const clips =
-      tested === null
-        ? generatedClips(shown.configuration)
-        : (await readableClips(shown, tested, { what: '--evaluate', most: 16, signal })).clips
+      tested === null ? undefined : (await readableClips(shown, tested, { what: '--evaluate', most: 16, signal })).clips
     const calibration =
       calibrate === undefined
         ? undefined
-        : await readableClips(shown, await videosFor('calibrate', calibrate), {
+        : await readableClips(shown, read('calibrate', calibrationVideos(calibrate)).videos, {
             ...{ what: '--calibrate', most: calibrationClips, signal },
           })
     const compareWith = engine ?? null
@@ -109,9 +109,8 @@ function precisionOf(options: ExportCommandOptions): ExportPrecision {
   throw invalidArgument('--precision', 'int8-static together with --calibrate (or --int8)', asked)
 }
 
-/** The part of the data that serves what videos are asked for. */
-const partOf = { calibrate: 'train', evaluate: 'test' } as const satisfies Record<string, SplitName>
-type Use = keyof typeof partOf
+/** What videos are asked for. */
+type Use = 'calibrate' | 'evaluate'
 
 /** A video that could not be read, and what it was asked for. */
 interface UnreadableVideo extends VideoFailure {

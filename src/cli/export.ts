@@ -48,7 +48,8 @@ export async function exportCommand(checkpoint: string, options: ExportCommandOp
   await requireExportTarget(out)
   const interrupt = interruptSignal('Run the command again.')
   const { signal } = interrupt
-  const result = await clipsForCheck(checkpoint, check, new RandomStream('export'))
+  const given = check === undefined ? undefined : clipsForCheck(checkpoint, check, new RandomStream('export'))
+  const result = await Promise.resolve(given)
     .then((clips) => exportEncoder(checkpoint, { out, input, clips, compareWith: engine, signal }))
     .finally(() => interrupt.dispose())
   for (const warning of result.warnings) process.stderr.write(`warning: ${printable(warning)}\n`)

@@ -7,7 +7,7 @@ import {
   loadFinetuneConfiguration,
   plainFinetuneConfiguration,
 } from '../finetune/configuration.ts'
-import { checkFinetuning, type FinetuneResult, finetune } from '../finetune/finetune.ts'
+import { checkFinetuning, type FinetuneResult, finetuneOnRanks } from '../finetune/finetune.ts'
 import { unusedInFinetuning } from '../finetune/unused-keys.ts'
 import { formatEvaluation } from '../inference/evaluate.ts'
 import { formatSeconds } from '../train/progress.ts'
@@ -84,7 +84,7 @@ async function finetuneOn(ranks: Ranks, data: readonly string[], options: Finetu
     { ...options, ranks, out, savable: configuration.mode === 'full' },
     (shown, display) => {
       for (const note of notes) shown.onNote(note)
-      return finetune(configuration, {
+      return finetuneOnRanks(configuration, {
         out,
         resume,
         newLength: own,

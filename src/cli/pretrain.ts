@@ -3,7 +3,7 @@ import type { Ranks } from '../distributed/ranks.ts'
 import type { RunConfiguration } from '../train/configuration.ts'
 import { loadRunConfiguration, runConfiguration } from '../train/configuration-file.ts'
 import { shortRunNote } from '../train/few-videos.ts'
-import { checkPretraining, type PretrainResult, planPretraining, pretrain } from '../train/pretrain.ts'
+import { checkPretraining, type PretrainResult, planPretraining, pretrainOnRanks } from '../train/pretrain.ts'
 import { formatSeconds } from '../train/progress.ts'
 import { recipeFile } from '../train/recipes.ts'
 import { formatRun, plainConfiguration, plainRun } from '../train/resolve.ts'
@@ -71,7 +71,7 @@ async function pretrainOn(ranks: Ranks, data: readonly string[], options: Pretra
     (shown) => {
       for (const note of notes) shown.onNote(note)
       const onStart = resume ? shown.onStart : withAdvice(configuration, shown)
-      return pretrain(configuration, { out, resume, newLength: own, force, ranks, ...shown, onStart })
+      return pretrainOnRanks(configuration, { out, resume, newLength: own, force, ranks, ...shown, onStart })
     },
     summary,
   )

@@ -24,11 +24,15 @@ import { bundles } from './split.ts'
  */
 const mostDifferent = { pictures: 0.05, changes: 0.2, still: 0.01 }
 
+/** Where the list goes, and how videos are read. */
 export interface DuplicatesOptions {
   /** Folder of the list. */
   readonly out: string
+  /** Decoding processes. Default: one for each core. */
   readonly workers?: number
+  /** Stops the work; the call rejects with its reason. */
   readonly signal?: AbortSignal
+  /** Called with videos that were looked at, of all. */
   readonly onProgress?: (done: number, total: number) => void
 }
 
@@ -38,18 +42,23 @@ type Listed = Pick<VideoEntry, 'id' | 'label' | 'split' | 'group'>
 export interface SimilarVideos {
   /** Its name in the list that is written. */
   readonly group: string
+  /** What the data says of them. */
   readonly videos: readonly Listed[]
   /** Whether all of them are copies of one file. */
   readonly sameFile: boolean
 }
 
+/** What `findDuplicates` found. */
 export interface Duplicates {
+  /** Videos of the data. */
   readonly videos: number
+  /** Sets of two videos or more. */
   readonly similar: readonly SimilarVideos[]
   /** Videos that cannot be read; nothing is known of them. */
   readonly unreadable: readonly { readonly id: string; readonly reason: string }[]
   /** The list with what is found as groups. */
   readonly list: string
+  /** Paths that were written. */
   readonly files: readonly string[]
   /** How the data was read, for people. */
   readonly lines: readonly string[]
@@ -66,7 +75,7 @@ interface Seen {
  * cut, mirrored or cropped copies. Writes `grouped.csv`, the list with these as groups next to those that it has, and `duplicates.json`. Nothing
  * else is changed.
  *
- * @throws VideoMaeError as `readVideos`; `OUTPUT_TAKEN` where files of other origin would be replaced
+ * @throws VideoMaeError as `readVideos` and `loadClips`; `OUTPUT_TAKEN` where files of other origin would be replaced
  */
 export async function findDuplicates(source: string, options: DuplicatesOptions): Promise<Duplicates> {
   const { out, workers, signal, onProgress } = options

@@ -12,27 +12,35 @@ import { type Split, splitDataset } from './split.ts'
 import { writeSplitFile } from './split-file.ts'
 import { recordOfSplit, type SplitRecord } from './split-record.ts'
 
+/** How videos are divided, and where the lists go. */
 export interface SplitDataOptions {
   /** Folder of the list. */
   readonly out: string
-  readonly seed: number
-  /** Shares of the videos. Defaults as `splitDataset`. */
+  /** Of what is drawn. Default 0. */
+  readonly seed?: number
+  /** Share of the videos for validation, 0 to 1. Default 0.1. */
   readonly validation?: number
+  /** Share of the videos for the test, 0 to 1. Default 0.2. */
   readonly test?: number
   /** A list for each fold instead, whose test part is that fold: so many folds, or those of the list. */
   readonly folds?: Folds
   /** Groups from names: what the first part in parentheses matches in the id of a video. Default: what the list says. */
   readonly groups?: RegExp
+  /** Stops the work; the call rejects with its reason. */
   readonly signal?: AbortSignal
+  /** Called with files that were read for their digests. */
   readonly onProgress?: (done: number, total: number) => void
 }
 
+/** The lists of a split or of folds, and what is in them. */
 export interface SplitData {
+  /** Paths of the lists. */
   readonly lists: readonly string[]
+  /** Names, sorted. */
   readonly classes: readonly string[]
   /** What became of each row; null with folds. */
   readonly rows: SplitRecord | null
-  /** null for a split. */
+  /** Folds with their numbers of videos; null for a split. */
   readonly folds: readonly { readonly name: string; readonly videos: number }[] | null
   /** Groups of several videos. */
   readonly groups: number
@@ -46,6 +54,7 @@ export interface SplitData {
   readonly lines: readonly string[]
   /** As `LabeledDataset` has them. */
   readonly notes: readonly string[]
+  /** Paths that were written. */
   readonly files: readonly string[]
 }
 
@@ -56,11 +65,20 @@ const foldList = /^fold-\d+\.csv$/
  * Divides labeled videos into training, validation and test: stratified by class, groups and copies on one side, the same for the same
  * seed. A split that the data has is not used. Writes `split.csv`, or `fold-1.csv` and so on, `classes.txt` and `dataset.json`.
  *
- * @throws VideoMaeError as `openDataset`, `splitDataset`, `foldsOf` and `foldsOfColumn`; `INVALID_ARGUMENT` for a pattern without parentheses or one that matches no
+ * @throws VideoMaeError as `openDataset`; `SPLIT_INVALID`; `INVALID_ARGUMENT` for a pattern without parentheses or one that matches no
  *   name; `OUTPUT_TAKEN` where files of other origin would be replaced
+ *
+ * @example
+ * ```ts
+ * import { splitData } from 'videomae/jobs'
+ *
+ * const { lists, classes } = await splitData('videos/labels.csv', { out: 'folds', folds: 3 })
+ * lists.length // => 3
+ * classes.length // => 8
+ * ```
  */
 export async function splitData(source: string, options: SplitDataOptions): Promise<SplitData> {
-  const { out, seed, groups, folds, signal, onProgress } = options
+  const { out, seed = 0, groups, folds, signal, onProgress } = options
   await requireOwnResults(out, {
     what: 'the lists of an earlier call',
     isWritten: (file) => ['split.csv', 'classes.txt', 'dataset.json'].includes(file) || foldList.test(file),
@@ -97,7 +115,7 @@ export async function splitData(source: string, options: SplitDataOptions): Prom
 /** The splits by the names of their lists. */
 function divide(
   data: LabeledDataset,
-  { seed, validation, test, folds }: SplitDataOptions,
+  { seed = 0, validation, test, folds }: SplitDataOptions,
 ): Pick<SplitData, 'rows' | 'folds' | 'warnings'> & { readonly splits: ReadonlyMap<string, Split> } {
   const { videos, classes } = data
   if (folds === undefined) {

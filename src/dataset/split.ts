@@ -240,7 +240,7 @@ function requireEveryClass(split: Split, classes: readonly string[]): void {
  *
  * @throws VideoMaeError `SPLIT_INVALID` when that part is empty, or a video has no part or an unknown one
  */
-export function selectPart<Video extends LabeledVideo>(
+export function selectPart<Video extends Pick<LabeledVideo, 'id' | 'split'>>(
   videos: readonly Video[],
   name: SplitName | 'all',
 ): { readonly chosen: readonly Video[]; readonly leftOut: readonly LeftOut[] } {
@@ -278,7 +278,7 @@ export function videosOfSplit(videos: readonly LabeledVideo[], name: SplitName |
   return selectPart(videos, name).chosen
 }
 
-function requirePart(video: LabeledVideo): SplitName {
+function requirePart(video: Pick<LabeledVideo, 'id' | 'split'>): SplitName {
   const part = partOf(video)
   if (part !== undefined) return part
   throw new VideoMaeError(

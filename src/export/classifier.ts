@@ -30,6 +30,7 @@ import { clipTensor, largestDifference } from './check.ts'
 import { type ExportPrecision, withPrecision } from './classifier-precision.ts'
 import { encoderMetadata, exportMismatch, renamedInput, writeDescribedModel } from './encoder.ts'
 import { modelName } from './model-name.ts'
+import { generatedClips } from './readable-clips.ts'
 import { describeExport, type OnnxSidecar, requireExportTarget } from './sidecar.ts'
 import { classOutputs, exportNames, frameInput } from './tensors.ts'
 
@@ -41,8 +42,8 @@ export interface ClassifierExportOptions {
   readonly input?: ExportInput
   /** Default `float32`. */
   readonly precision?: ExportPrecision
-  /** Clips for the comparison with the engine, uint8 [n][T, H, W, 3], n at least 1. */
-  readonly clips: Uint8Array
+  /** Clips for the comparison with the engine, uint8 [n][T, H, W, 3], n at least 1. Default: four generated ones. */
+  readonly clips?: Uint8Array
   /** Clips that bounds of activations are measured on, uint8 [n][T, H, W, 3]; `int8-static` needs them. */
   readonly calibration?: Uint8Array
   /** Largest difference of a logit that passes, for float32. Default 1e-4. */
@@ -94,13 +95,12 @@ export interface ClassifierExport {
  * ```ts
  * import { exportClassifier } from 'videomae'
  *
- * const clips = new Uint8Array(8 * 32 * 32 * 3).fill(128) // One clip of 8 frames of 32 x 32 pixels.
- * const { sidecar } = await exportClassifier('checkpoints/classifier', { out: 'classifier.onnx', clips })
+ * const { sidecar } = await exportClassifier('checkpoints/classifier', { out: 'classifier.onnx' })
  * sidecar.labels?.length // => 8
  * ```
  */
 export async function exportClassifier(where: string, options: ClassifierExportOptions): Promise<ClassifierExport> {
-  const { out, input = 'uint8', precision = 'float32', clips, tolerance = 1e-4, signal } = options
+  const { out, input = 'uint8', precision = 'float32', tolerance = 1e-4, signal } = options
   await requireExportTarget(out)
   const classifier = await openClassifier(where)
   const { configuration, state, labels, sampling } = classifier
@@ -111,7 +111,7 @@ export async function exportClassifier(where: string, options: ClassifierExportO
     }
     throw invalidArgument(name, `one or more clips of ${bytes} bytes`, `${all.length} bytes`)
   }
-  const checked = split('clips', clips)
+  const checked = split('clips', options.clips ?? generatedClips(configuration))
   const layout = input === 'uint8' ? 'BTHWC' : 'BTCHW'
   // Two clips, so that the batch cannot be taken for another axis of size 1.
   const program = renamedInput(buildClassifierProgram(classifier, { batch: 2, input, layout }), exportNames[input])

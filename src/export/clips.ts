@@ -2,7 +2,7 @@ import { VideoMaeError } from '../core/errors.ts'
 import type { RandomStream } from '../core/random.ts'
 import { readSampling } from '../inference/classifier.ts'
 import { temporalViews } from '../inference/views.ts'
-import { frameSize } from '../model/configuration.ts'
+import { frameSize, type ModelConfiguration } from '../model/configuration.ts'
 import { renderMotionClip } from '../synthetic/motion.ts'
 import { openCheckpoint } from '../train/open-checkpoint.ts'
 import { loadClips } from '../video/load-clips.ts'
@@ -19,11 +19,7 @@ export async function clipsForCheck(
 ): Promise<Uint8Array> {
   const { configuration, clip, path } = await openCheckpoint(checkpoint)
   const { frames } = configuration
-  const { height, width } = frameSize(configuration)
-  if (video === undefined) {
-    const size = { width, height, frames }
-    return Buffer.concat([renderMotionClip('right', random, size), renderMotionClip('clockwise', random, size)])
-  }
+  if (video === undefined) return clipsOfTwoMotions(configuration, random)
   const samplings = temporalViews(await readSampling(path, clip), frames, 1)
   for await (const loaded of loadClips({
     entries: [{ path: video, id: video }],
@@ -35,4 +31,10 @@ export async function clipsForCheck(
     return loaded.clips
   }
   throw new VideoMaeError(`The video ${video} yielded no clip.`, { code: 'VIDEO_UNREADABLE', exit: 'data' })
+}
+
+/** Two generated clips, uint8 [2][T, H, W, 3]. */
+export function clipsOfTwoMotions(configuration: ModelConfiguration, random: RandomStream): Uint8Array {
+  const size = { ...frameSize(configuration), frames: configuration.frames }
+  return Buffer.concat([renderMotionClip('right', random, size), renderMotionClip('clockwise', random, size)])
 }

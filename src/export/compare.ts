@@ -3,13 +3,14 @@ import { fileDigestOf, type LabeledVideo } from '../dataset/dataset.ts'
 import { type Evaluation, evaluateVideos, type VideoFailure } from '../inference/evaluate.ts'
 import { openAnyClassifier } from '../inference/predict.ts'
 import { videosOf, withDigests } from '../inference/trained-on.ts'
+import type { VideoEntry } from '../video/types.ts'
 
 /** How a checkpoint and its exported file are compared. */
 export interface CompareExportOptions {
   /** For the checkpoint; default: the best one here. The file runs on ONNX Runtime. */
   readonly engine?: string | null
   /** Videos that bounds of activations were measured on: those that are tested, too, are named. */
-  readonly calibratedOn?: readonly LabeledVideo[]
+  readonly calibratedOn?: readonly VideoEntry[]
   /** Stops the work; the call rejects with its reason. */
   readonly signal?: AbortSignal
 }
@@ -94,7 +95,7 @@ async function evaluated(
 /** Ids of videos whose files have the content of one of `others`. */
 async function sameContent(
   videos: readonly LabeledVideo[],
-  others: readonly LabeledVideo[],
+  others: readonly VideoEntry[],
   signal: AbortSignal | undefined,
 ): Promise<string[]> {
   if (others.length === 0) return []

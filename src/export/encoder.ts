@@ -1,5 +1,6 @@
 import { invalidArgument, VideoMaeError } from '../core/errors.ts'
 import { packageVersion } from '../core/package-version.ts'
+import { RandomStream } from '../core/random.ts'
 import { automatic } from '../engine/automatic.ts'
 import { lowerProgram } from '../engine/onnx/lowering/lower-program.ts'
 import { withChecksum } from '../format/checksum.ts'
@@ -13,6 +14,7 @@ import { buildEncodeProgram } from '../model/encode-program.ts'
 import { chooseEngine } from '../train/engine-choice.ts'
 import { openCheckpoint } from '../train/open-checkpoint.ts'
 import { checkExport, type ExportCheck, type ExportInput } from './check.ts'
+import { clipsOfTwoMotions } from './clips.ts'
 import { modelName } from './model-name.ts'
 import { describeExport, type OnnxSidecar, requireExportTarget, weightsLicense, writeSidecar } from './sidecar.ts'
 import { exportNames, featureOutputs, frameInput } from './tensors.ts'
@@ -26,8 +28,8 @@ export interface ExportOptions {
    * float32 [batch, T, 3, H, W], normalized by the caller, as Hugging Face processors give it.
    */
   readonly input?: ExportInput
-  /** Clips for the comparison with the training engine, uint8 [n][T, H, W, 3], n at least 1. */
-  readonly clips: Uint8Array
+  /** Clips for the comparison with the training engine, uint8 [n][T, H, W, 3], n at least 1. Default: two generated ones. */
+  readonly clips?: Uint8Array
   /** Largest difference that passes, relative to the largest magnitude of the output. Default 1e-4. */
   readonly tolerance?: number
   /** Engine to compare with. Default `onnx`; `reference` is float64 and shares no code with the file, but is slow. */
@@ -65,16 +67,16 @@ export interface ExportResult {
  * ```ts
  * import { exportEncoder } from 'videomae'
  *
- * const clips = new Uint8Array(8 * 32 * 32 * 3).fill(128) // One clip of 8 frames of 32 x 32 pixels.
- * const { files } = await exportEncoder('checkpoints/encoder', { out: 'encoder.onnx', clips })
+ * const { files } = await exportEncoder('checkpoints/encoder', { out: 'encoder.onnx' })
  * files // => ['encoder.onnx', 'encoder.json']
  * ```
  */
 export async function exportEncoder(checkpoint: string, options: ExportOptions): Promise<ExportResult> {
-  const { out, input = 'uint8', clips, tolerance = 1e-4, compareWith = automatic, signal } = options
+  const { out, input = 'uint8', tolerance = 1e-4, compareWith = automatic, signal } = options
   await requireExportTarget(out)
   const opened = await openCheckpoint(checkpoint, { encoderOnly: false })
   const { configuration, kind, state } = opened
+  const clips = options.clips ?? clipsOfTwoMotions(configuration, new RandomStream('export'))
   const clipBytes = clipSize(configuration)
   if (clips.length === 0 || clips.length % clipBytes !== 0) {
     throw invalidArgument('clips', `one or more clips of ${clipBytes} bytes`, `${clips.length} bytes`)

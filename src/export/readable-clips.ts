@@ -1,13 +1,13 @@
 /** The clips that an exported classifier is compared on and calibrated with. */
 import { VideoMaeError } from '../core/errors.ts'
 import { RandomStream } from '../core/random.ts'
-import type { LabeledVideo } from '../dataset/dataset.ts'
 import type { Classifier } from '../inference/classifier.ts'
 import type { VideoFailure } from '../inference/evaluate.ts'
 import { temporalViews } from '../inference/views.ts'
 import { frameSize, type ModelConfiguration } from '../model/configuration.ts'
 import { renderMotionClip } from '../synthetic/motion.ts'
 import { loadClips } from '../video/load-clips.ts'
+import type { VideoEntry } from '../video/types.ts'
 
 /** Files that are named where many cannot be read. */
 export const mostNamedFiles = 10
@@ -26,7 +26,7 @@ export function generatedClips(configuration: ModelConfiguration): Uint8Array {
 export interface ReadableClips {
   /** One clip of each of `videos`, uint8 [videos, frames, height, width, 3]. */
   readonly clips: Uint8Array
-  readonly videos: readonly LabeledVideo[]
+  readonly videos: readonly VideoEntry[]
   readonly unreadable: readonly VideoFailure[]
 }
 
@@ -38,14 +38,14 @@ export interface ReadableClips {
  */
 export async function readableClips(
   { configuration, sampling }: Pick<Classifier, 'configuration' | 'sampling'>,
-  all: readonly LabeledVideo[],
+  all: readonly VideoEntry[],
   { what, most, signal }: { readonly what: string; readonly most: number; readonly signal: AbortSignal },
 ): Promise<ReadableClips> {
   const count = Math.min(most, all.length)
   const spread = new Set(Array.from({ length: count }, (_, i) => Math.floor((i * all.length) / count)))
   const samplings = temporalViews(sampling, configuration.frames, 1)
   const clips: Uint8Array[] = []
-  const videos: LabeledVideo[] = []
+  const videos: VideoEntry[] = []
   const unreadable: VideoFailure[] = []
   for (const entries of [all.filter((_, i) => spread.has(i)), all.filter((_, i) => !spread.has(i))]) {
     if (clips.length === count) break

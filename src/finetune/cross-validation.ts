@@ -15,29 +15,39 @@ import { lockRun } from '../train/run-lock.ts'
 import type { FinetuneConfiguration } from './configuration.ts'
 import { type FinetuneOptions, type FinetuneResult, finetune } from './finetune.ts'
 
-export interface CrossValidationOptions extends Omit<FinetuneOptions, 'resume' | 'ranks' | 'lock' | 'newLength'> {
+/** How the data is divided, and the options of each training. */
+export interface CrossValidationOptions extends Omit<FinetuneOptions, 'resume' | 'newLength'> {
   /** Parts of the data; each is tested by a classifier that is trained on the others. `column`: those of the list. */
   readonly folds: Folds
   /** Divisions into folds, each another one. Default 1. */
   readonly repeats?: number
 }
 
+/** What one fold of one division gave. */
 export interface FoldResult {
+  /** Which division, from 0. */
   readonly repeat: number
+  /** Which fold of it, from 0. */
   readonly fold: number
   /** What the list calls the fold; its number, from 1, where it was drawn. */
   readonly name: string
   /** Folder of the run. */
   readonly run: string
+  /** Its test videos. */
   readonly videos: number
   /** Share of its test videos that is right; null where none could be read. */
   readonly top1: number | null
 }
 
+/** The accuracy over all folds. */
 export interface CrossValidation {
+  /** Folder of the results. */
   readonly folder: string
+  /** Folds of a division. */
   readonly folds: number
+  /** Divisions. */
   readonly repeats: number
+  /** Videos of the data. */
   readonly videos: number
   /** Groups that are independent of each other. */
   readonly groups: number
@@ -45,7 +55,9 @@ export interface CrossValidation {
   readonly top1: Estimate
   /** Mean over the repeats of the balanced accuracy, with the widest bounds of a repeat. */
   readonly balanced: Estimate
+  /** What answers without looking would give. */
   readonly baseline: Scores['baseline']
+  /** In the order of repeats, then of folds. */
   readonly perFold: readonly FoldResult[]
   /** Videos that could not be read in a test; they are not counted. */
   readonly failures: readonly { readonly id: string; readonly reason: string }[]
@@ -58,7 +70,7 @@ const runPattern = /^repeat-\d+-fold-\d+(\.csv)?$/
  * Trains and tests a classifier for each fold. The folds keep groups apart and are stratified; validation videos come out of the training
  * videos of each fold. Writes `cross-validation.json`, and a list and a run folder for each fold.
  *
- * @throws VideoMaeError as `finetune` and `divisionOf`; `INVALID_ARGUMENT` for repeats of folds that the list has; `OUTPUT_TAKEN` for a folder with other files of these names
+ * @throws VideoMaeError as `finetune`; `SPLIT_INVALID` for folds that the data cannot have; `INVALID_ARGUMENT` for repeats of folds that the list has; `OUTPUT_TAKEN` for a folder with other files of these names
  */
 export async function crossValidate(
   configuration: FinetuneConfiguration,

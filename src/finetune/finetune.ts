@@ -71,7 +71,7 @@ export interface FinetuneResult {
 }
 
 /** Where a run of fine-tuning writes, whether it resumes, and who is told of its progress. */
-export interface FinetuneOptions extends RunOptions {
+export interface FinetuneOptions extends Omit<RunOptions, 'ranks' | 'lock'> {
   /** Idle decoding processes of earlier calls, and where those of this run go in the end. Default: they end with the run. */
   readonly processes?: IdleProcesses
   /** Files that were read for their digests, before anything else. */
@@ -81,6 +81,9 @@ export interface FinetuneOptions extends RunOptions {
   /** Mode full: tested videos. */
   readonly onTest?: (done: number, total: number) => void
 }
+
+/** With the ranks that train together, and a lock that is held. */
+type RanksOptions = FinetuneOptions & Pick<RunOptions, 'ranks' | 'lock'>
 
 const [configurationFile, splitFile, evaluationFolder] = ['config.json', 'split.csv', 'evaluation']
 
@@ -109,9 +112,14 @@ const beforeTraining = {
  * videos.train // => 24
  * ```
  */
-export async function finetune(
+export function finetune(configuration: FinetuneConfiguration, options: FinetuneOptions): Promise<FinetuneResult> {
+  return finetuneOnRanks(configuration, options)
+}
+
+/** `finetune`, on all ranks. Collective. @throws VideoMaeError as `finetune`, on all ranks */
+export async function finetuneOnRanks(
   configuration: FinetuneConfiguration,
-  options: FinetuneOptions,
+  options: RanksOptions,
 ): Promise<FinetuneResult> {
   const ranks = options.ranks ?? Ranks.alone()
   let lock = options.lock ?? null
@@ -130,7 +138,7 @@ export async function finetune(
 
 async function finetuneLocked(
   configuration: FinetuneConfiguration,
-  options: FinetuneOptions & { readonly ranks: Ranks },
+  options: RanksOptions & { readonly ranks: Ranks },
 ): Promise<FinetuneResult> {
   const [began, since] = [performance.now(), Date.now()]
   const { signal, onDigests, ranks } = options
@@ -272,7 +280,7 @@ function tellOf(
  * Everything that `finetune` does before it computes anything, without writing a file: checks the configuration and the folder, divides
  * the videos, compares the memory that is needed with what is there, and decodes a clip of some training videos.
  *
- * @throws VideoMaeError as `finetune`, and as `openSome`
+ * @throws VideoMaeError as `finetune`, but for what happens in training; `NOT_ENOUGH_VIDEOS` where none of the videos can be read
  */
 export async function checkFinetuning(
   configuration: FinetuneConfiguration,

@@ -10,7 +10,7 @@ import { blobPaths, cacheFolder, findInCache, publishSnapshot } from './cache.ts
 import { downloadFile, isWhole, partialName, removeOtherParts, sizeOf } from './download.ts'
 import { differs, offline } from './errors.ts'
 import { requireAsBefore } from './first-download.ts'
-import type { HubReference } from './reference.ts'
+import { type HubReference, parseReference } from './reference.ts'
 import {
   describeFile,
   describeRepository,
@@ -22,8 +22,11 @@ import {
 import { type FreeBytes, freeBytes, requireRoom } from './room.ts'
 import { type HubSettings, hubSettings } from './settings.ts'
 
+/** How weights are downloaded, and who is told of it. */
 export interface GetOptions extends Fetching {
+  /** The hub, its cache and a token. Default: what the environment variables of the Hugging Face tools say. */
   readonly settings?: HubSettings
+  /** Called with what a user should know, a sentence each. */
   readonly onNote?: (note: string) => void
   /** What a folder has room for. Default: as its file system says. */
   readonly freeBytes?: FreeBytes
@@ -31,12 +34,17 @@ export interface GetOptions extends Fetching {
   readonly onProgress?: (done: number, total: number) => void
 }
 
+/** Weights that are in a folder, and where they come from. */
 export interface GottenWeights {
+  /** The folder, as it was given. */
   readonly folder: string
+  /** `OWNER/NAME` on the hub. */
   readonly repository: string
+  /** Of the repository, 40 hex digits. */
   readonly commit: string
   /** As the page of the weights names it; null: it names none. */
   readonly license: string | null
+  /** With the digests that the hub names. */
   readonly files: readonly { readonly name: string; readonly bytes: number; readonly digest: string }[]
   /** Whether the digest of the weights was also compared with one of models/weights.json; else the hub alone names it. */
   readonly knownDigest: boolean
@@ -50,14 +58,16 @@ const recordName = 'download.json'
 /**
  * Downloads weights into a folder. What is there already is not downloaded again, and a file that is there in part is continued.
  *
- * @throws VideoMaeError `HUB_OFFLINE`, `HUB_UNREACHABLE`, `HUB_NOT_FOUND`, `HUB_DENIED`, `HUB_ANSWER_INVALID`, `DOWNLOAD_DIFFERS`,
+ * @param weights `OWNER/NAME`, or a name of `knownWeights`; with `@REVISION` behind it for a branch, a tag or a commit
+ * @throws VideoMaeError `INVALID_ARGUMENT`, `HUB_OFFLINE`, `HUB_UNREACHABLE`, `HUB_NOT_FOUND`, `HUB_DENIED`, `HUB_ANSWER_INVALID`, `DOWNLOAD_DIFFERS`,
  *   `PYTORCH_FILE`, `SAFETENSORS_NOT_FOUND`, `DISK_TOO_SMALL`, `RUN_LOCKED`; `OUTPUT_TAKEN` for other files of these names; the signal's reason
  */
 export async function getWeights(
-  reference: HubReference,
+  weights: string | HubReference,
   folder: string,
   options: GetOptions = {},
 ): Promise<GottenWeights> {
+  const reference = typeof weights === 'string' ? parseReference(weights) : weights
   const settings = options.settings ?? hubSettings()
   if (settings.offline) throw offline(reference, settings)
   const repository = await describeRepository(reference, settings, fetchingOf(options))

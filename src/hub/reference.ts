@@ -5,9 +5,11 @@ import { invalidArgument } from '../core/errors.ts'
 import { nearestNames } from '../core/nearest-key.ts'
 import { hubPrefix } from './prefix.ts'
 
+/** Weights on the hub. */
 export interface HubReference {
   /** `OWNER/NAME`. */
   readonly repository: string
+  /** Branch, tag or commit. */
   readonly revision: string
   /** What this program knows of them; null: nothing. */
   readonly known: KnownWeights | null
@@ -32,9 +34,20 @@ const knownSchema = z.strictObject({
   bytes: z.int().positive().nullable(),
 })
 
+/** Published weights that can be had by name. */
 export type KnownWeights = z.output<typeof knownSchema>
 
-/** The published weights in `models/weights.json`. */
+/**
+ * The published weights that can be had by name: those of `models/weights.json`.
+ *
+ * @example
+ * ```ts
+ * import { knownWeights } from 'videomae/jobs'
+ *
+ * const small = knownWeights().filter(({ size }) => size === 'small')
+ * small.every(({ repository }) => repository.includes('/')) // => true
+ * ```
+ */
 export function knownWeights(): readonly KnownWeights[] {
   const text = readFileSync(new URL('../../models/weights.json', import.meta.url), 'utf8')
   return z.strictObject({ about: z.string(), weights: z.array(knownSchema) }).parse(JSON.parse(text)).weights

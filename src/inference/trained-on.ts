@@ -4,6 +4,7 @@ import { percent } from '../core/percent.ts'
 import { contentDigest, contentsOfVideo, type LabeledVideo } from '../dataset/dataset.ts'
 import { fileDigest } from '../format/file-digest.ts'
 import { type TrainingUse, trainingUse, unknownUse } from '../train/training-use.ts'
+import type { VideoEntry } from '../video/types.ts'
 import type { Estimate, Scores } from './scores.ts'
 
 export interface TrainedOn {
@@ -25,15 +26,15 @@ export async function useOf({ location }: { readonly location?: string }): Promi
 }
 
 /** Videos with the digests of their files; a file that cannot be read has none, and decoding it fails later. */
-export async function withDigests(
-  videos: readonly LabeledVideo[],
+export async function withDigests<Video extends VideoEntry & { readonly digest?: string | null }>(
+  videos: readonly Video[],
   signal?: AbortSignal,
-): Promise<readonly LabeledVideo[]> {
+): Promise<readonly (Video & Pick<LabeledVideo, 'digest'>)[]> {
   const known = new Map<string, string | null>()
-  const result: LabeledVideo[] = []
+  const result: (Video & Pick<LabeledVideo, 'digest'>)[] = []
   for (const video of videos) {
-    if (video.digest !== null) {
-      result.push(video)
+    if (typeof video.digest === 'string') {
+      result.push({ ...video, digest: video.digest })
       continue
     }
     signal?.throwIfAborted()

@@ -26,7 +26,9 @@ const leastSide = 16
 const leastRate = 0.01
 const mostRate = 1000
 
+/** How videos are prepared, and which of them. */
 export interface PrepareOptions {
+  /** Size, distance of key frames, quality and rate of the files. Default: those of `videomae prepare`. */
   readonly settings?: Partial<PrepareSettings>
   /** Where relative paths of a list start from. Default: the folder the list is in. */
   readonly base?: string
@@ -36,40 +38,57 @@ export interface PrepareOptions {
   readonly share?: { readonly index: number; readonly count: number }
   /** Processor seconds one video may take; four times as many when it is tried again. Default 1800. */
   readonly timeoutSeconds?: number
+  /** Stops the work; the call rejects with its reason. What is done is kept. */
   readonly signal?: AbortSignal
+  /** Called with how the source was read, before the first video is. */
   readonly onSources?: (sources: readonly SourceReading[]) => void
+  /** Called with what a user should know, a sentence each. */
   readonly onNote?: (note: string) => void
   /** Videos of this share that are done or failed. */
   readonly onProgress?: (done: number, total: number) => void
 }
 
+/** What preparing did, and what is in the folder. */
 export interface PreparedSummary {
+  /** Folder of the prepared videos. */
   readonly folder: string
+  /** Of all files in it. */
   readonly settings: PrepareSettings
   /** Files of this share. */
   readonly files: number
-  /** Encoded by this call, and found done. */
+  /** Encoded by this call. */
   readonly encoded: number
+  /** Found done. */
   readonly before: number
   /** Bytes of sources and prepared files, of those that the list names. */
   readonly bytes: { readonly originals: number; readonly prepared: number }
-  /** The list, with its number of videos; rows of other shares that are not done yet. */
+  /** Path of the list. */
   readonly list: string
+  /** Videos in it. */
   readonly listed: number
+  /** Videos of other shares that are not done yet. */
   readonly missing: number
+  /** Videos that could not be prepared. */
   readonly leftOut: readonly LeftOutVideo[]
+  /** Paths that were written besides the videos. */
   readonly written: readonly string[]
+  /** How the source was read. */
   readonly sources: readonly SourceReading[]
 }
 
 /** What is to be done, before anything is. */
 export interface PreparePlan {
+  /** Of all files. */
   readonly settings: PrepareSettings
+  /** Rows of the source. */
   readonly entries: readonly VideoEntry[]
+  /** How the source was read. */
   readonly sources: readonly SourceReading[]
+  /** Files of this share. */
   readonly jobs: readonly PrepareJob[]
-  /** Files of all shares. */
+  /** Files of all shares: path of the source to path in the folder. */
   readonly names: ReadonlyMap<string, string>
+  /** Folder that paths of sources are relative to. */
   readonly root: string
 }
 
@@ -86,7 +105,11 @@ export interface PrepareJob {
  *
  * @throws VideoMaeError `INVALID_ARGUMENT`, `OUTPUT_TAKEN`, `PREPARE_SETTINGS`; what `readVideos` throws
  */
-export async function planPreparation(source: string, folder: string, options: PrepareOptions): Promise<PreparePlan> {
+export async function planPreparation(
+  source: string,
+  folder: string,
+  options: PrepareOptions = {},
+): Promise<PreparePlan> {
   const { share = { index: 0, count: 1 }, base } = options
   const { size, group, quality } = encodeDefaults
   const settings: PrepareSettings = { size, group, quality, fps: null, ...options.settings }

@@ -11,15 +11,19 @@ import { encodingOf, type PrepareSettings } from './folder.ts'
 import type { PrepareJob, PrepareOptions, PreparePlan } from './prepare.ts'
 import { isDone, readPreparedRecords } from './records.ts'
 
+/** What preparing would take and bring. */
 export interface PrepareTrial {
-  /** Files of this share, and those that are done. */
+  /** Files of this share. */
   readonly files: number
+  /** How many of them are prepared already. */
   readonly done: number
   /** Videos that were encoded to measure. */
   readonly tried: number
+  /** Why some of these could not be prepared. */
   readonly failures: readonly { readonly code: string; readonly reason: string }[]
   /** Seconds of all jobs together for what is left to do; 0 where nothing was tried. */
   readonly secondsLeft: number
+  /** Videos encoded at a time. */
   readonly jobs: number
   /** Bytes of the prepared files by those of the originals. */
   readonly growth: number
@@ -31,7 +35,12 @@ const mostTried = 4
 /** Clips of each file that decoding is measured on, original and prepared in turn. */
 const clipsTried = 6
 
-/** Writes nothing into the folder. */
+/**
+ * Measures on a few videos what preparing would take and bring. Writes nothing into the folder.
+ *
+ * @param plan of `planPreparation`
+ * @throws VideoMaeError `ENCODER_MISSING`, `ENCODING_FAILED`; what the decoding processes throw; the signal's reason
+ */
 export async function tryPreparation(
   plan: PreparePlan,
   folder: string,

@@ -6,7 +6,9 @@ import { loadClips } from '../video/load-clips.ts'
 /** Videos that a dry run opens. */
 const openedVideos = 8
 
+/** Videos that a dry run opened. */
 export interface OpenedVideos {
+  /** Number of videos. */
   readonly opened: number
   /** Why some of them cannot be read. */
   readonly unreadable: readonly string[]

@@ -32,10 +32,13 @@ import { openTrainingSession } from './training-session.ts'
 import { unusedInPretraining, unusedNote } from './unused-keys.ts'
 
 /** Where a pretraining run writes, whether it resumes, and who is told of its progress. */
-export interface PretrainOptions extends RunOptions {
+export interface PretrainOptions extends Omit<RunOptions, 'ranks' | 'lock'> {
   /** Idle decoding processes of earlier calls, and where those of this run go in the end. Default: they end with the run. */
   readonly processes?: IdleProcesses
 }
+
+/** With the ranks that train together, and a lock that is held. */
+type RanksOptions = PretrainOptions & Pick<RunOptions, 'ranks' | 'lock'>
 
 /** What a pretraining run wrote, and what it read. */
 export interface PretrainResult extends TrainingRunResult {
@@ -156,7 +159,21 @@ async function begin(input: RunInput, options: PretrainOptions, ranks: Ranks) {
  * Everything that `pretrain` does before its first step, without a folder and without an engine: checks the configuration, lists
  * the videos, compares the memory that is needed with what is there, and decodes a clip of some videos.
  *
- * @throws VideoMaeError as `pretrain`, and as `openSome`
+ * @throws VideoMaeError as `pretrain`, but for what happens in training; `NOT_ENOUGH_VIDEOS` where none of the videos can be read
+ *
+ * @example
+ * ```ts
+ * import { loadRunConfiguration, parseOverride, recipeFile } from 'videomae'
+ * import { checkPretraining } from 'videomae/jobs'
+ *
+ * const configuration = await loadRunConfiguration({
+ *   file: recipeFile('demo'),
+ *   overrides: [parseOverride('data.path=videos')],
+ * })
+ * const { opened, unreadable } = await checkPretraining(configuration, { out: 'checkpoints/never' })
+ * opened // => 8
+ * unreadable // => []
+ * ```
  */
 export async function checkPretraining(input: RunInput, options: PretrainOptions): Promise<OpenedVideos> {
   const { configuration, entries, run } = await begin(input, options, options.ranks ?? Ranks.alone())
@@ -193,7 +210,12 @@ export async function checkPretraining(input: RunInput, options: PretrainOptions
  * run.videos // => 48
  * ```
  */
-export async function pretrain(input: RunInput, options: PretrainOptions): Promise<PretrainResult> {
+export function pretrain(input: RunInput, options: PretrainOptions): Promise<PretrainResult> {
+  return pretrainOnRanks(input, options)
+}
+
+/** `pretrain`, on all ranks. Collective. @throws VideoMaeError as `pretrain`, on all ranks */
+export async function pretrainOnRanks(input: RunInput, options: RanksOptions): Promise<PretrainResult> {
   const ranks = options.ranks ?? Ranks.alone()
   const begun = await ranks.agree(() => begin(input, options, ranks))
   const { configuration, resources, entries, sources, source, run, share, length, training, others } = begun

@@ -8,9 +8,11 @@ import { readFolder } from './folder.ts'
 /** Videos that are given at once: results of the first ones come soon where many are there. */
 const videosAtOnce = 16
 
-interface Looking {
+/** How often folders are looked at, and when that ends. */
+export interface ArrivalOptions {
+  /** Ends the looks, and with them the videos. */
   readonly signal: AbortSignal
-  /** Seconds from one look to the next. Default 1 */
+  /** Seconds from one look to the next. Default 1. */
   readonly everySeconds?: number
   /** Told once of each file or folder that cannot be used, in one line. */
   readonly onUnusable?: (reason: string) => void
@@ -22,20 +24,33 @@ interface Looking {
  * comes, too, so that its reader says why.
  *
  * @throws VideoMaeError `INVALID_ARGUMENT` for what is no folder
+ *
+ * @example
+ * ```ts
+ * import { arrivingVideos } from 'videomae/video'
+ *
+ * const stop = new AbortController()
+ * let found = 0
+ * for await (const videos of arrivingVideos(['videos/left'], { signal: stop.signal, everySeconds: 0.1 })) {
+ *   found += videos.length
+ *   stop.abort()
+ * }
+ * found // => 6
+ * ```
  */
 export function arrivingVideos(
   folders: readonly string[],
-  looking: Looking,
+  looking: ArrivalOptions,
 ): AsyncGenerator<readonly string[], void, undefined> {
   for (const folder of folders)
     if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true)
-      throw invalidArgument('--watch', 'folders', folder, 'Name the folders that videos come into.')
+      throw invalidArgument('watch', 'folders', folder, 'Name the folders that videos come into.')
   return looks(folders, looking)
 }
 
 async function* looks(
   folders: readonly string[],
-  { signal, everySeconds = 1, onUnusable }: Looking,
+  { signal, everySeconds = 1, onUnusable }: ArrivalOptions,
 ): AsyncGenerator<readonly string[], void, undefined> {
   const given = new Map<string, string>()
   let before: ReadonlyMap<string, string> = new Map()

@@ -14,11 +14,16 @@ const folder = folderForTests('videomae-export-')
 const inFolder = (...parts: string[]) => path.join(folder, ...parts)
 const labels = ['left', 'up']
 
-async function classifierAt(where: string, model: Partial<ModelOptions>, head: Classifier['head']): Promise<string> {
+async function classifierAt(
+  where: string,
+  model: Partial<ModelOptions>,
+  head: Classifier['head'],
+  names: readonly string[] = labels,
+): Promise<string> {
   const configuration = tinyConfiguration({ useMeanPooling: true, ...model })
-  const state = shakenState(classifierShapes({ configuration, head, labels }))
+  const state = shakenState(classifierShapes({ configuration, head, labels: names }))
   const sampling = { kind: 'dense', stride: 1, fps: null } as const
-  await saveClassifier(inFolder(where), { configuration, head, state, labels, sampling })
+  await saveClassifier(inFolder(where), { configuration, head, state, labels: names, sampling })
   return inFolder(where)
 }
 
@@ -61,6 +66,18 @@ test('says how each list was read, and which rows it did not use', async () => {
   expect(result).toMatch(/^pixels {5}RGB; normalized by the file: mean 0\.485, /m)
   expect(stderr).toMatch(/^--evaluate: .*parts\.csv.*split/m)
   expect(stderr).toMatch(/^--evaluate: 6 rows: 5 test; 1 left out: /m)
+})
+
+test('calibrates on videos of any classes, or of none, and says so of those it did not use', async () => {
+  const rows = good.map((file, i) => `${file},${i === 0 ? 'test' : 'train'}`)
+  writeFileSync(inFolder('unlabeled.csv'), `path,split\n${rows.join('\n')}\n`)
+  const other = { out: inFolder('unlabeled.onnx'), int8: true, calibrate: inFolder('unlabeled.csv') }
+  const { result, stderr } = await run(checkpoint, { ...other, json: false })
+  expect(result).toMatch(/int8-static/)
+  expect(stderr).toMatch(/^--calibrate: 5 training videos; 1 of other parts left out$/m)
+  const named = await classifierAt('other classes', {}, { kind: 'linear' }, ['walk', 'run'])
+  const labeled = { out: inFolder('labeled.onnx'), int8: true, calibrate: inFolder('good') }
+  expect((await run(named, labeled)).result).toMatchObject({ precision: 'int8-static', unreadable: [] })
 })
 
 describe('videos that cannot be read', () => {

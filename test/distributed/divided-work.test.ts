@@ -6,7 +6,7 @@ import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { certifyVideos } from '../../src/certify/videos/certify-videos.ts'
 import { finetuneConfiguration } from '../../src/finetune/configuration.ts'
-import { finetune } from '../../src/finetune/finetune.ts'
+import { finetuneOnRanks } from '../../src/finetune/finetune.ts'
 import { readEncoder } from '../../src/inference/encoder-source.ts'
 import { writeFeatureFiles } from '../../src/inference/feature-files.ts'
 import { toldFailure } from '../../src/inference/features.ts'
@@ -85,7 +85,7 @@ test('a head on the features of two ranks, with the readout they choose, is that
     model: { from: inFolder('encoder') },
   })
   const made = (name: string, size: number) =>
-    valuesOnLocalRanks(size, (ranks) => finetune(configuration, { out: inFolder(name), ranks, processes }))
+    valuesOnLocalRanks(size, (ranks) => finetuneOnRanks(configuration, { out: inFolder(name), ranks, processes }))
   const [alone] = await made('head', 1)
   const [first] = await made('head-of-two', 2)
   expect([first.chosen, first.validation, first.failures]).toEqual([alone.chosen, alone.validation, alone.failures])

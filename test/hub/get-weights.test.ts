@@ -51,7 +51,7 @@ afterEach(async () => {
 const settings = (more: Record<string, string> = {}): HubSettings =>
   hubSettings({ HF_ENDPOINT: server.endpoint, HF_HOME: inFolder('home'), ...more })
 const get = (name: string, options: GetOptions = {}) =>
-  getWeights(parseReference(name), inFolder('weights'), { settings: settings(), delay: 1, ...options })
+  getWeights(name, inFolder('weights'), { settings: settings(), delay: 1, ...options })
 const atStorage = ({ url }: Received): boolean => url === '/some/model/model.safetensors'
 const there = (): string[] => readdirSync(inFolder('weights')).sort()
 

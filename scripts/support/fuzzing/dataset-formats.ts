@@ -1,8 +1,8 @@
 /** Annotations of published data sets, as their authors give them out. */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { type OfficialName, writeOfficialDataset } from '../../../src/dataset/official/official.ts'
 import { VideoMaeError } from '../../../src/index.ts'
+import { type OfficialName, writeOfficialDataset } from '../../../src/jobs.ts'
 import { listVideos } from '../../../src/video.ts'
 import { type Format, folderOf, mutateDocument, mutateTextBytes, single } from './format.ts'
 

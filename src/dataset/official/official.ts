@@ -17,18 +17,26 @@ const readers = { ucf101, hmdb51, ssv2: somethingSomething, kinetics } as const 
   string,
   ReadAnnotations
 >
+/** A published data set whose official split is known. */
 export type OfficialName = keyof typeof readers
+/** The published data sets whose official splits are known. */
 export const officialNames = Object.keys(readers) as readonly OfficialName[]
 
+/** A list that was written. */
 export interface OfficialList {
+  /** Path of the list. */
   readonly file: string
   /** Videos in each part. */
   readonly parts: Readonly<Partial<Record<SplitName, number>>>
 }
 
+/** The lists of a published data set, and what is not there. */
 export interface OfficialDataset {
+  /** The data set. */
   readonly name: OfficialName
+  /** In the official order. */
   readonly classes: readonly string[]
+  /** One for each official split. */
   readonly lists: readonly OfficialList[]
   /** Videos that annotations name and that are not there, or that several files could be. Sorted. */
   readonly missing: readonly string[]
@@ -36,11 +44,13 @@ export interface OfficialDataset {
   readonly unlisted: readonly string[]
   /** Classes without a video. */
   readonly emptyClasses: readonly string[]
+  /** What a user should know, one sentence each. */
   readonly notes: readonly string[]
   /** Paths that were written. */
   readonly files: readonly string[]
 }
 
+/** Where annotations are, and where lists go. */
 export interface OfficialOptions {
   /** Folder of the lists. */
   readonly out: string

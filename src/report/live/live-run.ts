@@ -21,9 +21,11 @@ import {
 } from '../results/run/training-blocks.ts'
 import { type MeasuredLine, type TrainingFacts, trainingFacts } from '../results/run/training-facts.ts'
 
+/** A run that a live page is about. */
 export interface WatchedRun {
-  /** As the user named it. */
+  /** What the page calls it. */
   readonly name: string
+  /** Folder of the run. */
   readonly folder: string
 }
 

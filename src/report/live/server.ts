@@ -14,16 +14,19 @@ import { renderBlocks } from '../page/render.ts'
 import { type LiveControls, liveDocument, livePolicy } from './document.ts'
 import { type LiveSection, liveSections, type WatchedRun } from './live-run.ts'
 
+/** Where a live page is, and what its readers may do. */
 export interface LivePageOptions {
-  /** Default: one that is free. */
+  /** Port of this machine. Default: one that is free. */
   readonly port?: number
-  /** Default: nobody can do anything to the run. */
+  /** What readers may do to the run. Default: nobody can do anything to the run. */
   readonly controls?: LiveControls | null
   /** Milliseconds from one look at the files to the next. Default 1000. */
   readonly interval?: number
 }
 
+/** A page that is served. */
 export interface LivePage {
+  /** Address with the secret that is needed to read it. */
   readonly address: string
   /** Tells the pages that the run has ended, and ends the server. */
   close(): Promise<void>
