@@ -78,6 +78,7 @@ describe('examples in docstrings', () => {
       'verifyCertificate',
       'diffCertificates',
       'forecastCertification',
+      'watchRuns',
     ],
   ]
   const examples = symbols
