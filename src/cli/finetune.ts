@@ -7,7 +7,7 @@ import {
   loadFinetuneConfiguration,
   plainFinetuneConfiguration,
 } from '../finetune/configuration.ts'
-import { checkFinetuning, type FinetuneResult, finetuneOnRanks } from '../finetune/finetune.ts'
+import { checkFinetuningOnRanks, type FinetuneResult, finetuneOnRanks } from '../finetune/finetune.ts'
 import { unusedInFinetuning } from '../finetune/unused-keys.ts'
 import { formatEvaluation } from '../inference/evaluate.ts'
 import { formatSeconds } from '../train/progress.ts'
@@ -74,7 +74,7 @@ async function finetuneOn(ranks: Ranks, data: readonly string[], options: Finetu
       options,
       (shown, display) => {
         const onDigests = display.counter('files read')
-        return checkFinetuning(configuration, { out, force, ranks, onDigests, ...shown })
+        return checkFinetuningOnRanks(configuration, { out, force, ranks, onDigests, ...shown })
       },
       dryRunSummary,
     )

@@ -3,7 +3,7 @@ import type { Ranks } from '../distributed/ranks.ts'
 import type { RunConfiguration } from '../train/configuration.ts'
 import { loadRunConfiguration, runConfiguration } from '../train/configuration-file.ts'
 import { shortRunNote } from '../train/few-videos.ts'
-import { checkPretraining, type PretrainResult, planPretraining, pretrainOnRanks } from '../train/pretrain.ts'
+import { checkPretrainingOnRanks, type PretrainResult, planPretraining, pretrainOnRanks } from '../train/pretrain.ts'
 import { formatSeconds } from '../train/progress.ts'
 import { recipeFile } from '../train/recipes.ts'
 import { formatRun, plainConfiguration, plainRun } from '../train/resolve.ts'
@@ -63,7 +63,7 @@ async function pretrainOn(ranks: Ranks, data: readonly string[], options: Pretra
   if (options.dryRun === true) {
     if (ranks.rank > 0) return
     const check = (shown: Parameters<Parameters<typeof trainWithProgress>[1]>[0]) =>
-      checkPretraining(configuration, { out, force, ranks, ...shown, onStart: withAdvice(configuration, shown) })
+      checkPretrainingOnRanks(configuration, { out, force, ranks, ...shown, onStart: withAdvice(configuration, shown) })
     return trainWithProgress(options, check, dryRunSummary)
   }
   await trainWithProgress(

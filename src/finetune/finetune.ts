@@ -282,9 +282,14 @@ function tellOf(
  *
  * @throws VideoMaeError as `finetune`, but for what happens in training; `NOT_ENOUGH_VIDEOS` where none of the videos can be read
  */
-export async function checkFinetuning(
+export function checkFinetuning(configuration: FinetuneConfiguration, options: FinetuneOptions): Promise<OpenedVideos> {
+  return checkFinetuningOnRanks(configuration, options)
+}
+
+/** `checkFinetuning`, on rank 0 of several. @throws VideoMaeError as `checkFinetuning` */
+export async function checkFinetuningOnRanks(
   configuration: FinetuneConfiguration,
-  options: FinetuneOptions,
+  options: RanksOptions,
 ): Promise<OpenedVideos> {
   await requireOwnFolder(options.out, configuration.mode)
   const { signal, onDigests } = options

@@ -2,6 +2,9 @@
 import { text } from 'node:stream/consumers'
 import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
+import { describingFiles, sumsFile } from '../format/folder-sums.ts'
+import { trainingManifestFile } from '../train/file-names.ts'
+import { headFile } from '../train/weights-digest.ts'
 import { invalidAnswer, refusedRequest, unreachable } from './errors.ts'
 import type { HubReference } from './reference.ts'
 import { type HubAnswer, type HubRequest, request } from './request.ts'
@@ -36,7 +39,8 @@ const answerSchema = z.looseObject({
   cardData: z.looseObject({ license: z.string().nullish() }).nullish(),
 })
 
-const descriptions = ['config.json', 'preprocessor_config.json', 'video_preprocessor_config.json']
+/** Of the Hugging Face layout, then what this program writes next to its weights. */
+const companions = [...describingFiles, headFile, sumsFile, trainingManifestFile]
 const wholeWeights = 'model.safetensors'
 const shardIndex = 'model.safetensors.index.json'
 const shardName = /^model-(\d{5})-of-(\d{5})\.safetensors$/
@@ -48,7 +52,7 @@ export function neededFiles(names: readonly string[]): string[] {
     : names.includes(shardIndex)
       ? [shardIndex, ...names.filter((name) => shardName.test(name)).sort()]
       : []
-  return weights.length === 0 ? [] : [...descriptions.filter((name) => names.includes(name)), ...weights]
+  return weights.length === 0 ? [] : [...companions.filter((name) => names.includes(name)), ...weights]
 }
 
 /**

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
@@ -112,6 +112,10 @@ test('says which newer checkpoint of a run is damaged, and which one is opened i
   }
   const [older, newer] = [await save(1), await save(2)]
   expect(await openCheckpoint(run.path)).toMatchObject({ path: newer, warnings: [] })
+  const alone = path.join(folder, 'alone', path.basename(older))
+  cpSync(older, alone, { recursive: true })
+  rmSync(path.join(alone, 'trainer-state.json'))
+  expect((await openCheckpoint(alone)).warnings).toEqual([expect.stringContaining('how clips were sampled')])
   appendFileSync(path.join(newer, 'model.safetensors'), 'x')
   const { path: opened, warnings } = await openCheckpoint(run.path)
   expect(opened).toBe(older)

@@ -52,7 +52,7 @@ export async function openCheckpoint(where: string, options: LoadOptions = {}): 
   const loaded = await loadCheckpointDirectory(chosen, options)
   const older = damaged.map((problem) => `a newer checkpoint is damaged, so ${chosen} is used: ${problem}`)
   const trained = await trainedWith(folderOf(chosen))
-  const warnings = [...older, ...loaded.warnings, ...unknownSampling(chosen, trained.clip)]
+  const warnings = [...older, ...loaded.warnings, ...unknownSampling(chosen)]
   return { ...loaded, warnings, path: chosen, ...trained }
 }
 
@@ -113,13 +113,13 @@ export function recordFolders(location: string): string[] {
 }
 
 /** A checkpoint of a run has its state next to the weights: without it, the clips of the training are not known. */
-function unknownSampling(location: string, clip: OpenedCheckpoint['clip']): string[] {
+function unknownSampling(location: string): string[] {
   const folder = path.resolve(folderOf(location))
   const step = path.basename(folder) === emaFolder ? path.dirname(folder) : folder
-  if (clip !== null || !checkpointPattern.test(path.basename(step)) || existsSync(path.join(folder, 'clip.json')))
-    return []
+  const told = [path.join(step, stateFile), path.join(folder, 'clip.json')].some((file) => existsSync(file))
+  if (told || !checkpointPattern.test(path.basename(step))) return []
   return [
-    `${step} has no ${stateFile} that says how clips were sampled in training: published settings are used (stride ${defaultTiming.stride})`,
+    `${step} has no ${stateFile}, which says how clips were sampled in training: published settings are used (stride ${defaultTiming.stride})`,
   ]
 }
 

@@ -175,7 +175,12 @@ async function begin(input: RunInput, options: PretrainOptions, ranks: Ranks) {
  * unreadable // => []
  * ```
  */
-export async function checkPretraining(input: RunInput, options: PretrainOptions): Promise<OpenedVideos> {
+export function checkPretraining(input: RunInput, options: PretrainOptions): Promise<OpenedVideos> {
+  return checkPretrainingOnRanks(input, options)
+}
+
+/** `checkPretraining`, on rank 0 of several. @throws VideoMaeError as `checkPretraining` */
+export async function checkPretrainingOnRanks(input: RunInput, options: RanksOptions): Promise<OpenedVideos> {
   const { configuration, entries, run } = await begin(input, options, options.ranks ?? Ranks.alone())
   const { data, clip } = configuration
   return openSome({
