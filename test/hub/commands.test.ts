@@ -21,7 +21,7 @@ beforeAll(async () => {
   const configuration = resolveConfiguration({ encoder, patch: 8, frames: 4, imageSize: 32 })
   const state = initialize(parameterShapes(configuration, 'encoder'), 0, 'pretrain')
   await saveCheckpointDirectory(inFolder('encoder'), { configuration, kind: 'encoder', state })
-  const names = ['config.json', 'preprocessor_config.json', 'model.safetensors']
+  const names = ['config.json', 'preprocessor_config.json', 'model.safetensors', 'videomae.sha256']
   const files = Object.fromEntries(names.map((name) => [name, readFileSync(inFolder('encoder', name))]))
   server = new HubServer({ 'some/encoder': files })
   await server.start()
