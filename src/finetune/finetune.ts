@@ -5,7 +5,7 @@ import { VideoMaeError } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder.ts'
 import { fileDigestOf } from '../dataset/dataset.ts'
 import { writeSplitFile } from '../dataset/split-file.ts'
-import { formatSplitRecord, recordOfSplit, type SplitRecord } from '../dataset/split-record.ts'
+import type { SplitRecord } from '../dataset/split-record.ts'
 import { Ranks } from '../distributed/ranks.ts'
 import { replaceDirectory, writeFileAtomic } from '../format/atomic.ts'
 import { readRegularText } from '../format/regular-file.ts'
@@ -22,7 +22,7 @@ import { lockRun, type RunLock } from '../train/run-lock.ts'
 import { originalsOfFiles, TrainingRecord } from '../train/training-manifest.ts'
 import type { RunOptions } from '../train/training-run.ts'
 import { type IdleProcesses, withProcesses } from '../video/idle-processes.ts'
-import { readingLines, type SourceReading } from '../video/reading.ts'
+import type { SourceReading } from '../video/reading.ts'
 import {
   type FinetuneConfiguration,
   type FinetuneMode,
@@ -32,11 +32,11 @@ import {
 } from './configuration.ts'
 import { finetuneFull } from './finetune-full.ts'
 import { type FinetuneHeadOptions, finetuneHead, type HeadFinetuning, notTested } from './finetune-head.ts'
+import { tellOf } from './how-divided.ts'
 import { interruptible } from './interruption.ts'
 import { announce, planFull, planHead } from './plan.ts'
 import { type PreparedFinetuning, prepareFinetuning } from './prepare.ts'
 import { testBest } from './test-best.ts'
-import { unusedFinetuneNote } from './unused-keys.ts'
 
 /** What a run of fine-tuning wrote, and its scores on validation and test videos. */
 export interface FinetuneResult {
@@ -258,22 +258,6 @@ function validationAccuracyOf(
   const failed = new Set(failures.map(({ id }) => id))
   const seen = split.validation.filter(({ id }) => !failed.has(id))
   return validation === null || seen.length === 0 ? null : accuracyBeside(validation.accuracy, seen, dataset.classes)
-}
-
-/** Says how the data was read and divided. */
-function tellOf(
-  configuration: FinetuneConfiguration,
-  { dataset, split, warnings }: PreparedFinetuning,
-  { onNote }: FinetuneOptions,
-): SplitRecord {
-  const unused = unusedFinetuneNote(configuration)
-  if (unused !== null) onNote?.(unused)
-  const rows = recordOfSplit(dataset, split)
-  // Their warnings are among those of the run.
-  const readings = dataset.sources.flatMap((reading) => readingLines({ ...reading, warnings: [] }))
-  for (const line of [...readings, ...dataset.notes, formatSplitRecord(rows)]) onNote?.(line)
-  for (const warning of warnings) onNote?.(`warning: ${warning}`)
-  return rows
 }
 
 /**
