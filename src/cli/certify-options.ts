@@ -4,7 +4,7 @@ import type { BucketKey } from '../certify/ensemble/buckets.ts'
 import { needsPeriods, type Rule, rules, rulesOfLayout } from '../certify/rules/list.ts'
 import type { Threat } from '../certify/threat/threat.ts'
 import type { LearnerKind, LearnerOptions } from '../certify/videos/learners/learner-options.ts'
-import type { VideoStudyOptions } from '../certify/videos/study.ts'
+import { claimOf, type VideoStudyOptions } from '../certify/videos/study.ts'
 import { type CountName, largestCounts } from '../core/counts.ts'
 import { invalidArgument, unusedArgument } from '../core/errors.ts'
 import { printableLines } from '../core/printable.ts'
@@ -61,7 +61,7 @@ export function noteOf(quiet: boolean): (note: string) => void {
 }
 
 /**
- * What decides buckets and what is promised, where the rule does not leave it open.
+ * `claimOf`, for the options of the command line, which errors name.
  *
  * @throws VideoMaeError `INVALID_ARGUMENT` for options that rule `temporal` needs, or that are its own
  */
@@ -73,7 +73,7 @@ export function bucketsOf(
     const beside = period ?? until ?? coverage
     if (beside !== undefined)
       throw unusedArgument('--period, --until and --coverage', `without rule ${rulesOfLayout('periods')}`, beside)
-    return { by: by ?? 'content', threat: threat ?? 'general' }
+    return claimOf(rules, { by, threat })
   }
   if (by !== undefined)
     throw unusedArgument('--by', `with rule ${rulesOfLayout('periods')}, whose partitions are periods`, by)
@@ -84,7 +84,7 @@ export function bucketsOf(
       period ?? until,
       'For example --period 7d --until 2024-06-01; DATA is a CSV with the columns path,label,time.',
     )
-  return { by: 'time', threat: threat ?? 'temporal' }
+  return claimOf(rules, { threat, periods: { length: period, until, coverage } })
 }
 
 /**

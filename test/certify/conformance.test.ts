@@ -6,7 +6,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
-import { checkConformance } from '../../examples/conformance/check.mjs'
+import { checkConformance } from '../../examples/conformance/compare.mjs'
 import {
   type CollectiveVector,
   certifyCollectiveVector,
