@@ -25,6 +25,7 @@ import { decoding } from '../support/decoding.ts'
 import { folderForTests } from '../support/folder-for-tests.ts'
 import { videomae } from '../support/run-program.ts'
 import { tinyRun } from '../support/tiny-pretraining-input.ts'
+import { withoutChecksums } from '../support/without-checksums.ts'
 
 // Against hanging only.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
@@ -215,8 +216,9 @@ describe('what is not what was certified', () => {
     await refused(file, { rule, encoder: inFolder('nowhere') }).toMatchObject({ code: 'CHECKPOINT_NOT_FOUND' })
     // The same weights, whose preprocessing scales pictures in another way: not a part of what the digest is of.
     mkdirSync(inFolder('resized'))
-    for (const name of ['config.json', 'model.safetensors', 'preprocessor_config.json'])
+    for (const name of ['config.json', 'model.safetensors', 'preprocessor_config.json', 'videomae.sha256'])
       cpSync(path.join(run, 'step-00000002', name), inFolder('resized', name))
+    withoutChecksums(inFolder('resized'))
     const steps = inFolder('resized', 'preprocessor_config.json')
     const preprocessing = JSON.parse(readFileSync(steps, 'utf8')) as Record<string, unknown>
     writeFileSync(steps, JSON.stringify({ ...preprocessing, size: { shortest_edge: 48 } }))
