@@ -112,7 +112,7 @@ test('says which newer checkpoint of a run is damaged, and which one is opened i
   }
   const [older, newer] = [await save(1), await save(2)]
   expect(await openCheckpoint(run.path)).toMatchObject({ path: newer, warnings: [] })
-  const alone = path.join(folder, 'alone', path.basename(older))
+  const alone = path.join(folder, 'alone')
   cpSync(older, alone, { recursive: true })
   rmSync(path.join(alone, 'trainer-state.json'))
   expect((await openCheckpoint(alone)).warnings).toEqual([expect.stringContaining('how clips were sampled')])

@@ -3,13 +3,14 @@ import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import { VideoMaeError } from '../core/errors.ts'
+import { sumsFile } from '../format/folder-sums.ts'
 import { hubHint } from '../format/foreign-weights.ts'
 import { type MaskKind, maskKinds } from '../mask/mask.ts'
 import { type LoadedCheckpoint, type LoadOptions, loadCheckpointDirectory } from '../model/load-checkpoint.ts'
 import { findCheckpoint } from './checkpoint.ts'
 import { type ClipTiming, defaultTiming, rateSchema, storedTiming, strideSchema } from './clip-timing.ts'
 import { readJsonBesideWeights } from './json-file.ts'
-import { checkpointPattern, RunDirectory } from './run-directory.ts'
+import { RunDirectory } from './run-directory.ts'
 import { changedSince } from './state-digest.ts'
 
 /** A model with its weights, where they came from, and how its clips were sampled. */
@@ -52,7 +53,7 @@ export async function openCheckpoint(where: string, options: LoadOptions = {}): 
   const loaded = await loadCheckpointDirectory(chosen, options)
   const older = damaged.map((problem) => `a newer checkpoint is damaged, so ${chosen} is used: ${problem}`)
   const trained = await trainedWith(folderOf(chosen))
-  const warnings = [...older, ...loaded.warnings, ...unknownSampling(chosen)]
+  const warnings = [...older, ...loaded.warnings, ...unknownSampling(chosen, loaded)]
   return { ...loaded, warnings, path: chosen, ...trained }
 }
 
@@ -113,13 +114,13 @@ export function recordFolders(location: string): string[] {
 }
 
 /** A checkpoint of a run has its state next to the weights: without it, the clips of the training are not known. */
-function unknownSampling(location: string): string[] {
+function unknownSampling(location: string, { kind }: LoadedCheckpoint): string[] {
   const folder = path.resolve(folderOf(location))
-  const step = path.basename(folder) === emaFolder ? path.dirname(folder) : folder
-  const told = [path.join(step, stateFile), path.join(folder, 'clip.json')].some((file) => existsSync(file))
-  if (told || !checkpointPattern.test(path.basename(step))) return []
+  const own = kind === 'pretrain' && existsSync(path.join(folder, sumsFile)) // of this program
+  const told = recordFolders(folder).some((each) => existsSync(path.join(each, stateFile)))
+  if (!own || told || existsSync(path.join(folder, 'clip.json'))) return []
   return [
-    `${step} has no ${stateFile}, which says how clips were sampled in training: published settings are used (stride ${defaultTiming.stride})`,
+    `${folder} has no ${stateFile}, which says how clips were sampled in training: published settings are used (stride ${defaultTiming.stride})`,
   ]
 }
 

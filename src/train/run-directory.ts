@@ -31,8 +31,7 @@ const formOf = new Map<string, z.ZodType>([
   [validationFile, validationLineSchema],
 ])
 
-/** Names of the folders of checkpoints in a run. */
-export const checkpointPattern = /^step-(\d{8,})$/
+const checkpointPattern = /^step-(\d{8,})$/
 
 /** The folder of one run. */
 export class RunDirectory {
