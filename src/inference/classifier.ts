@@ -189,9 +189,12 @@ export async function openClassifier(where: string): Promise<LoadedClassifier> {
     })
   }
   if (opened.classifierProblem !== null) throw unsupportedClassifier(where, opened.classifierProblem)
-  const { configuration, state, path: from, warnings } = opened
+  const { configuration, state, path: from } = opened
   const labels = await classNames(from, opened.labels, opened.classes)
   const sampling = await readSampling(from, opened.clip)
+  // Of a run that was stopped before it chose one.
+  const newest = from === directory ? [] : [`${where} has no ${bestFolder}/: its newest checkpoint ${from} is used`]
+  const warnings = [...newest, ...opened.warnings]
   return { configuration, head: { kind: 'linear' }, state, labels, sampling, path: from, warnings }
 }
 
